@@ -1,0 +1,148 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Loading a checkpoint into the network: checked first, then streamed tensor by tensor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from .config import MolmoActConfig
+from .files import CheckpointError, checkpoint_directory, read_json
+from .safetensors_files import StoredTensor, list_tensors, shorten, stream_tensors
+
+if TYPE_CHECKING:
+    from .molmoact import MolmoActForActionReasoning
+
+WEIGHT_FILES = ("config.json", "*.safetensors", "model.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class LoadProgress:
+    """How far a load has come.
+
+    Attributes:
+        bytes_done: Bytes of the files that are loaded.
+        bytes_total: Bytes of all tensors in the files.
+        seconds: Since the load began.
+    """
+
+    bytes_done: int
+    bytes_total: int
+    seconds: float
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimate from the mean speed so far; infinite before the first byte."""
+        if self.bytes_done == 0:
+            return float("inf")
+        return self.seconds * (self.bytes_total - self.bytes_done) / self.bytes_done
+
+
+def load_config(path_or_id: str | Path, revision: str | None = None) -> MolmoActConfig:
+    """Read and check ``config.json`` of a checkpoint.
+
+    Raises:
+        CheckpointError: The file is missing, or is not a MolmoAct configuration.
+    """
+    directory = checkpoint_directory(path_or_id, revision, ("config.json",))
+    content = read_json(directory, "config.json")
+    if content.get("model_type") != MolmoActConfig.model_type:
+        raise CheckpointError(
+            f"{directory / 'config.json'}: model_type is {content.get('model_type')!r},"
+            f" not '{MolmoActConfig.model_type}': this is not a MolmoAct checkpoint"
+        )
+    try:
+        return MolmoActConfig.from_dict(content)
+    except ValueError as error:
+        raise CheckpointError(f"{directory}: {error}") from error
+
+
+def load_model(
+    model_class: type[MolmoActForActionReasoning],
+    path_or_id: str | Path,
+    *,
+    config: MolmoActConfig | None,
+    dtype: torch.dtype | str | None,
+    device: torch.device,
+    revision: str | None,
+    progress: Callable[[LoadProgress], None] | None,
+) -> MolmoActForActionReasoning:
+    """Build the network without memory, check the files against it, and fill it.
+
+    Host memory holds one tensor (and what the system maps of one file) at a time beside what
+    `device` keeps. See `MolmoActForActionReasoning.from_pretrained` for the arguments.
+
+    Raises:
+        CheckpointError: As `load_config` and `list_tensors`, or tensors are missing, unexpected or
+            of another shape than the configuration says.
+    """
+    directory = checkpoint_directory(path_or_id, revision, WEIGHT_FILES)
+    if config is None:
+        config = load_config(directory)
+    tensors = list_tensors(directory)
+    try:
+        with torch.device("meta"):
+            model = model_class(config)
+    except ValueError as error:
+        raise CheckpointError(f"{directory / 'config.json'}: {error}") from error
+    _check_fit(model, tensors, directory)
+    target = _parse_dtype(dtype) or _common_dtype(tensors)
+    total = sum(stored.nbytes for stored in tensors.values())
+    start, done = time.monotonic(), 0
+    for name, tensor in stream_tensors(tensors):
+        _place(model, name, tensor.to(device=device, dtype=target))
+        done += tensors[name].nbytes
+        if progress is not None:
+            progress(LoadProgress(done, total, time.monotonic() - start))
+    model.config.dtype = target
+    return model.eval()
+
+
+def _check_fit(model: nn.Module, tensors: dict[str, StoredTensor], directory: Path) -> None:
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    problems = []
+    if missing := sorted(set(wanted) - set(tensors)):
+        problems.append(f"missing tensors: {shorten(missing)}")
+    if unexpected := sorted(set(tensors) - set(wanted)):
+        problems.append(f"unexpected tensors: {shorten(unexpected)}")
+    wrong = [
+        f"{name} has {list(tensors[name].shape)}, config.json asks for {list(shape)}"
+        for name, shape in wanted.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    if wrong:
+        problems.append(f"wrong shapes: {shorten(wrong)}")
+    if problems:
+        raise CheckpointError(
+            f"{directory}: the weights do not fit config.json; {'; '.join(problems)}"
+        )
+
+
+def _place(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
+    """Put a tensor in the place of the parameter `name`, which has no memory yet."""
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, nn.Parameter(tensor))
+
+
+def _parse_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    if dtype is None or dtype == "auto" or isinstance(dtype, torch.dtype):
+        return None if dtype == "auto" else dtype  # type: ignore[return-value]
+    parsed: Any = getattr(torch, dtype, None)
+    if not isinstance(parsed, torch.dtype):
+        raise ValueError(f"dtype '{dtype}' is not a torch number type such as 'bfloat16'")
+    return parsed
+
+
+def _common_dtype(tensors: dict[str, StoredTensor]) -> torch.dtype:
+    """Return the type that most bytes are stored in."""
+    share: dict[torch.dtype, int] = {}
+    for stored in tensors.values():
+        share[stored.dtype] = share.get(stored.dtype, 0) + stored.nbytes
+    return max(share, key=lambda kind: share[kind])
