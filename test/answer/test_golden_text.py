@@ -1,0 +1,136 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Every golden text file: the compatible mode gives the reference's values exactly."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from molmoact_ros.answer import (
+    ActionStats,
+    ActionTokenizer,
+    find_depth_spans,
+    grid_shape,
+    parse_answer,
+    parse_depth_codes,
+    parse_trajectories,
+    reasoning_prompt,
+    steering_prompt,
+    to_pixels,
+)
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "text"
+
+
+def _golden(name):
+    return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
+
+
+PARSE = _golden("parse_cases.json")
+CODEC = _golden("action_codec.json")
+DEPTH = _golden("depth_tokens.json")
+POLICY = _golden("policy.json")
+
+# The strings of the golden cases that are ordinary entries of the Qwen2 base vocabulary.
+QWEN_STRINGS = frozenset({"hello", "é", "Ġthe", "!", "0"})
+
+
+def _stats_of(case):
+    # The case without a key was recorded with a model that has one data set.
+    if case["unnorm_key"] is None:
+        return {"seven": PARSE["norm_stats"]["seven"]}
+    return PARSE["norm_stats"]
+
+
+@pytest.mark.parametrize("case", PARSE["cases"], ids=lambda case: case["name"])
+def test_parse_case(case):
+    tokenizer = ActionTokenizer(base_vocabulary=QWEN_STRINGS)
+
+    def parse():
+        return parse_answer(
+            case["text"],
+            _stats_of(case),
+            case["unnorm_key"],
+            mode="compatible",
+            action_tokenizer=tokenizer,
+        )
+
+    assert find_depth_spans(case["text"]) == case["depth"]
+    assert [points.tolist() for points in parse_trajectories(case["text"])] == case["trace"]
+    if "actions_error" in case:
+        with pytest.raises(ValueError) as error:
+            parse()
+        assert [type(error.value).__name__, str(error.value)] == case["actions_error"]
+        return
+    answer = parse()
+    assert answer.actions.tolist() == case["actions"]
+    assert list(answer.depth_spans) == case["depth"]
+    assert [points.tolist() for points in answer.trajectories] == case["trace"]
+    assert answer.valid
+
+
+def test_parse_errors():
+    stats_of = {"no_stats": None, "many_stats_no_key": PARSE["norm_stats"]}
+    for name, _, message in PARSE["errors"]:
+        with pytest.raises(ValueError) as error:
+            parse_answer("", stats_of[name], mode="compatible")
+        assert str(error.value) == message
+
+
+def test_vocab_tail_table():
+    tokenizer = ActionTokenizer()
+    for bin_, (string, id_, centre) in enumerate(CODEC["table"]):
+        assert tokenizer.strings[bin_] == string
+        assert tokenizer.values[bin_] == centre
+        assert tokenizer.decode_string(string) == centre
+        assert id_ == CODEC["base_vocab_size"] - 1 - bin_
+
+
+@pytest.mark.parametrize("key, dtype", [("encode_float64", "f8"), ("encode_float32", "f4")])
+def test_encoding(key, dtype):
+    values, ids = zip(*CODEC[key], strict=True)
+    bins = ActionTokenizer().encode_bins(np.array(values, dtype=dtype))
+    assert (CODEC["base_vocab_size"] - 1 - bins).tolist() == list(ids)
+
+
+def test_raw_actions_to_text():
+    pipeline = CODEC["raw_pipeline"]
+    stats = ActionStats.from_norm_stats(
+        {"raw": {"action": {"q01": pipeline["q01"], "q99": pipeline["q99"]}}}
+    )
+    tokenizer = ActionTokenizer()
+    normalized = stats.normalize([item["action"] for item in pipeline["items"]])
+    np.testing.assert_array_equal(
+        normalized, np.array([item["normalized"] for item in pipeline["items"]], np.float32)
+    )
+    for row, item in zip(normalized, pipeline["items"], strict=True):
+        assert tokenizer.encode(row) == item["text"]
+    last = len(normalized) - 1
+    for start, text in enumerate(pipeline["chunk_text"]):
+        window = np.minimum(np.arange(start, start + pipeline["chunk_size"]), last)
+        assert tokenizer.encode(normalized[window]) == text
+
+
+@pytest.mark.parametrize("case", DEPTH["parse"], ids=lambda case: case["text"][:40])
+def test_depth_codes(case):
+    if "error" in case:
+        with pytest.raises(ValueError):
+            parse_depth_codes(case["text"])
+    else:
+        assert parse_depth_codes(case["text"]) == case["tokens"]
+
+
+def test_depth_grid_shapes():
+    assert {n: list(grid_shape(int(n))) for n in DEPTH["grid"]} == DEPTH["grid"]
+
+
+def test_trajectory_points_to_pixels():
+    for (x, y, width, height), expected in POLICY["scale_pt"]:
+        assert to_pixels([[x, y]], width, height)[0].tolist() == expected
+
+
+def test_prompts():
+    assert reasoning_prompt("pick coke can", 1) == POLICY["simpler_prompts"]["plain"]
+    assert steering_prompt("pick coke can", 1) == POLICY["simpler_prompts"]["steered"]
