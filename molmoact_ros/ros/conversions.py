@@ -1,0 +1,218 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Between the messages of this package and the dataclasses of the rooms below.
+
+Takes what `policy.Reasoning` holds without importing it: the executor uses this module too, and
+must not load torch.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, Quaternion
+from std_msgs.msg import Header
+
+from molmoact_ros.control.chunk import ActionChunk
+from molmoact_ros.msg import ActionChunk as ActionChunkMessage
+from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
+
+if TYPE_CHECKING:
+    from molmoact_ros.policy import Reasoning
+
+_TRAJECTORY_MAX = 255.0  # coordinates of the model, both axes (spec 14)
+_NANOSECONDS = 1_000_000_000
+
+
+class MessageError(ValueError):
+    """A message contradicts itself; the text names the field."""
+
+
+@dataclass(frozen=True)
+class ActionFormat:
+    """What the columns of the actions mean; the checkpoint does not say.
+
+    Attributes:
+        action_space: One of `control.ACTION_SPACES`.
+        names: One name per column.
+        step_period: s between rows.
+        frame_id: Frame in which the actions are given.
+    """
+
+    action_space: str
+    names: tuple[str, ...]
+    step_period: float
+    frame_id: str
+
+
+def seconds(stamp: Time) -> float:
+    """Return a stamp as s."""
+    return float(stamp.sec + stamp.nanosec / _NANOSECONDS)
+
+
+def time_message(stamp: float) -> Time:
+    """Return a time in s, >= 0, as a stamp."""
+    whole = math.floor(stamp)
+    nanoseconds = round((stamp - whole) * _NANOSECONDS)
+    return Time(sec=whole + nanoseconds // _NANOSECONDS, nanosec=nanoseconds % _NANOSECONDS)
+
+
+def pose_message(position: np.ndarray, quaternion: np.ndarray) -> Pose:
+    """Return a pose of a position ``[3]``, m, and a quaternion ``[4]`` (x, y, z, w)."""
+    x, y, z = (float(value) for value in position)
+    qx, qy, qz, qw = (float(value) for value in quaternion)
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+
+
+def trajectory_to_message(
+    points: np.ndarray, source: str, header: Header, size: tuple[int, int]
+) -> Trajectory2D:
+    """Return a trajectory in pixels.
+
+    Args:
+        points: ``[K, 2]`` (x, y), 0..255 of the image.
+        source: "predicted" or "user".
+        header: Header of the image.
+        size: Width and height of the image, px.
+    """
+    pixels = pixels_of(points, size)
+    return Trajectory2D(
+        header=header,
+        image_width=size[0],
+        image_height=size[1],
+        x=_doubles(pixels[:, 0]),
+        y=_doubles(pixels[:, 1]),
+        source=Trajectory2D.SOURCE_USER if source == "user" else Trajectory2D.SOURCE_PREDICTED,
+    )
+
+
+def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
+    """Return the points ``[K, 2]`` (x, y) as 0..255 of the image.
+
+    Raises:
+        MessageError: x and y differ in length, a value is not finite, or the image size is absent.
+    """
+    if len(message.x) != len(message.y):
+        raise MessageError(f"x has {len(message.x)} values, y has {len(message.y)}")
+    pixels = np.column_stack([np.asarray(message.x), np.asarray(message.y)])
+    if not np.isfinite(pixels).all():
+        raise MessageError("x and y must be finite")
+    if len(pixels) and (message.image_width < 2 or message.image_height < 2):
+        raise MessageError("image_width and image_height must say which image x and y refer to")
+    return pixels * _TRAJECTORY_MAX / _last_pixel((message.image_width, message.image_height))
+
+
+def pixels_of(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return points ``[K, 2]``, 0..255, as pixels of an image of (width, height) (spec 14)."""
+    scaled = np.asarray(points, dtype=np.float64).reshape(-1, 2) / _TRAJECTORY_MAX
+    return scaled * _last_pixel(size)
+
+
+def depth_to_message(codes: np.ndarray | None, header: Header) -> DepthTokens:
+    """Return depth codes uint8 ``[rows, cols]``; without any the message is empty."""
+    if codes is None:
+        return DepthTokens(header=header)
+    rows, columns = codes.shape
+    data = array.array("B", np.ascontiguousarray(codes, dtype=np.uint8).tobytes())
+    return DepthTokens(header=header, rows=rows, cols=columns, codes=data)
+
+
+def chunk_to_message(
+    reasoning: Reasoning, form: ActionFormat, stamp: Time, sequence: int
+) -> ActionChunkMessage:
+    """Return the actions of an answer."""
+    rows, columns = reasoning.actions.shape
+    return ActionChunkMessage(
+        header=Header(stamp=stamp, frame_id=form.frame_id),
+        action_space=form.action_space,
+        names=list(form.names),
+        horizon=rows,
+        dof=columns,
+        values=_doubles(reasoning.actions),
+        step_period=form.step_period,
+        sequence=sequence,
+        unnorm_key=reasoning.unnorm_key,
+        valid=reasoning.valid,
+        confidence=math.nan if reasoning.confidence is None else float(reasoning.confidence),
+        spread=_doubles(np.empty(0) if reasoning.spread is None else reasoning.spread),
+    )
+
+
+def chunk_from_message(message: ActionChunkMessage) -> ActionChunk:
+    """Return the chunk for the executor, which checks everything but the shape itself.
+
+    Raises:
+        MessageError: The number of values is not horizon x dof.
+    """
+    if len(message.values) != message.horizon * message.dof:
+        raise MessageError(
+            f"values has {len(message.values)} entries, "
+            f"horizon x dof needs {message.horizon} x {message.dof}"
+        )
+    values = np.array(message.values, dtype=np.float64).reshape(message.horizon, message.dof)
+    return ActionChunk(
+        values=values,
+        names=tuple(message.names),
+        action_space=message.action_space,
+        step_period=message.step_period,
+        stamp=seconds(message.header.stamp),
+        sequence=message.sequence,
+        valid=message.valid,
+        confidence=None if math.isnan(message.confidence) else message.confidence,
+    )
+
+
+def reasoning_to_message(
+    reasoning: Reasoning,
+    instruction: str,
+    chunk: ActionChunkMessage,
+    header: Header,
+    size: tuple[int, int],
+) -> ActionReasoning:
+    """Return everything that one inference said.
+
+    Args:
+        reasoning: The answer.
+        instruction: What was asked for.
+        chunk: Its actions as a message.
+        header: Header of the first camera's image.
+        size: Width and height of that image, px.
+    """
+    sources = sorted(reasoning.drafted)
+    return ActionReasoning(
+        header=header,
+        instruction=instruction,
+        text=reasoning.text,
+        depth=depth_to_message(reasoning.depth_codes, header),
+        trajectory=trajectory_to_message(
+            reasoning.trajectory, reasoning.trajectory_source, header, size
+        ),
+        actions=chunk,
+        problems=list(reasoning.problems),
+        stage_names=list(reasoning.timings),
+        stage_seconds=[float(value) for value in reasoning.timings.values()],
+        generated_tokens=len(reasoning.ids),
+        forward_passes=reasoning.forward_passes,
+        draft_sources=sources,
+        drafted_tokens=_counts(reasoning.drafted[s] for s in sources),
+        accepted_tokens=_counts(reasoning.accepted.get(s, 0) for s in sources),
+    )
+
+
+def _last_pixel(size: Sequence[int]) -> np.ndarray:
+    return np.array(size, dtype=np.float64) - 1.0
+
+
+def _doubles(values: np.ndarray) -> array.array:
+    # An array of the field's own type is taken over by rclpy without a check of each element.
+    return array.array("d", np.ascontiguousarray(values, dtype=np.float64).tobytes())
+
+
+def _counts(values: object) -> array.array:
+    return array.array("I", values)  # type: ignore[call-overload]

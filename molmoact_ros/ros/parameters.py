@@ -1,0 +1,163 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters declared from a frozen dataclass, checked before the node does anything.
+
+    @dataclass(frozen=True)
+    class CameraParameters:
+        rate: float = parameter(10.0, "pictures per second", unit="Hz", minimum=0.1, maximum=100.0)
+
+    values = declare_parameters(node, CameraParameters)
+
+ROS can not pass an empty list; a list of strings is emptied by ``['']``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+Spec = TypeVar("Spec")
+
+# Prefix of the parameters that rclpy itself declares for topics, on demand.
+_RCLPY_PREFIX = "qos_overrides."
+
+
+class ParameterError(ValueError):
+    """A parameter is unknown or has a wrong value; the text names it."""
+
+
+def parameter(
+    default: Any,
+    description: str,
+    *,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    read_only: bool = True,
+) -> Any:
+    """Return a dataclass field that describes one ROS parameter.
+
+    Args:
+        default: bool, int, float, str or tuple of str; its type is the parameter's type.
+        description: What it does, for a person.
+        unit: SI unit of a number.
+        minimum: Smallest allowed number; needs ``maximum``.
+        maximum: Largest allowed number.
+        choices: The allowed strings; empty: any.
+        read_only: Whether it is fixed when the node starts.
+    """
+    metadata = {
+        "description": f"{description} [{unit}]" if unit else description,
+        "range": None if minimum is None else (minimum, maximum),
+        "choices": choices,
+        "read_only": read_only,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def declare_parameters(node: Node, spec: type[Spec]) -> Spec:
+    """Declare every field of ``spec`` and return the values that the node was started with.
+
+    Raises:
+        ParameterError: A given parameter is unknown, has the wrong type, or is out of range.
+    """
+    fields = dataclasses.fields(spec)  # type: ignore[arg-type]
+    _refuse_unknown(node, {field.name for field in fields})
+    values = {}
+    for field in fields:
+        default: Any = field.default
+        if isinstance(default, tuple):
+            default = list(default) or [""]
+        try:
+            value = node.declare_parameter(field.name, default, _descriptor(field)).value
+        except ParameterException as error:
+            raise ParameterError(f"parameter '{field.name}': {error}") from error
+        values[field.name] = _checked(field, value)
+    return spec(**values)
+
+
+def watch_parameters(node: Node, values: Spec, accept: Callable[[Spec], str | None]) -> None:
+    """Follow changes at run time.
+
+    Args:
+        node: The node that declared ``values``.
+        values: The present values.
+        accept: Called with all values after a change; takes them over and returns None, or
+            returns the reason why it refuses them.
+    """
+    fields = {field.name: field for field in dataclasses.fields(values)}  # type: ignore[arg-type]
+    current = values
+
+    def on_change(changes: list[Parameter]) -> SetParametersResult:
+        nonlocal current
+        known = {change.name: change.value for change in changes if change.name in fields}
+        try:
+            checked = {name: _checked(fields[name], value) for name, value in known.items()}
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if not checked:
+            return SetParametersResult(successful=True)
+        changed = dataclasses.replace(current, **checked)  # type: ignore[type-var]
+        reason = accept(changed)
+        if reason is None:
+            current = changed
+        return SetParametersResult(successful=reason is None, reason=reason or "")
+
+    node.add_on_set_parameters_callback(on_change)
+
+
+def _refuse_unknown(node: Node, known: set[str]) -> None:
+    # rclpy ignores parameters that nobody declares, so a typing error would go unnoticed. It has
+    # no public access to what was given on the command line and in files.
+    for name in node._parameter_overrides:
+        if name not in known and not node.has_parameter(name):
+            if not name.startswith(_RCLPY_PREFIX):
+                raise ParameterError(
+                    f"parameter '{name}' is unknown to {node.get_name()}; "
+                    f"it has: {', '.join(sorted(known))}"
+                )
+
+
+def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:
+    choices, limits = field.metadata["choices"], field.metadata["range"]
+    descriptor = ParameterDescriptor(
+        description=field.metadata["description"],
+        additional_constraints=f"one of: {', '.join(choices)}" if choices else "",
+        read_only=field.metadata["read_only"],
+    )
+    if limits and isinstance(field.default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(limits[0]), to_value=float(limits[1]), step=0.0)
+        ]
+    elif limits:
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)
+        ]
+    return descriptor
+
+
+def _checked(field: dataclasses.Field, value: Any) -> Any:
+    """Return the value as the dataclass holds it, or raise what ROS's own checks do not see."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ParameterError(f"parameter '{field.name}': {value} is not a finite number")
+    choices = field.metadata["choices"]
+    if choices and value not in choices:
+        raise ParameterError(
+            f"parameter '{field.name}': '{value}' is not one of {', '.join(choices)}"
+        )
+    if isinstance(field.default, tuple):
+        return tuple(item for item in value if item)
+    return value
