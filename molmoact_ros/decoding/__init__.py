@@ -1,0 +1,17 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Exact greedy decoding, many tokens per pass (design section 7)."""
+
+from molmoact_ros.decoding.cache import ContextTooLongError
+from molmoact_ros.decoding.engine import Decoder, TokenDraft, generate
+from molmoact_ros.decoding.result import GenerationResult
+from molmoact_ros.decoding.tree import TokenTree
+
+__all__ = [
+    "ContextTooLongError",
+    "Decoder",
+    "GenerationResult",
+    "TokenDraft",
+    "TokenTree",
+    "generate",
+]

@@ -1,0 +1,94 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A key/value cache of fixed size, allocated once and rolled back by its length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class ContextTooLongError(ValueError):
+    """Prompt and answer do not fit into the cache."""
+
+
+class StaticCache:
+    """Keys and values of every layer for up to `capacity` positions, batch 1.
+
+    Entries beyond `length` are free: a pass writes its block there, and only what `keep` moves
+    below the new length is remembered. The network sees the cache through one of two windows,
+    because a captured CUDA graph needs fixed addresses and shapes while the CPU gains from
+    attending to the filled part alone.
+
+    Attributes:
+        length: positions that hold confirmed tokens.
+        capacity: positions that fit.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        kv_heads: int,
+        head_dim: int,
+        capacity: int,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.length = 0
+        self.capacity = capacity
+        # One tensor for all layers: compacting a tree is one gather, not one per layer.
+        shape = (2, layers, 1, kv_heads, capacity, head_dim)
+        self._store = torch.zeros(shape, device=device, dtype=dtype)
+
+    def sliced(self, count: int) -> SlicedWindow:
+        """A window that appends `count` positions and returns the filled part."""
+        if self.length + count > self.capacity:
+            raise ContextTooLongError(
+                f"{self.length} cached and {count} new tokens exceed the cache's capacity of "
+                f"{self.capacity}"
+            )
+        return SlicedWindow(self._store, self.length, self.length + count)
+
+    def indexed(self, slots: Tensor) -> IndexedWindow:
+        """A window that writes to the positions `slots` (int64 [S]) and returns all positions."""
+        return IndexedWindow(self._store, slots)
+
+    def keep(self, offsets: Sequence[int]) -> None:
+        """Confirm the entries at `length + offsets` (ascending) and forget all others above."""
+        start, count = self.length, len(offsets)
+        if list(offsets) != list(range(count)):
+            source = torch.tensor(offsets, device=self._store.device) + start
+            kept = self._store.index_select(4, source)
+            self._store.narrow(4, start, count).copy_(kept)
+        self.length = start + count
+
+
+class SlicedWindow:
+    """The model's KVCache for passes of any length: views of the filled part."""
+
+    def __init__(self, store: Tensor, start: int, end: int) -> None:
+        self._store, self._start, self._end = store, start, end
+
+    def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store keys and values [1, Hkv, S, hd]; return both for all positions so far, [1, Hkv, T, hd]."""
+        stored = self._store[:, layer, :, :, : self._end]
+        stored[0, :, :, self._start :] = keys
+        stored[1, :, :, self._start :] = values
+        return stored[0], stored[1]
+
+
+class IndexedWindow:
+    """The model's KVCache inside a CUDA graph: writes by index, always returns the whole cache."""
+
+    def __init__(self, store: Tensor, slots: Tensor) -> None:
+        self._store, self._slots = store, slots
+
+    def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store keys and values [1, Hkv, S, hd]; return the cache of this layer, [1, Hkv, capacity, hd]."""
+        stored_keys, stored_values = self._store[:, layer]
+        stored_keys.index_copy_(2, self._slots, keys)
+        stored_values.index_copy_(2, self._slots, values)
+        return stored_keys, stored_values

@@ -1,0 +1,301 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Exact greedy decoding that confirms drafted tokens, many per pass.
+
+A pass over 64 tokens reads the same weights as a pass over one, and on every machine where reading
+weights is the cost it takes nearly the same time. So each pass runs over the last token and a tree
+of guesses of what follows, and keeps those guesses that the model's own argmax confirms. A wrong
+guess costs time, never correctness: the ids are those of plain greedy decoding.
+
+Tie rule: the smallest token id among equal largest logits, as torch.argmax has it. In float32,
+passes of different sizes agree up to rounding of the last bits; in bf16 and quantised weights the
+rounding is coarser, so a near tie can fall differently (see docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molmoact_ros.decoding.blocks import BLOCK_SIZES, DEFAULT_COSTS, choose_block
+from molmoact_ros.decoding.cache import ContextTooLongError, StaticCache
+from molmoact_ros.decoding.passes import BlockPass, EagerPass, GraphPass
+from molmoact_ros.decoding.result import GenerationResult
+from molmoact_ros.decoding.tree import EMPTY_TREE, TokenTree, block_layout, count_sources
+from molmoact_ros.model import MolmoActForActionReasoning
+
+
+class TokenDraft(Protocol):
+    """What the decoder needs of a draft; `molmoact_ros.decoding.Draft` is the real one."""
+
+    def begin(self) -> None:
+        """A new answer starts."""
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        """These tokens were emitted, after all earlier ones."""
+
+    def propose(self, limit: int) -> TokenTree:
+        """At most `limit` guesses of what follows the tokens emitted so far, likeliest first."""
+
+
+@dataclass
+class _Progress:
+    """The answer under construction."""
+
+    ids: list[int] = field(default_factory=list)
+    tokens_per_pass: list[int] = field(default_factory=list)
+    drafted: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
+    probes: list[tuple[list[int], Tensor]] = field(default_factory=list)
+
+
+class Decoder:
+    """Generates answers with one model, one cache and one set of captured passes.
+
+    Attributes:
+        capacity: prompt and answer tokens that fit.
+        pass_costs: time of a pass per block size: relative defaults until `warm_up` measured them.
+    """
+
+    def __init__(
+        self,
+        model: MolmoActForActionReasoning,
+        capacity: int,
+        *,
+        block_sizes: Sequence[int] = BLOCK_SIZES,
+        cuda_graphs: bool | None = None,
+    ) -> None:
+        """Allocate the cache.
+
+        Args:
+            model: the network, in eval mode, on the device where it stays.
+            capacity: most tokens of prompt and answer together.
+            block_sizes: slots of the passes that may run; must contain 1.
+            cuda_graphs: whether to capture the passes; None: on CUDA devices.
+        """
+        if 1 not in block_sizes:
+            raise ValueError(f"block_sizes must contain 1, got {tuple(block_sizes)}")
+        self.capacity = capacity
+        self.pass_costs = {size: DEFAULT_COSTS.get(size, 1.0) for size in sorted(block_sizes)}
+        self._model = model
+        self._eos = _eos_ids(model)
+        self._vocab_size = model.config.llm_config.vocab_size
+        self._graphs = model.device.type == "cuda" if cuda_graphs is None else cuda_graphs
+        self._passes: dict[int, BlockPass] = {}
+        llm = model.config.llm_config
+        self._cache = StaticCache(
+            llm.num_hidden_layers,
+            llm.num_key_value_heads,
+            llm.head_dim,
+            capacity + max(block_sizes),  # a padded block may reach beyond the last token
+            device=model.device,
+            dtype=model.dtype,
+        )
+
+    @torch.no_grad()
+    def warm_up(self, repeats: int = 3) -> dict[int, float]:
+        """Capture and time the pass of every block size, so that the first answer is not slow.
+
+        Returns:
+            Seconds of a pass per block size (median), which also become `pass_costs`.
+        """
+        self._cache.length = max(0, self.capacity - max(self.pass_costs))
+        for size in self.pass_costs:
+            depths, visible = block_layout((), size)
+            times = []
+            for _ in range(repeats + 1):
+                self._synchronize()
+                start = time.perf_counter()
+                self._block_pass(size)([0] * size, depths, visible).argmax(-1).tolist()
+                times.append(time.perf_counter() - start)
+            self.pass_costs[size] = float(np.median(times[1:]))
+        self._cache.length = 0
+        return dict(self.pass_costs)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        batch: Mapping[str, Any],
+        max_new_tokens: int = 512,
+        draft: TokenDraft | None = None,
+        probe_ids: Tensor | None = None,
+    ) -> GenerationResult:
+        """Greedily continue one prompt.
+
+        Args:
+            batch: what MolmoActProcessor returns, batch 1 (left padding is dropped).
+            max_new_tokens: most tokens to emit, EOS included.
+            draft: guesses; None: one token per pass.
+            probe_ids: int64 [P] token ids whose probabilities are recorded, see GenerationResult.
+
+        Raises:
+            ContextTooLongError: when prompt and `max_new_tokens` exceed the capacity.
+            ValueError: when the batch does not hold exactly one prompt, or max_new_tokens < 1.
+        """
+        device = self._model.device
+        inputs = {key: torch.as_tensor(value).to(device) for key, value in batch.items()}
+        prompt = self._checked_prompt(inputs, max_new_tokens)
+        probe_ids = None if probe_ids is None else probe_ids.to(device)
+        marks = [time.perf_counter()]
+
+        self._cache.length = 0
+        embeds = self._model.embed(
+            prompt,
+            **{key: inputs.get(key) for key in ("images", "pooled_patches_idx", "image_masks")},
+        )
+        marks.append(self._time())
+        progress = _Progress()
+        self._prefill(embeds, progress, probe_ids)
+        marks.append(self._time())
+        if draft is not None:
+            draft.begin()
+            draft.extend(progress.ids)
+        while progress.ids[-1] not in self._eos and len(progress.ids) < max_new_tokens:
+            self._step(progress, max_new_tokens, draft, probe_ids)
+        marks.append(self._time())
+
+        stages = ("vision", "prefill", "decode")
+        return GenerationResult(
+            ids=progress.ids,
+            ended=progress.ids[-1] in self._eos,
+            forward_passes=len(progress.tokens_per_pass),
+            tokens_per_pass=tuple(progress.tokens_per_pass),
+            drafted=progress.drafted,
+            accepted=progress.accepted,
+            seconds={s: marks[i + 1] - marks[i] for i, s in enumerate(stages)},
+            probes=_probabilities(progress, probe_ids),
+        )
+
+    def _checked_prompt(self, inputs: dict[str, Tensor], max_new_tokens: int) -> Tensor:
+        ids = inputs["input_ids"]
+        if ids.ndim != 2 or ids.shape[0] != 1:
+            raise ValueError(f"generate takes one prompt, input_ids has shape {list(ids.shape)}")
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {max_new_tokens}, it must be at least 1")
+        if "attention_mask" in inputs:
+            ids = ids[inputs["attention_mask"].bool()][None]
+        if ids.shape[1] + max_new_tokens > self.capacity:
+            raise ContextTooLongError(
+                f"The prompt has {ids.shape[1]} tokens and max_new_tokens is {max_new_tokens}, but "
+                f"the cache holds {self.capacity}. Raise its capacity, shorten the instruction or "
+                "lower max_new_tokens."
+            )
+        return ids
+
+    def _prefill(self, embeds: Tensor, progress: _Progress, probe_ids: Tensor | None) -> None:
+        length = embeds.shape[1]
+        positions = torch.arange(length, device=embeds.device)[None]
+        hidden = self._model.run(embeds, positions, self._cache.sliced(length))
+        logits = self._model.lm_head(hidden[:, -1])  # all other positions are known already
+        self._cache.length = length
+        self._emit(progress, [int(logits.argmax(-1))], logits, [0], probe_ids)
+
+    def _step(
+        self,
+        progress: _Progress,
+        max_new_tokens: int,
+        draft: TokenDraft | None,
+        probe_ids: Tensor | None,
+    ) -> None:
+        """One pass: guess, run, keep what the argmax confirms."""
+        remaining = max_new_tokens - len(progress.ids)
+        limit = max(self.pass_costs) - 1
+        tree = EMPTY_TREE
+        if draft is not None and remaining > 1:
+            tree = draft.propose(limit).cut(limit).within(self._vocab_size)
+        size = choose_block(tree.reach, self.pass_costs)
+        tree = tree.cut(size - 1)
+        depths, visible = block_layout(tree.parents, size)
+        padding = [0] * (size - 1 - len(tree))
+        logits = self._block_pass(size)([progress.ids[-1], *tree.tokens, *padding], depths, visible)
+        choices = logits.argmax(-1).tolist()  # the pass's only wait for the device
+
+        path = tree.follow(choices)
+        slots = [0, *(node + 1 for node in path)]
+        emitted = self._until_end([choices[slot] for slot in slots][:remaining])
+        slots = slots[: len(emitted)]
+        self._cache.keep(slots)
+        self._emit(progress, emitted, logits, slots, probe_ids)
+        progress.tokens_per_pass.append(len(emitted))
+        count_sources(tree.sources, progress.drafted)
+        count_sources((tree.sources[node] for node in path[: len(emitted)]), progress.accepted)
+        if draft is not None:
+            draft.extend(emitted)
+
+    def _emit(
+        self,
+        progress: _Progress,
+        tokens: list[int],
+        logits: Tensor,
+        slots: list[int],
+        probe_ids: Tensor | None,
+    ) -> None:
+        positions = list(range(len(progress.ids), len(progress.ids) + len(tokens)))
+        progress.ids += tokens
+        if probe_ids is not None:
+            rows = torch.tensor(slots, device=logits.device)
+            progress.probes.append((positions, logits[rows][:, probe_ids]))
+
+    def _until_end(self, tokens: list[int]) -> list[int]:
+        for count, token in enumerate(tokens, start=1):
+            if token in self._eos:
+                return tokens[:count]
+        return tokens
+
+    def _block_pass(self, size: int) -> BlockPass:
+        if size not in self._passes:
+            self._passes[size] = (
+                GraphPass(self._model, self._cache, size)
+                if self._graphs
+                else EagerPass(self._model, self._cache)
+            )
+        return self._passes[size]
+
+    def _synchronize(self) -> None:
+        if self._model.device.type == "cuda":
+            torch.cuda.synchronize(self._model.device)
+
+    def _time(self) -> float:
+        self._synchronize()
+        return time.perf_counter()
+
+
+def generate(
+    model: MolmoActForActionReasoning,
+    batch: Mapping[str, Any],
+    max_new_tokens: int = 512,
+    draft: TokenDraft | None = None,
+    *,
+    probe_ids: Tensor | None = None,
+) -> GenerationResult:
+    """Greedily continue one prompt with a decoder made for it; see Decoder.generate.
+
+    Callers that generate more than once keep a Decoder, which allocates and captures only once.
+    """
+    capacity = torch.as_tensor(batch["input_ids"]).shape[-1] + max_new_tokens
+    decoder = Decoder(model, capacity, cuda_graphs=False)
+    return decoder.generate(batch, max_new_tokens, draft, probe_ids)
+
+
+def _eos_ids(model: MolmoActForActionReasoning) -> frozenset[int]:
+    for config in (getattr(model, "generation_config", None), model.config):
+        eos = getattr(config, "eos_token_id", None)
+        if eos is not None:
+            return frozenset([eos] if isinstance(eos, int) else eos)
+    return frozenset()
+
+
+def _probabilities(progress: _Progress, probe_ids: Tensor | None) -> dict[int, np.ndarray]:
+    """Softmax over the probe ids where one of them was emitted; one transfer for all."""
+    if probe_ids is None:
+        return {}
+    wanted = set(probe_ids.tolist())
+    rows = torch.cat([logits for _, logits in progress.probes]).float().softmax(-1).cpu().numpy()
+    positions = [p for group, _ in progress.probes for p in group]
+    return {p: rows[i] for i, p in enumerate(positions) if progress.ids[p] in wanted}

@@ -1,0 +1,120 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One pass of the language model over a block of slots: eagerly, or as a CUDA graph."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molmoact_ros.decoding.cache import StaticCache
+from molmoact_ros.model import MolmoActForActionReasoning
+
+
+class BlockPass(Protocol):
+    """Runs blocks of one fixed size on top of the cache."""
+
+    def __call__(self, tokens: list[int], depths: list[int], visible: np.ndarray) -> Tensor:
+        """Write the block's keys and values above the cache's length.
+
+        Args:
+            tokens: token id of each slot.
+            depths: depth of each slot below the root, which gives its position.
+            visible: bool [S, S], which slots of the block each slot sees.
+
+        Returns:
+            Logits [S, E], valid until the next pass.
+        """
+
+
+class EagerPass:
+    """Attends to the filled part of the cache only. Runs everywhere."""
+
+    def __init__(self, model: MolmoActForActionReasoning, cache: StaticCache) -> None:
+        self._model, self._cache = model, cache
+
+    def __call__(self, tokens: list[int], depths: list[int], visible: np.ndarray) -> Tensor:
+        """See BlockPass."""
+        device, length = self._model.device, self._cache.length
+        ids = torch.tensor([tokens], device=device)
+        positions = torch.tensor([depths], device=device) + length
+        mask = torch.ones(len(tokens), length + len(tokens), dtype=torch.bool, device=device)
+        mask[:, length:] = torch.from_numpy(visible).to(device)
+        hidden = self._model.run(
+            self._model.embed(ids), positions, self._cache.sliced(len(tokens)), mask[None, None]
+        )
+        return self._model.lm_head(hidden)[0]
+
+
+class GraphPass:
+    """The same block as one CUDA graph: fixed shapes, one launch, no work on the host.
+
+    The graph reads its tokens, depths and visibility from fixed buffers and attends to the whole
+    cache; what lies outside the filled part and the block is masked on the device.
+    """
+
+    def __init__(
+        self,
+        model: MolmoActForActionReasoning,
+        cache: StaticCache,
+        size: int,
+        pool: tuple[int, int] | None = None,
+    ) -> None:
+        """Capture the graph.
+
+        Args:
+            model: the network, on a CUDA device, in eval mode.
+            cache: the cache that the graph will always use.
+            size: slots of the block.
+            pool: memory pool of an earlier graph; only one graph runs at a time, so they share it.
+
+        Raises:
+            RuntimeError: when CUDA did not capture the pass.
+        """
+        self._model, self._cache, self._size = model, cache, size
+        device = model.device
+        self._host = torch.zeros(2 * size + 1, dtype=torch.int64).pin_memory()
+        self._host_visible = torch.eye(size, dtype=torch.bool).pin_memory()
+        self._inputs = self._host.to(device)
+        self._visible = self._host_visible.to(device)
+        # Capture needs everything that allocates lazily (cuBLAS, workspaces) to have run before.
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                self._run()
+        torch.cuda.current_stream(device).wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, pool=pool):
+            self._logits = self._run()
+            captured = torch.cuda.is_current_stream_capturing()
+        if not captured:
+            raise RuntimeError(f"CUDA did not capture the decoding pass for {size} slots")
+
+    def __call__(self, tokens: list[int], depths: list[int], visible: np.ndarray) -> Tensor:
+        """See BlockPass."""
+        self._host.copy_(torch.tensor([*tokens, *depths, self._cache.length]))
+        self._host_visible.copy_(torch.from_numpy(visible))
+        self._inputs.copy_(self._host, non_blocking=True)
+        self._visible.copy_(self._host_visible, non_blocking=True)
+        self.graph.replay()
+        return self._logits
+
+    def _run(self) -> Tensor:
+        size = self._size
+        ids, depths, length = self._inputs.split([size, size, 1])
+        slots = length + torch.arange(size, device=length.device)
+        column = torch.arange(self._cache.capacity, device=length.device)
+        in_block = (column >= length) & (column < length + size)
+        own = self._visible[:, (column - length).clamp(0, size - 1)]
+        mask = (column < length) | (in_block & own)
+        hidden = self._model.run(
+            self._model.embed(ids[None]),
+            (depths + length)[None],
+            self._cache.indexed(slots),
+            mask[None, None],
+        )
+        return self._model.lm_head(hidden)[0]
