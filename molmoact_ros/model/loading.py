@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from transformers import GenerationConfig
 
 from .config import MolmoActConfig
 from .files import CheckpointError, checkpoint_directory, read_json
@@ -20,7 +21,12 @@ from .safetensors_files import StoredTensor, list_tensors, shorten, stream_tenso
 if TYPE_CHECKING:
     from .molmoact import MolmoActForActionReasoning
 
-WEIGHT_FILES = ("config.json", "*.safetensors", "model.safetensors.index.json")
+WEIGHT_FILES = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "model.safetensors.index.json",
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,10 @@ def load_model(
         if progress is not None:
             progress(LoadProgress(done, total, time.monotonic() - start))
     model.config.dtype = target
+    if (directory / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_dict(
+            read_json(directory, "generation_config.json")
+        )
     return model.eval()
 
 
