@@ -5,8 +5,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from molmoact_ros.answer import depth_to_uint8, normalize_depth
+from molmoact_ros.answer import DepthTokenizer, depth_to_uint8, normalize_depth
+from molmoact_ros.model import load_vqvae
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "vqvae" / "vqvae_tiny.npz"
 
@@ -18,3 +20,13 @@ def test_normalised_and_uint8_pictures():
     ):
         np.testing.assert_array_equal(normalize_depth(decoded), normalized)
         np.testing.assert_array_equal(depth_to_uint8(normalized), picture)
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_codes_to_relative_depth(suffix):
+    arrays = np.load(GOLDEN)
+    network = load_vqvae(GOLDEN.with_suffix(f".{suffix}"))
+    tokenizer = DepthTokenizer(rows=6, cols=6, codes=16, network=network)
+    for codes, normalized in zip(arrays["codes"], arrays["normalized"], strict=True):
+        picture = tokenizer.relative_depth(tokenizer.decode(tokenizer.encode(codes)))
+        np.testing.assert_allclose(picture, normalized[0], atol=1e-5)
