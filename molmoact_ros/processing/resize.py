@@ -1,0 +1,83 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Resizing and normalising pixels, with the numbers of the reference (spec 9.3).
+
+Everything is torch, so that the same code runs where the frame lies: on the CPU or on a GPU.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+_MEAN_STD = {
+    "openai": (
+        (0.48145466, 0.4578275, 0.40821073),
+        (0.26862954, 0.26130258, 0.27577711),
+    ),
+    "dino": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def resize(
+    image: torch.Tensor, size: tuple[int, int], mode: str, pad_value: float
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Resize an image to `size` as the resize mode says.
+
+    Args:
+        image: uint8 ``[H, W, 3]``.
+        size: Height and width of the result in pixels.
+        mode: One of `settings.RESIZE_MODES`.
+        pad_value: Fills what the image leaves free in mode "default", 0..1.
+
+    Returns:
+        Pixels ``[height, width, 3]``, uint8, or float32 in 0..1 in mode "default"; and the mask
+        ``[height, width]`` float32 of pixels that are image, or None when all are.
+    """
+    if mode == "siglip":
+        return _interpolate(image.float(), size, "bilinear", antialias=False).round_().byte(), None
+    if mode == "default":
+        return _fit(image, size, pad_value)
+    resized = _interpolate(image.float(), size, "bicubic", antialias=True)
+    return resized.clamp_(0, 255).round_().byte(), None
+
+
+def normalize(pixels: torch.Tensor, mode: str) -> torch.Tensor:
+    """Shift and scale pixels ``[..., 3]`` (uint8, or float32 in 0..1) as float32."""
+    values = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+    if mode == "siglip":
+        return values * 2 - 1
+    mean, std = (torch.tensor(row, device=pixels.device) for row in _MEAN_STD[mode])
+    return (values - mean) / std
+
+
+def _fit(
+    image: torch.Tensor, size: tuple[int, int], pad_value: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Resize, keeping the aspect ratio, and centre on a canvas."""
+    # In float32 as the reference computes it: float64 would give other sizes at some ratios.
+    source = np.array(image.shape[:2], dtype=np.float32)
+    factor = (np.array(size, dtype=np.float32) / source).min()
+    height, width = (int(side) for side in source * factor)
+    if height < 1 or width < 1:
+        raise ValueError(
+            f"an image of {image.shape[1]}x{image.shape[0]} pixels is too narrow to be resized"
+        )
+    resized = _interpolate(image.float() / 255, (height, width), "bilinear", antialias=True)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    inside = (slice(top, top + height), slice(left, left + width))
+    canvas = resized.new_full((*size, 3), pad_value)
+    canvas[inside] = resized.clamp_(0, 1)
+    mask = resized.new_zeros(size)
+    mask[inside] = 1
+    return canvas, mask
+
+
+def _interpolate(
+    image: torch.Tensor, size: tuple[int, int], mode: str, antialias: bool
+) -> torch.Tensor:
+    """Resize float ``[H, W, 3]``; channels stay last in memory, which is the fast layout."""
+    planes = image.permute(2, 0, 1)[None]
+    planes = F.interpolate(planes, size=size, mode=mode, align_corners=False, antialias=antialias)
+    return planes[0].permute(1, 2, 0).contiguous()

@@ -1,0 +1,97 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The tokenizer of a checkpoint and its reserved tokens (spec 8 and 10)."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from ..model import CheckpointError, read_json
+
+IMAGE_TOKENS = ("<im_start>", "<im_end>", "<im_patch>", "<im_col>")
+DEPTH_TOKENS = ("<DEPTH_START>", "<DEPTH_END>", *(f"<DEPTH_{code}>" for code in range(128)))
+# Stand-ins of the 256 byte-level action tokens: the Braille patterns.
+_BYTE_ACTION_TOKENS = frozenset(chr(0x2800 + byte) for byte in range(256))
+
+
+def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
+    """Load ``tokenizer.json`` as it is, whatever tokenizer class the checkpoint names.
+
+    Raises:
+        CheckpointError: A file is missing or broken, or depth or image tokens are not there.
+    """
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        raise CheckpointError(f"{directory}: tokenizer.json is missing")
+    config = read_json(directory, "tokenizer_config.json")
+    names = ("bos_token", "eos_token", "pad_token", "unk_token")
+    special = {name: _content(config.get(name)) for name in names}
+    try:
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_file=str(path),
+            clean_up_tokenization_spaces=False,
+            **{name: text for name, text in special.items() if text is not None},
+        )
+    except Exception as error:  # the Rust parser raises bare Exceptions
+        raise CheckpointError(f"{path} is not a valid tokenizer file: {error}") from error
+    _require(tokenizer, DEPTH_TOKENS, path, "depth tokens")
+    _require(tokenizer, IMAGE_TOKENS, path, "image tokens")
+    return tokenizer
+
+
+def check_instruction(
+    text: str, tokenizer: PreTrainedTokenizerFast, action_texts: Collection[str] = ()
+) -> None:
+    """Refuse an instruction that would put reserved tokens into the prompt.
+
+    Args:
+        text: The user's instruction.
+        tokenizer: As `load_tokenizer` returns it.
+        action_texts: Text of the action tokens, where they are ordinary text (``vocab_tail``).
+
+    Raises:
+        ValueError: The text holds a control character, or the text of a special, depth or action
+            token; the message names it.
+    """
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise ValueError(f"instruction holds the control character {character!r}")
+    reserved = reserved_tokens(tokenizer)
+    for token in tokenizer.encode(text, add_special_tokens=False):
+        if token in reserved:
+            raise ValueError(f"instruction holds the reserved token '{reserved[token]}'")
+    for action in action_texts:
+        if action in text:
+            raise ValueError(f"instruction holds the reserved action token '{action}'")
+
+
+def reserved_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[int, str]:
+    """Return id and text of all special, depth and byte-level action tokens."""
+    depth = set(DEPTH_TOKENS)
+    return {
+        index: token.content
+        for index, token in tokenizer.added_tokens_decoder.items()
+        if token.special or token.content in depth or token.content in _BYTE_ACTION_TOKENS
+    }
+
+
+def _content(token: Any) -> str | None:
+    """Return the text of an entry of tokenizer_config.json: a string or an object."""
+    return token["content"] if isinstance(token, dict) else token
+
+
+def _require(
+    tokenizer: PreTrainedTokenizerFast, tokens: Sequence[str], path: Path, what: str
+) -> None:
+    vocabulary = tokenizer.get_vocab()
+    missing = [token for token in tokens if token not in vocabulary]
+    if missing:
+        raise CheckpointError(
+            f"{path} has no {what}: {', '.join(missing[:5])}"
+            f"{' and more' if len(missing) > 5 else ''} missing; it is not a MolmoAct tokenizer"
+        )
