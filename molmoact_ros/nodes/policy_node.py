@@ -1,0 +1,367 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy as a ROS node: camera frames and an instruction in, reasoning and chunks out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from std_msgs.msg import String
+
+from molmoact_ros.msg import Trajectory2D
+from molmoact_ros.policy import MolmoActPolicy, Observation, Reasoning
+from molmoact_ros.ros import qos
+from molmoact_ros.ros.answers import AnswerPublisher
+from molmoact_ros.ros.cameras import COMPRESSED, RAW, CameraInputs
+from molmoact_ros.ros.conversions import ActionFormat, MessageError, trajectory_from_message
+from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.frames import Frame, FrameMatcher, NoMatch
+from molmoact_ros.ros.images import ImageError
+from molmoact_ros.ros.parameters import declare_parameters, parameter, watch_parameters
+from molmoact_ros.ros.running import ClosableNode, StartError, run_node
+
+_POLL = 0.05  # s; longest wait of the inference thread before it looks at the clock again
+_JOIN = 4.0  # s that close() waits for a running inference
+
+
+@dataclass(frozen=True)
+class PolicyParameters:
+    """Parameters of the node."""
+
+    checkpoint: str = parameter("", "Checkpoint directory, or a Hugging Face hub id.")
+    revision: str = parameter("", "Revision of a hub id (branch, tag or commit); empty: main.")
+    unnorm_key: str = parameter(
+        "", "Entry of the checkpoint's norm_stats; empty: the only one there is."
+    )
+    device: str = parameter("cuda", "Torch device of the network, e.g. cuda, cuda:1 or cpu.")
+    dtype: str = parameter(
+        "bfloat16", "Precision of the weights.", choices=("float32", "bfloat16", "float16")
+    )
+    threads: int = parameter(
+        0, "CPU threads of the network; 0: torch's choice.", minimum=0, maximum=256
+    )
+    rows: int = parameter(
+        0, "Action rows that an answer must have; 0: any number.", minimum=0, maximum=1000
+    )
+    max_new_tokens: int = parameter(
+        640, "Limit of one answer's length in tokens.", minimum=1, maximum=4096
+    )
+    action_decoding: str = parameter(
+        "argmax",
+        "Value of an action: the bin that the model wrote, or the mean over all its bins.",
+        choices=("argmax", "expectation"),
+    )
+    cameras: tuple[str, ...] = parameter(
+        ("camera",), "Names of the cameras, in the order in which the checkpoint wants them."
+    )
+    image_topics: tuple[str, ...] = parameter(
+        (), "One image topic per camera; empty: ~/<camera>/image (with /compressed)."
+    )
+    image_transport: str = parameter(
+        RAW, "Kind of the image messages: Image or CompressedImage.", choices=(RAW, COMPRESSED)
+    )
+    max_camera_skew: float = parameter(
+        0.05,
+        "Largest difference between the stamps of two cameras' frames.",
+        unit="s",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    max_image_age: float = parameter(
+        0.5,
+        "Largest age of a frame by the node's clock; older ones are not inferred from.",
+        unit="s",
+        minimum=0.01,
+        maximum=60.0,
+    )
+    inference_period: float = parameter(
+        0.0,
+        "Least time between the starts of two inferences; 0: as fast as new frames allow.",
+        unit="s",
+        minimum=0.0,
+        maximum=3600.0,
+        read_only=False,
+    )
+    instruction: str = parameter("", "What to do; empty: wait for ~/instruction.", read_only=False)
+    action_space: str = parameter(
+        "ee_delta",
+        "What a row of actions means.",
+        choices=("ee_delta", "ee_pose", "joint_delta", "joint_position"),
+    )
+    action_names: tuple[str, ...] = parameter(
+        ("x", "y", "z", "roll", "pitch", "yaw", "gripper"), "Name of each action dimension."
+    )
+    action_frame: str = parameter("base_link", "Frame in which the actions are given.")
+    control_period: float = parameter(
+        0.1,
+        "Time between two rows of a chunk, as in the checkpoint's training data.",
+        unit="s",
+        minimum=0.001,
+        maximum=10.0,
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the policy is asked to do; replaced as a whole, so that threads agree on it."""
+
+    instruction: str = ""
+    hint: np.ndarray | None = None
+
+
+class PolicyNode(ClosableNode):
+    """Feeds the policy in a thread of its own; callbacks only store what arrives.
+
+    An inference starts as soon as the one before has ended and a frame has arrived that was not
+    used yet, and not before ``inference_period``. It always takes the newest frames. While it
+    runs, the executor follows the chunk before and later enters the new chunk at the step that
+    belongs to the time that has passed since its image.
+    """
+
+    def __init__(self) -> None:
+        """Load the policy and start; refuses to start with a reason."""
+        super().__init__("molmoact_policy")
+        self._parameters = declare_parameters(self, PolicyParameters)
+        topics = _image_topics(self._parameters)
+        self._policy = _load(self._parameters)
+        form = _action_format(self._parameters, self._policy)
+        self._task = Task(self._parameters.instruction)
+        if self._task.instruction and (reason := self._refusal(self._task.instruction)):
+            raise StartError(f"parameter 'instruction': {reason}")
+        watch_parameters(self, self._parameters, self._take_parameters)
+
+        parameters = self._parameters
+        self._matcher = FrameMatcher(
+            parameters.cameras, parameters.max_camera_skew, parameters.max_image_age
+        )
+        self._inputs = CameraInputs(
+            self, parameters.cameras, topics, parameters.image_transport, self._matcher
+        )
+        self._outputs = AnswerPublisher(self, form, self._policy.relative_depth)
+        self.create_subscription(String, "~/instruction", self._on_instruction, qos.LATCHED)
+        self.create_subscription(Trajectory2D, "~/trajectory_hint", self._on_hint, qos.RESULT)
+        self._sequence = 0
+        self._failures = 0
+        self._last: Reasoning | None = None
+        self._waiting_for = "instruction"
+        Diagnostics(
+            self,
+            {"cameras": self._camera_status, "model": self._model_status,
+             "inference": self._inference_status},
+        )  # fmt: skip
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+        self.get_logger().info(f"ready: {parameters.checkpoint}, cameras {parameters.cameras}")
+
+    def close(self) -> None:
+        """Stop the inference thread; a running inference is not waited for longer than 4 s."""
+        self._stopping.set()
+        self._matcher.wake()
+        self._thread.join(_JOIN)
+
+    # What to do.
+
+    def _on_instruction(self, message: String) -> None:
+        reason = self._refusal(message.data) if message.data else None
+        if reason is not None:
+            # Going on with the old instruction would not be what the sender wants either.
+            self.get_logger().error(f"instruction refused, stopping: {reason}")
+        self._follow("" if reason is not None else message.data)
+
+    def _on_hint(self, message: Trajectory2D) -> None:
+        try:
+            points = trajectory_from_message(message)
+        except MessageError as error:
+            self.get_logger().warning(f"trajectory_hint dropped: {error}")
+            return
+        self._task = replace(self._task, hint=points if len(points) else None)
+
+    def _take_parameters(self, parameters: PolicyParameters) -> str | None:
+        if parameters.instruction != self._parameters.instruction:
+            if parameters.instruction and (reason := self._refusal(parameters.instruction)):
+                return f"parameter 'instruction': {reason}"
+            self._follow(parameters.instruction)
+        self._parameters = parameters
+        return None
+
+    def _follow(self, instruction: str) -> None:
+        if instruction != self._task.instruction:
+            self.get_logger().info(f"instruction: '{instruction}'")
+            self._task = replace(self._task, instruction=instruction)
+
+    def _refusal(self, instruction: str) -> str | None:
+        try:
+            self._policy.processor.check_instruction(instruction)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    # Inference thread.
+
+    def _run(self) -> None:
+        started = -np.inf
+        while not self._stopping.is_set():
+            now = self._now()
+            if 0.0 <= now - started < self._parameters.inference_period:
+                self._stopping.wait(_POLL)
+                continue
+            task = self._task
+            if not task.instruction:
+                self._waiting_for = "instruction"
+                self._stopping.wait(_POLL)
+                continue
+            frames = self._matcher.take(now)
+            if isinstance(frames, NoMatch):
+                self._note(frames)
+                self._matcher.wait(_POLL)
+                continue
+            self._waiting_for = ""
+            started = now
+            self._infer(task, frames)
+
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
+    def _note(self, missing: NoMatch) -> None:
+        self._waiting_for = missing.reason
+        if not missing.waiting:
+            self.get_logger().warning(f"no inference: {missing.reason}", throttle_duration_sec=5.0)
+
+    def _infer(self, task: Task, frames: Mapping[str, Frame]) -> None:
+        images = self._read(frames)
+        if images is None:
+            return
+        try:
+            reasoning = self._policy.infer(Observation(images, task.instruction, task.hint))
+        except Exception as error:  # noqa: BLE001 - a node that dies is worse than any of them
+            self._failures += 1
+            self.get_logger().error(
+                f"inference failed: {type(error).__name__}: {error}", throttle_duration_sec=2.0
+            )
+            return
+        if self._stopping.is_set() or task is not self._task:
+            return  # the answer to a question that nobody asks any more
+        lead = self._parameters.cameras[0]
+        self._sequence += 1
+        self._last = reasoning
+        self._outputs.publish(
+            reasoning, task.instruction, images[lead], frames[lead].header, self._sequence
+        )
+        if not reasoning.valid:
+            self.get_logger().warning(
+                f"answer {self._sequence} is not trusted: {'; '.join(reasoning.problems)}",
+                throttle_duration_sec=2.0,
+            )
+
+    def _read(self, frames: Mapping[str, Frame]) -> dict[str, np.ndarray] | None:
+        images = {}
+        for camera, frame in frames.items():
+            try:
+                # A copy of its own: torch wants it writable and in plain order.
+                images[camera] = np.array(frame.pixels(), order="C")
+            except ImageError as error:
+                self._inputs.drop(camera, frame, str(error))
+                return None
+        return images
+
+    # Diagnostics.
+
+    def _camera_status(self) -> Status:
+        waiting = self._waiting_for
+        fault = bool(waiting) and waiting.startswith("camera ")
+        values = {
+            f"{kind} {camera}": count
+            for kind, counts in (
+                ("received", self._inputs.received),
+                ("dropped", self._inputs.dropped),
+            )
+            for camera, count in counts.items()
+        }
+        return Status(Level.WARN if fault else Level.OK, waiting if fault else "ok", values)
+
+    def _model_status(self) -> Status:
+        parameters = self._parameters
+        values = {
+            "checkpoint": parameters.checkpoint,
+            "unnorm_key": self._policy.stats.key,
+            "device": parameters.device,
+            "dtype": parameters.dtype,
+        }
+        return Status(Level.OK, "loaded", values)
+
+    def _inference_status(self) -> Status:
+        last, task = self._last, self._task
+        values = {"answers": self._sequence, "failures": self._failures}
+        if not task.instruction:
+            return Status(Level.OK, "waiting for an instruction", values)
+        if last is None:
+            return Status(Level.OK, "no answer yet", values)
+        values["forward_passes"] = last.forward_passes
+        values |= {f"seconds {stage}": f"{value:.3f}" for stage, value in last.timings.items()}
+        if last.problems:
+            return Status(Level.WARN, "; ".join(last.problems), values)
+        return Status(Level.OK, f"following '{task.instruction}'", values)
+
+
+def _image_topics(parameters: PolicyParameters) -> tuple[str, ...]:
+    """Return one topic per camera, or raise StartError."""
+    cameras, topics = parameters.cameras, parameters.image_topics
+    if not cameras or len(set(cameras)) != len(cameras):
+        raise StartError(f"parameter 'cameras': needs one or more different names, has {cameras}")
+    if not topics:
+        end = "/compressed" if parameters.image_transport == COMPRESSED else ""
+        return tuple(f"~/{camera}/image{end}" for camera in cameras)
+    if len(topics) != len(cameras):
+        raise StartError(
+            f"parameter 'image_topics': {len(topics)} topics for {len(cameras)} cameras"
+        )
+    return topics
+
+
+def _load(parameters: PolicyParameters) -> MolmoActPolicy:
+    """Load the policy, or raise StartError with the reason."""
+    checkpoint = parameters.checkpoint
+    if not checkpoint:
+        raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
+    # A hub id is "owner/name"; anything else can only be a directory.
+    is_hub_id = checkpoint.count("/") == 1 and checkpoint[0] not in "/.~"
+    if not is_hub_id and not Path(checkpoint).expanduser().is_dir():
+        raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
+    try:
+        return MolmoActPolicy.from_pretrained(
+            str(Path(checkpoint).expanduser()) if not is_hub_id else checkpoint,
+            unnorm_key=parameters.unnorm_key or None,
+            revision=parameters.revision or None,
+            device=parameters.device,
+            dtype=parameters.dtype,
+            rows=parameters.rows or None,
+            max_new_tokens=parameters.max_new_tokens,
+            action_decoding=parameters.action_decoding,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise StartError(f"checkpoint '{checkpoint}': {error}") from error
+
+
+def _action_format(parameters: PolicyParameters, policy: MolmoActPolicy) -> ActionFormat:
+    names, dof = parameters.action_names, len(policy.stats.q01)
+    if len(names) != dof:
+        raise StartError(
+            f"parameter 'action_names': {len(names)} names, "
+            f"but '{policy.stats.key}' has {dof} action dimensions"
+        )
+    return ActionFormat(
+        parameters.action_space, names, parameters.control_period, parameters.action_frame
+    )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node."""
+    return run_node(PolicyNode, args)

@@ -1,0 +1,104 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Publishes what one inference said: for programs, for people, and last for the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from molmoact_ros.msg import ActionChunk, ActionReasoning, DepthTokens, Trajectory2D
+from molmoact_ros.viz import depth_picture, draw_overlay
+
+from . import qos
+from .conversions import ActionFormat, chunk_to_message, pixels_of, reasoning_to_message
+from .images import compressed_from_rgb, image_from_rgb
+
+if TYPE_CHECKING:
+    from molmoact_ros.policy import Reasoning
+
+
+class AnswerPublisher:
+    """The policy's output topics."""
+
+    def __init__(
+        self,
+        node: Node,
+        form: ActionFormat,
+        relative_depth: Callable[[np.ndarray], np.ndarray | None],
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            node: Publishes.
+            form: What the columns of the actions mean.
+            relative_depth: Depth codes to a map of relative depth, None where that is unknown.
+        """
+        self._form = form
+        self._relative_depth = relative_depth
+        self._reasoning = node.create_publisher(ActionReasoning, "~/reasoning", qos.RESULT)
+        self._depth = node.create_publisher(DepthTokens, "~/depth", qos.RESULT)
+        self._trajectory = node.create_publisher(Trajectory2D, "~/trajectory", qos.RESULT)
+        self._chunk = node.create_publisher(ActionChunk, "~/action_chunk", qos.RESULT)
+        self._depth_image = node.create_publisher(Image, "~/depth_image", qos.PICTURE)
+        self._overlay = node.create_publisher(Image, "~/overlay", qos.PICTURE)
+        self._overlay_jpeg = node.create_publisher(
+            CompressedImage, "~/overlay/compressed", qos.PICTURE
+        )
+
+    def publish(
+        self,
+        reasoning: Reasoning,
+        instruction: str,
+        rgb: np.ndarray,
+        header: Header,
+        sequence: int,
+    ) -> None:
+        """Publish an answer; the chunk comes last, so that its reasons are known before.
+
+        Args:
+            reasoning: The answer.
+            instruction: What was asked for.
+            rgb: First camera's picture, RGB uint8 ``[H, W, 3]``.
+            header: That picture's header.
+            sequence: Number of this answer.
+        """
+        size = (rgb.shape[1], rgb.shape[0])
+        chunk = chunk_to_message(reasoning, self._form, header.stamp, sequence)
+        message = reasoning_to_message(reasoning, instruction, chunk, header, size)
+        self._reasoning.publish(message)
+        self._depth.publish(message.depth)
+        self._trajectory.publish(message.trajectory)
+        self._publish_overlay(reasoning, instruction, rgb, header, sequence)
+        self._publish_depth_image(reasoning, header, size)
+        self._chunk.publish(chunk)
+
+    def _publish_overlay(
+        self,
+        reasoning: Reasoning,
+        instruction: str,
+        rgb: np.ndarray,
+        header: Header,
+        sequence: int,
+    ) -> None:
+        points = pixels_of(reasoning.trajectory, (rgb.shape[1], rgb.shape[0]))
+        label = f"chunk {sequence}" if reasoning.valid else f"chunk {sequence}: not trusted"
+        picture = draw_overlay(rgb, points, instruction, label, reasoning.trajectory_source)
+        self._overlay.publish(image_from_rgb(picture, header))
+        if self._overlay_jpeg.get_subscription_count():
+            self._overlay_jpeg.publish(compressed_from_rgb(picture, header))
+
+    def _publish_depth_image(
+        self, reasoning: Reasoning, header: Header, size: tuple[int, int]
+    ) -> None:
+        if reasoning.depth_codes is None:
+            return
+        depth = self._relative_depth(reasoning.depth_codes)
+        if depth is not None:
+            # A coloured picture, not a depth map: the values are relative, never metres.
+            self._depth_image.publish(image_from_rgb(depth_picture(depth, size), header))

@@ -1,0 +1,87 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Camera topics into a FrameMatcher; what can not be read is dropped and counted."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from . import qos
+from .conversions import seconds
+from .frames import Frame, FrameMatcher
+from .images import ImageError, rgb_from_compressed, rgb_from_image
+
+RAW = "raw"
+COMPRESSED = "compressed"
+
+
+class CameraInputs:
+    """Subscribes to cameras and hands their frames to the matcher."""
+
+    def __init__(
+        self,
+        node: Node,
+        cameras: Sequence[str],
+        topics: Sequence[str],
+        transport: str,
+        matcher: FrameMatcher,
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: Subscribes and logs.
+            cameras: Names of the cameras, the first leads.
+            topics: One topic per camera.
+            transport: ``raw`` (Image) or ``compressed`` (CompressedImage).
+            matcher: Takes the frames.
+        """
+        self._node = node
+        self._matcher = matcher
+        self._topics = dict(zip(cameras, topics, strict=True))
+        self.received = dict.fromkeys(cameras, 0)
+        self.dropped = dict.fromkeys(cameras, 0)
+        kind, callback = (
+            (CompressedImage, self._on_compressed)
+            if transport == COMPRESSED
+            else (Image, self._on_image)
+        )
+        for camera, topic in self._topics.items():
+            node.create_subscription(kind, topic, functools.partial(callback, camera), qos.IMAGE)
+
+    def drop(self, camera: str, frame: Frame, reason: str) -> None:
+        """Forget a frame whose pixels turned out to be unreadable."""
+        self._matcher.drop(camera, frame)
+        self._count_drop(camera, reason)
+
+    def _on_image(self, camera: str, message: Image) -> None:
+        try:
+            rgb = rgb_from_image(message, self._topics[camera])
+        except ImageError as error:
+            self.received[camera] += 1
+            self._count_drop(camera, str(error))
+            return
+        self._add(camera, message.header, lambda: rgb)
+
+    def _on_compressed(self, camera: str, message: CompressedImage) -> None:
+        # Decoding costs milliseconds and most frames are never used, so it waits.
+        decode = functools.partial(rgb_from_compressed, message, self._topics[camera])
+        self._add(camera, message.header, decode)
+
+    def _add(self, camera: str, header: Header, pixels: Callable[[], np.ndarray]) -> None:
+        self.received[camera] += 1
+        stamp = seconds(header.stamp)
+        if stamp == 0.0:
+            topic = self._topics[camera]
+            self._count_drop(camera, f"{topic}: header.stamp is zero, frames can not be matched")
+            return
+        self._matcher.add(camera, Frame(stamp, header, pixels))
+
+    def _count_drop(self, camera: str, reason: str) -> None:
+        self.dropped[camera] += 1
+        self._node.get_logger().warning(f"frame dropped: {reason}", throttle_duration_sec=2.0)
