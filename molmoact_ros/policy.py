@@ -1,0 +1,292 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole job in one page: camera images and an instruction in, a trusted chunk of actions out.
+
+Example:
+    policy = MolmoActPolicy.from_pretrained("allenai/MolmoAct-7B-D-0812")
+    reasoning = policy.infer(Observation({"primary": rgb}, "close the box"))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from molmoact_ros.answer import (
+    ActionStats,
+    ActionTokenizer,
+    DepthTokenizer,
+    parse_answer,
+    reasoning_prompt,
+    steering_prompt,
+)
+from molmoact_ros.answer.confidence import action_distribution
+from molmoact_ros.decoding import Decoder, GenerationResult
+from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
+from molmoact_ros.model.files import checkpoint_directory
+from molmoact_ros.model.loading import LoadProgress
+from molmoact_ros.processing import MolmoActProcessor
+from molmoact_ros.viz import draw_hint
+
+ActionDecoding = Literal["argmax", "expectation"]
+
+CHECKPOINT_FILES = ("*.json", "*.jinja", "*.safetensors", "vae-final.*")
+VQVAE_FILES = ("vae-final.safetensors", "vae-final.pt")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the robot sees and is told.
+
+    Attributes:
+        images: RGB uint8 [H, W, 3] by camera name, in the order that the checkpoint was trained
+            with; trajectory and depth belong to the first.
+        instruction: what to do, e.g. "close the box".
+        trajectory_hint: float [K, 2] (x, y), 0..255 of the first image: a path drawn by a person,
+            which the actions follow instead of one that the model predicts; None: no hint.
+    """
+
+    images: Mapping[str, NDArray[np.uint8]]
+    instruction: str
+    trajectory_hint: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """What the model perceives, intends and does; T rows of D values, K points.
+
+    Attributes:
+        depth_codes: uint8 [10, 10], 0..127, or None when the answer has no usable depth map.
+        trajectory: float64 [K, 2] (x, y), 0..255 of the first image; K is 0 without one.
+        trajectory_source: "predicted", or "user" when a hint was followed.
+        actions: float64 [T, D] in robot units; NaN where the model wrote no action string.
+        valid: nothing was found wrong; an answer that is not valid must not be executed.
+        problems: what was found wrong, a sentence each.
+        confidence: 0..1 (`answer.confidence`), None where it was not computed.
+        spread: float64 [T, D], standard deviation of each value in its unit, None likewise.
+        unnorm_key: entry of norm_stats that the actions were un-normalised with.
+        text: the answer as the model wrote it.
+        ids: token ids of the answer, EOS included.
+        forward_passes: passes of the language model after the prefill.
+        drafted: tokens proposed, by source of the draft.
+        accepted: tokens of those that were kept, by source.
+        timings: seconds by stage: preprocess, vision, prefill, decode, parse, total.
+    """
+
+    depth_codes: NDArray[np.uint8] | None
+    trajectory: NDArray[np.float64]
+    trajectory_source: Literal["predicted", "user"]
+    actions: NDArray[np.float64]
+    valid: bool
+    problems: tuple[str, ...]
+    confidence: float | None
+    spread: NDArray[np.float64] | None
+    unnorm_key: str
+    text: str
+    ids: tuple[int, ...]
+    forward_passes: int
+    drafted: Mapping[str, int] = field(default_factory=dict)
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+class MolmoActPolicy:
+    """A checkpoint that turns observations into reasoning; one inference at a time."""
+
+    def __init__(
+        self,
+        model: MolmoActForActionReasoning,
+        processor: MolmoActProcessor,
+        *,
+        unnorm_key: str | None = None,
+        depth: DepthTokenizer | None = None,
+        rows: int | None = None,
+        max_new_tokens: int = 640,
+        context_length: int = 2048,
+        action_decoding: ActionDecoding = "argmax",
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            model: the network, on its device.
+            processor: the processor of the same checkpoint.
+            unnorm_key: entry of norm_stats; None when there is only one.
+            depth: depth tokens, with the VQ-VAE where there is one.
+            rows: action rows that an answer must have; None: any number from 1.
+            max_new_tokens: limit of one answer; an 8x7 answer takes up to 530 (spec 19).
+            context_length: tokens of prompt and answer together that fit the KV cache; two images
+                and their prompt take about 1000 (spec 19).
+            action_decoding: "argmax" takes the bin that the model wrote, "expectation" the mean
+                over all bins where the model gives one.
+
+        Raises:
+            ValueError: norm_stats are absent or broken, or unnorm_key is not one of them.
+        """
+        self.model = model.eval()
+        self.processor = processor
+        self.stats = ActionStats.from_norm_stats(model.config.norm_stats, unnorm_key)
+        self.depth = depth or DepthTokenizer()
+        self.action_tokenizer = ActionTokenizer(model.config.action_codebook)
+        self._rows = rows
+        self._max_new_tokens = max_new_tokens
+        self._action_decoding = action_decoding
+        self._decoder = Decoder(self.model, context_length)
+        self._bin_ids = _single_token_bins(processor, self.action_tokenizer)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_hub_id: str | Path,
+        unnorm_key: str | None = None,
+        device: str | torch.device = "cuda",
+        dtype: str | torch.dtype = "bfloat16",
+        quantization: str | None = None,
+        revision: str | None = None,
+        progress: Callable[[LoadProgress], None] | None = None,
+        **settings: Any,
+    ) -> MolmoActPolicy:
+        """Load everything that inference needs; nothing is fetched later.
+
+        Args:
+            path_or_hub_id: checkpoint directory, or hub id "owner/name".
+            unnorm_key: entry of norm_stats; None when there is only one.
+            device: torch device of the network; the depth decoder stays on the CPU.
+            dtype: of the weights in memory.
+            quantization: None, or a mode of `molmoact_ros.model.quantization`.
+            revision: branch, tag or commit of a hub id.
+            progress: called while weights are loaded.
+            **settings: further arguments of `MolmoActPolicy`.
+
+        Raises:
+            CheckpointError: a file is missing or broken.
+            ValueError: an argument does not fit the checkpoint or this machine.
+        """
+        if quantization is not None:
+            raise ValueError(f"quantization is {quantization!r}; this build knows none yet")
+        device = _check_device(device)
+        directory = checkpoint_directory(path_or_hub_id, revision, CHECKPOINT_FILES)
+        processor = MolmoActProcessor.from_pretrained(directory)
+        model = MolmoActForActionReasoning.from_pretrained(
+            directory, dtype=dtype, device=device, progress=progress
+        )
+        vqvae = next((directory / f for f in VQVAE_FILES if (directory / f).is_file()), None)
+        depth = DepthTokenizer(network=None if vqvae is None else load_vqvae(vqvae))
+        return cls(model, processor, unnorm_key=unnorm_key, depth=depth, **settings)
+
+    def infer(self, observation: Observation) -> Reasoning:
+        """Look, think, act: one pass from images to actions.
+
+        Raises:
+            ValueError: the observation can not be used (no image, wrong shape or dtype, an empty
+                instruction or one that holds reserved tokens). Never because of the answer:
+                what is wrong with that is listed in `problems`.
+        """
+        seconds: dict[str, float] = {}
+        with _stopwatch(seconds, "total"):
+            with _stopwatch(seconds, "preprocess"):
+                batch = self._prepare(observation)
+            result = self._decoder.generate(
+                batch, max_new_tokens=self._max_new_tokens, probe_ids=self._bin_ids
+            )
+            with _stopwatch(seconds, "parse"):
+                reasoning = self._read(result, observation.trajectory_hint)
+        return replace(reasoning, timings={**result.seconds, **seconds})
+
+    def relative_depth(self, depth_codes: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Decode depth codes to a picture, float32 [H, W], 0..1, relative; None without VQ-VAE."""
+        if self.depth.network is None:
+            return None
+        return self.depth.relative_depth(depth_codes)
+
+    def _prepare(self, observation: Observation) -> Any:
+        """Preprocess the images and write the prompt."""
+        images = _check_images(observation.images)
+        instruction = observation.instruction
+        self.processor.check_instruction(instruction)
+        hint = observation.trajectory_hint
+        if hint is None:
+            prompt = reasoning_prompt(instruction, len(images))
+        else:
+            images[0] = draw_hint(images[0], hint)
+            prompt = steering_prompt(instruction, len(images))
+        # A bare image carries no "Image 1" prefix, and single views were trained without it.
+        return self.processor(images=images[0] if len(images) == 1 else images, text=prompt)
+
+    def _read(self, result: GenerationResult, hint: NDArray[np.float64] | None) -> Reasoning:
+        """Turn token ids into codes, points and robot units."""
+        text = self.processor.decode(result.ids)
+        answer = parse_answer(
+            text,
+            self.model.config.norm_stats,
+            self.stats.key,
+            action_tokenizer=self.action_tokenizer,
+            depth_tokenizer=self.depth,
+            rows=self._rows,
+            steered=hint is not None,
+            finished=result.ended,
+        )
+        actions = answer.actions
+        beliefs = action_distribution(
+            result.probes, len(actions), self.stats, self.action_tokenizer
+        )
+        if beliefs is not None and self._action_decoding == "expectation":
+            actions = beliefs.expectation
+        predicted = np.empty((0, 2)) if answer.trajectory is None else answer.trajectory
+        return Reasoning(
+            depth_codes=answer.depth,
+            trajectory=predicted if hint is None else np.asarray(hint, dtype=np.float64),
+            trajectory_source="predicted" if hint is None else "user",
+            actions=actions,
+            valid=answer.valid,
+            problems=answer.problems,
+            confidence=None if beliefs is None else beliefs.confidence,
+            spread=None if beliefs is None else beliefs.spread,
+            unnorm_key=self.stats.key,
+            text=text,
+            ids=tuple(result.ids),
+            forward_passes=result.forward_passes,
+            drafted=result.drafted,
+            accepted=result.accepted,
+        )
+
+
+def _check_device(device: str | torch.device) -> torch.device:
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but torch finds no CUDA GPU; use device 'cpu'")
+    return device
+
+
+def _check_images(images: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    if not images:
+        raise ValueError("The observation has no image; the policy needs at least one camera")
+    for name, image in images.items():
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                f"Image '{name}' must be RGB uint8 [H, W, 3], not {image.dtype} {image.shape}"
+            )
+    return list(images.values())
+
+
+def _single_token_bins(
+    processor: MolmoActProcessor, actions: ActionTokenizer
+) -> torch.Tensor | None:
+    """Token ids of the 256 bins, ascending, or None where a value takes several tokens."""
+    vocabulary = processor.tokenizer.get_vocab()
+    ids = [vocabulary.get(string) for string in actions.strings]
+    return torch.tensor(ids) if None not in ids and actions.codebook == "byte_level" else None
+
+
+@contextmanager
+def _stopwatch(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - start
