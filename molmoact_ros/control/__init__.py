@@ -1,0 +1,30 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From action chunks to bounded commands: timing, limits, states. Numpy only, no ROS, no torch."""
+
+from .chunk import ACTION_SPACES, ActionChunk
+from .executor import Executor
+from .limits import JointLimit, Limits, MotionLimit, OrientationCone, Workspace
+from .pose import Pose
+from .profile import RobotProfile, load_profile
+from .status import Command, Outcome, State, Status
+from .strict import ProfileError
+
+__all__ = [
+    "ACTION_SPACES",
+    "ActionChunk",
+    "Command",
+    "Executor",
+    "JointLimit",
+    "Limits",
+    "MotionLimit",
+    "OrientationCone",
+    "Outcome",
+    "Pose",
+    "ProfileError",
+    "RobotProfile",
+    "State",
+    "Status",
+    "Workspace",
+    "load_profile",
+]

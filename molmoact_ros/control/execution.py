@@ -1,0 +1,65 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How chunks are executed: timing, splicing, what is accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .strict import require, require_choice, require_positive
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Timing and acceptance of chunks.
+
+    Attributes:
+        rate: Hz, commands per second.
+        execute_steps: Rows of each chunk that are executed at most.
+        control_period: s per row; None: the chunk's own ``step_period``.
+        blend_steps: Rows over which a new chunk fades in over the one that it replaces.
+        at_end: When a chunk is done and no other came: ``ramp`` slows down at once, ``hold``
+            finishes at the last row's target (outputs that command positions) and rests there.
+        max_horizon: Rows; a longer chunk is refused.
+        max_chunk_age: s between a chunk's stamp and its arrival at most.
+        max_future: s that a stamp may be ahead of the clock.
+        state_timeout: s that the measured pose or joint state may be old.
+        clock_timeout: s that the clock may stand still while moving.
+        require_approval: Each chunk waits for an approval.
+        approval_timeout: s that a chunk waits for its approval.
+        min_confidence: 0..1; chunks with less, or without any, are refused. 0: not checked.
+        execute_invalid: Also execute chunks that the policy marked as invalid.
+    """
+
+    rate: float = 100.0
+    execute_steps: int = 8
+    control_period: float | None = None
+    blend_steps: float = 1.0
+    at_end: str = "ramp"
+    max_horizon: int = 64
+    max_chunk_age: float = 5.0
+    max_future: float = 0.1
+    state_timeout: float = 0.2
+    clock_timeout: float = 0.2
+    require_approval: bool = False
+    approval_timeout: float = 30.0
+    min_confidence: float = 0.0
+    execute_invalid: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        require(10.0 <= self.rate <= 1000.0, "rate", f"must be 10..1000 Hz, is {self.rate}")
+        require(self.execute_steps >= 1, "execute_steps", "must be >= 1")
+        require(self.blend_steps >= 0.0, "blend_steps", "must be >= 0")
+        require(self.max_horizon >= 1, "max_horizon", "must be >= 1")
+        require_choice(self, "at_end", ("ramp", "hold"))
+        require_positive(
+            self, "control_period", "max_chunk_age", "max_future", "state_timeout"
+        )
+        require_positive(self, "clock_timeout", "approval_timeout")
+        require(0.0 <= self.min_confidence <= 1.0, "min_confidence", "must be 0..1")
+
+    @property
+    def dt(self) -> float:
+        """Time between two commands, s."""
+        return 1.0 / self.rate

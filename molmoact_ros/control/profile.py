@@ -1,0 +1,76 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot profile: everything the executor has to know about one robot, in one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from .execution import Execution
+from .limits import Limits
+from .mapping import ActionMapping
+from .outputs import Outputs
+from .strict import ProfileError, build, require
+
+
+@dataclass(frozen=True)
+class RobotProfile:
+    """One robot.
+
+    Attributes:
+        robot: Its name, for messages.
+        frame: Frame of poses, boxes and commands, e.g. ``base_link``.
+        action: Meaning of the chunks' columns.
+        limits: What no command exceeds.
+        outputs: What is published.
+        execution: Timing and acceptance of chunks.
+    """
+
+    robot: str
+    frame: str
+    action: ActionMapping
+    limits: Limits
+    outputs: Outputs
+    execution: Execution = field(default_factory=Execution)
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit each other."""
+        require(bool(self.frame), "frame", "must not be empty")
+        action = self.action
+        _below("limits", lambda: self.limits.require_for(action.used_axes, action.cartesian))
+        _below("outputs", lambda: self.outputs.require_for(action.cartesian))
+        if self.outputs.gripper is not None:
+            require(action.gripper is not None, "action.gripper", "is missing: outputs.gripper")
+        if self.execution.at_end == "hold":
+            follows = self.outputs.commands_positions or not action.is_delta
+            require(follows, "execution.at_end", "hold needs targets, twists of deltas have none")
+
+
+def load_profile(path: str | Path) -> RobotProfile:
+    """Read and check a profile.
+
+    Raises:
+        ProfileError: Names the file and the path of the key that is wrong.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProfileError(str(path), f"can not be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProfileError(str(path), f"is not YAML: {error}") from None
+    try:
+        return build(RobotProfile, data)
+    except ProfileError as error:
+        raise ProfileError(f"{path.name}: {error.path}", error.problem) from None
+
+
+def _below(parent: str, check: Callable[[], None]) -> None:
+    try:
+        check()
+    except ProfileError as error:
+        raise error.below(parent) from None

@@ -1,0 +1,307 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The executor as a ROS node: action chunks in, bounded commands out, in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool, Trigger
+
+from molmoact_ros.control import (
+    Executor,
+    Outcome,
+    Pose,
+    ProfileError,
+    RobotProfile,
+    State,
+    load_profile,
+)
+from molmoact_ros.control.pacing import Pacer
+from molmoact_ros.msg import ActionChunk, ExecutorStatus
+from molmoact_ros.ros import qos
+from molmoact_ros.ros.commands import create_outputs
+from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
+from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.parameters import declare_parameters, parameter
+from molmoact_ros.ros.running import ClosableNode, StartError, run_node
+
+_STATUS_PERIOD = 0.1  # s
+_FLUSH = 0.5  # s that the last command may take to reach its subscribers
+_GIL_SWITCH = 0.0005  # s; a callback must not keep the loop from running for longer
+
+
+@dataclass(frozen=True)
+class ExecutorParameters:
+    """Parameters of the node."""
+
+    robot: str = parameter("tabletop", "Robot profile: a name in config/robots, or a YAML file.")
+    enable_on_start: bool = parameter(
+        False, "Enable motion without a call of ~/enable, as soon as all inputs are healthy."
+    )
+    require_approval: bool = parameter(
+        False, "Execute a chunk only after ~/approve; also true where the profile says so."
+    )
+    execute_steps: int = parameter(
+        0, "Rows of each chunk that are executed at most; 0: as in the profile.", minimum=0,
+        maximum=1000,
+    )  # fmt: skip
+    realtime_priority: int = parameter(
+        0, "SCHED_FIFO priority of the loop where permitted; 0: ordinary.", minimum=0, maximum=99
+    )
+
+
+class ExecutorNode(ClosableNode):
+    """Callbacks feed the executor core; a thread of its own runs it and publishes."""
+
+    def __init__(self) -> None:
+        """Read the profile and start the loop; motion is off."""
+        super().__init__("molmoact_executor")
+        self._parameters = declare_parameters(self, ExecutorParameters)
+        self._profile = _profile(self._parameters)
+        self._core = Executor(self._profile)
+        self._lock = threading.Lock()  # guards the core
+        self._pacer = Pacer(self._profile.execution.dt)
+        self._enable_wanted = self._parameters.enable_on_start
+        self._told: tuple[State, str, bool] | None = None
+        self._next_status = 0.0
+        self._create_interfaces()
+        Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
+        _take_priority(self, self._parameters.realtime_priority)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+        self.get_logger().info(f"ready: robot {self._profile.robot}, motion is off")
+
+    def _create_interfaces(self) -> None:
+        self._outputs = create_outputs(self, self._profile)
+        self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
+        self.create_subscription(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT)
+        if self._profile.action.cartesian:
+            self.create_subscription(PoseStamped, "~/ee_pose", self._on_pose, qos.COMMAND)
+        else:
+            self.create_subscription(JointState, "~/joint_states", self._on_joints, qos.COMMAND)
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        for name, act in (
+            ("halt", lambda _: self._core.halt("~/halt was called")),
+            ("clear", lambda _: self._core.clear()),
+            ("approve", self._core.approve),
+        ):
+            self.create_service(Trigger, f"~/{name}", self._answer(act))
+
+    def close(self) -> None:
+        """Ramp down, publish zero, and let it arrive."""
+        with self._lock:
+            self._enable_wanted = False
+            self._core.disable()
+        deadline = time.monotonic() + _longest_ramp(self._profile)
+        while time.monotonic() < deadline and not self._is_silent():
+            time.sleep(self._profile.execution.dt)
+        self._stopping.set()
+        self._thread.join(1.0)
+        for output in self._outputs:
+            output.flush(_FLUSH)
+
+    # The loop.
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            time.sleep(self._pacer.wait(time.monotonic()))
+            now = self._now()
+            self._pacer.start(time.monotonic(), now)
+            with self._lock:
+                if self._enable_wanted and self._core.enable(now).success:
+                    self._enable_wanted = False
+                command = self._core.step(now)
+            if command is not None:
+                for output in self._outputs:
+                    output.publish(command)
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        """Publish the status at 10 Hz and on change."""
+        with self._lock:
+            status = self._core.status(now)
+        told = (status.state, status.reason, status.awaiting_approval)
+        steady = time.monotonic()
+        if told == self._told and steady < self._next_status:
+            return
+        if self._told is None or told[:2] != self._told[:2]:
+            self.get_logger().info(f"{status.state.name}: {status.reason}")
+        self._told, self._next_status = told, steady + _STATUS_PERIOD
+        loop = self._pacer.statistics()
+        message = ExecutorStatus(
+            state=int(status.state),
+            reason=status.reason,
+            awaiting_approval=status.awaiting_approval,
+            sequence=status.sequence,
+            step=status.step,
+            steps_remaining=status.steps_remaining,
+            confidence=math.nan if status.confidence is None else status.confidence,
+            loop_rate=loop.rate,
+            loop_jitter=loop.jitter,
+            counter_names=list(status.counters),
+            counter_values=list(status.counters.values()),
+        )
+        message.header.stamp = time_message(max(now, 0.0))
+        message.header.frame_id = self._profile.frame
+        self._status.publish(message)
+
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
+    def _is_silent(self) -> bool:
+        with self._lock:
+            return self._core.is_silent
+
+    # Inputs.
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        try:
+            chunk = chunk_from_message(message)
+        except MessageError as error:
+            with self._lock:
+                self._core.counters.add("refused_shape")
+            self.get_logger().warning(f"action_chunk dropped: {error}", throttle_duration_sec=2.0)
+            return
+        with self._lock:
+            refusal = self._core.submit(chunk, self._now())
+        if refusal is not None:
+            self.get_logger().warning(refusal, throttle_duration_sec=2.0)
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        if message.header.frame_id != self._profile.frame:
+            self.get_logger().error(
+                f"ee_pose dropped: it is in frame '{message.header.frame_id}', "
+                f"the robot profile says '{self._profile.frame}'",
+                throttle_duration_sec=5.0,
+            )
+            return
+        p, q = message.pose.position, message.pose.orientation
+        pose = Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+        with self._lock:
+            self._core.observe(pose, seconds(message.header.stamp), self._now())
+
+    def _on_joints(self, message: JointState) -> None:
+        places = {name: i for i, name in enumerate(message.name)}
+        try:
+            positions = [message.position[places[name]] for name in self._profile.action.joints]
+        except (KeyError, IndexError):
+            return  # from another part of the robot
+        with self._lock:
+            self._core.observe(np.array(positions), seconds(message.header.stamp), self._now())
+
+    # Services.
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        with self._lock:
+            self._enable_wanted = False
+            outcome = self._core.enable(self._now()) if request.data else self._core.disable()
+        return _filled(response, outcome)
+
+    def _answer(self, act: Callable[[float], Outcome]) -> Callable:
+        def answer(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            with self._lock:
+                outcome = act(self._now())
+            return _filled(response, outcome)
+
+        return answer
+
+    # Diagnostics.
+
+    def _executor_status(self) -> Status:
+        now = self._now()
+        with self._lock:
+            status, problem = self._core.status(now), self._core.problem(now)
+        values = {"state": status.state.name, "reason": status.reason, **status.counters}
+        if status.state is State.HALTED:
+            return Status(Level.ERROR, status.reason, values)
+        if problem is not None:
+            return Status(Level.WARN, problem, values)
+        return Status(Level.OK, f"{status.state.name}: {status.reason}", values)
+
+    def _loop_status(self) -> Status:
+        period, loop = self._profile.execution.dt, self._pacer.statistics()
+        values = {
+            "rate": f"{loop.rate:.1f}",
+            "largest deviation of a start in the last second [s]": f"{loop.jitter:.5f}",
+            "real-time factor of the clock": f"{loop.real_time_factor:.3f}",
+        }
+        if loop.jitter > period:
+            return Status(Level.WARN, f"the loop was {loop.jitter:.3f} s late", values)
+        return Status(Level.OK, "on time", values)
+
+
+def _filled(response: SetBool.Response, outcome: Outcome) -> SetBool.Response:
+    response.success, response.message = outcome.success, outcome.message
+    return response
+
+
+def _profile(parameters: ExecutorParameters) -> RobotProfile:
+    """Read the robot profile with the parameters' changes, or raise StartError."""
+    try:
+        profile = load_profile(_profile_path(parameters.robot))
+    except ProfileError as error:
+        raise StartError(f"parameter 'robot': {error}") from error
+    execution = profile.execution
+    execution = dataclasses.replace(
+        execution,
+        require_approval=execution.require_approval or parameters.require_approval,
+        execute_steps=parameters.execute_steps or execution.execute_steps,
+    )
+    return dataclasses.replace(profile, execution=execution)
+
+
+def _profile_path(robot: str) -> Path:
+    if robot.endswith((".yaml", ".yml")):
+        return Path(robot).expanduser()
+    source = Path(__file__).parents[2] / "config" / "robots"
+    if source.is_dir():
+        folder = source
+    else:
+        from ament_index_python.packages import get_package_share_directory
+
+        folder = Path(get_package_share_directory("molmoact_ros")) / "config" / "robots"
+    path = folder / f"{robot}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise StartError(f"parameter 'robot': no profile '{robot}'; there are: {known}")
+    return path
+
+
+def _longest_ramp(profile: RobotProfile) -> float:
+    """Return how long a stop can take, s: from the highest speed, with the clock standing still."""
+    limits = [profile.limits.linear, profile.limits.angular, *profile.limits.joints.values()]
+    slowest = max(limit.speed / limit.acceleration for limit in limits if limit is not None)
+    return slowest + profile.execution.clock_timeout + 0.5
+
+
+def _take_priority(node: ClosableNode, priority: int) -> None:
+    """Run this thread, and those that it starts, with SCHED_FIFO where that is permitted."""
+    if priority == 0:
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (AttributeError, OSError) as error:
+        node.get_logger().warning(
+            f"parameter 'realtime_priority': not permitted ({error}); "
+            "allow it with rtprio in /etc/security/limits.conf; going on without"
+        )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node."""
+    sys.setswitchinterval(_GIL_SWITCH)
+    return run_node(ExecutorNode, args)
