@@ -3,13 +3,16 @@
 """Exact greedy decoding, many tokens per pass (design section 7)."""
 
 from molmoact_ros.decoding.cache import ContextTooLongError
+from molmoact_ros.decoding.drafts import SOURCES, Draft
 from molmoact_ros.decoding.engine import Decoder, TokenDraft, generate
 from molmoact_ros.decoding.result import GenerationResult
 from molmoact_ros.decoding.tree import TokenTree
 
 __all__ = [
+    "SOURCES",
     "ContextTooLongError",
     "Decoder",
+    "Draft",
     "GenerationResult",
     "TokenDraft",
     "TokenTree",

@@ -73,7 +73,7 @@ class SlicedWindow:
         self._store, self._start, self._end = store, start, end
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store keys and values [1, Hkv, S, hd]; return both for all positions so far, [1, Hkv, T, hd]."""
+        """Store [1, Hkv, S, hd] each; return both for all positions so far, [1, Hkv, T, hd]."""
         stored = self._store[:, layer, :, :, : self._end]
         stored[0, :, :, self._start :] = keys
         stored[1, :, :, self._start :] = values
@@ -87,7 +87,7 @@ class IndexedWindow:
         self._store, self._slots = store, slots
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store keys and values [1, Hkv, S, hd]; return the cache of this layer, [1, Hkv, capacity, hd]."""
+        """Store [1, Hkv, S, hd] each; return this layer's cache, [1, Hkv, capacity, hd]."""
         stored_keys, stored_values = self._store[:, layer]
         stored_keys.index_copy_(2, self._slots, keys)
         stored_values.index_copy_(2, self._slots, values)

@@ -88,6 +88,7 @@ class Decoder:
         self._vocab_size = model.config.llm_config.vocab_size
         self._graphs = model.device.type == "cuda" if cuda_graphs is None else cuda_graphs
         self._passes: dict[int, BlockPass] = {}
+        self._pool = torch.cuda.graph_pool_handle() if self._graphs else None
         llm = model.config.llm_config
         self._cache = StaticCache(
             llm.num_hidden_layers,
@@ -251,7 +252,7 @@ class Decoder:
     def _block_pass(self, size: int) -> BlockPass:
         if size not in self._passes:
             self._passes[size] = (
-                GraphPass(self._model, self._cache, size)
+                GraphPass(self._model, self._cache, size, self._pool)
                 if self._graphs
                 else EagerPass(self._model, self._cache)
             )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ class GraphPass:
         model: MolmoActForActionReasoning,
         cache: StaticCache,
         size: int,
-        pool: tuple[int, int] | None = None,
+        pool: Any = None,
     ) -> None:
         """Capture the graph.
 
@@ -69,7 +69,7 @@ class GraphPass:
             model: the network, on a CUDA device, in eval mode.
             cache: the cache that the graph will always use.
             size: slots of the block.
-            pool: memory pool of an earlier graph; only one graph runs at a time, so they share it.
+            pool: memory pool handle; graphs that never run at the same time may share one.
 
         Raises:
             RuntimeError: when CUDA did not capture the pass.

@@ -1,0 +1,8 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer may say next: its form, the answers before, the rows just decoded."""
+
+from molmoact_ros.decoding.drafts.draft import SOURCES, Draft
+from molmoact_ros.decoding.drafts.reader import AnswerReader
+
+__all__ = ["SOURCES", "AnswerReader", "Draft"]

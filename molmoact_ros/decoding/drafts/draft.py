@@ -1,0 +1,286 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Guesses of what an answer says next, as a tree of its likeliest continuations."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from molmoact_ros.answer import ActionTokenizer
+from molmoact_ros.decoding.drafts.mixture import Mixture
+from molmoact_ros.decoding.drafts.predictors import (
+    BinPredictor,
+    CoordinatePredictor,
+    DepthPredictor,
+    History,
+    Predictor,
+)
+from molmoact_ros.decoding.drafts.reader import AnswerReader
+from molmoact_ros.decoding.drafts.template import DEPTH, MAX_TRAJECTORIES, Literal, Slot, Template
+from molmoact_ros.decoding.drafts.trie import Tokens
+from molmoact_ros.decoding.drafts.walker import Cursor, realign
+from molmoact_ros.decoding.drafts.wording import example_answers
+from molmoact_ros.decoding.tree import ROOT, TokenTree
+
+SOURCES = frozenset({"grammar", "time", "order", "row", "teacher"})
+
+_SURE = 0.995  # that fixed text goes on as it did
+_SURPRISE = 0.02  # that a list ends or goes on where it did not before
+_UNFORESEEN = 5e-4  # of each value that no guess names, once its first tokens fit
+_LEAST_REACH = 1e-3  # nodes less likely than this are not worth a slot
+_FEW = 12  # values that are worth drafting blindly
+_MOST_TEMPLATES = 8
+
+
+class _Spelled(NamedTuple):
+    """A value's tokens, its probability, and the source to credit."""
+
+    ids: Tokens
+    probability: float
+    source: str
+
+
+class _Option(NamedTuple):
+    """A next token, its probability given all before, and what is known after it."""
+
+    token: int
+    probability: float
+    source: str
+    cursor: Cursor
+    pool: list[_Spelled] | None
+
+
+class Draft:
+    """Foresees a checkpoint's answers from their form, the answers before and the rows so far.
+
+    One Draft belongs to one stream of images: it remembers the last two answers. Its memory may
+    be wrong in any way (another scene, instruction or checkpoint) without harm to the answer.
+    The decoder calls `begin`, `extend` and `propose`; the owner calls `observe` after each answer.
+    """
+
+    def __init__(
+        self,
+        reader: AnswerReader,
+        examples: Iterable[str] = (),
+        *,
+        columns: int = 7,
+        sources: Iterable[str] = SOURCES,
+    ) -> None:
+        """Learn the form of the examples.
+
+        Args:
+            reader: splits answers of this checkpoint.
+            examples: answers that the checkpoint might give, see `wording.example_answers`.
+            columns: values in a row of actions, until an answer was seen.
+            sources: which of SOURCES may draft; the others are switched off.
+
+        Raises:
+            ValueError: when a source is not known.
+        """
+        self.sources = frozenset(sources)
+        if unknown := self.sources - SOURCES:
+            raise ValueError(f"unknown draft sources {sorted(unknown)}; known: {sorted(SOURCES)}")
+        self._reader = reader
+        self._templates: list[Template] = []
+        self._history = History(columns=columns)
+        self._predictors: list[Predictor] = [
+            DepthPredictor(),
+            BinPredictor(),
+            *(CoordinatePredictor() for _ in range(MAX_TRAJECTORIES)),
+        ]  # by group
+        self._mixtures = [Mixture(predictor.experts) for predictor in self._predictors]
+        for text in reversed(list(examples)):
+            if (answer := reader.read(reader.encode(text))) is not None:
+                self._remember(answer.template)
+        self.begin()
+
+    @classmethod
+    def from_tokenizer(
+        cls,
+        tokenizer: Any,
+        actions: ActionTokenizer,
+        eos_id: int,
+        *,
+        rows: int = 8,
+        columns: int = 7,
+        sources: Iterable[str] = SOURCES,
+    ) -> Draft:
+        """A draft for a checkpoint, that starts from the published wordings.
+
+        Args:
+            tokenizer: the checkpoint's transformers tokenizer.
+            actions: its action codebook.
+            eos_id: its end token.
+            rows: action rows of an answer, until an answer was seen.
+            columns: values in each row, until an answer was seen.
+            sources: see `__init__`.
+        """
+        reader = AnswerReader.from_tokenizer(tokenizer, actions, eos_id)
+        examples = example_answers(actions, rows, columns)
+        return cls(reader, examples, columns=columns, sources=sources)
+
+    def begin(self) -> None:
+        """A new answer starts."""
+        self._alive = [Cursor(template) for template in self._templates]
+        self._last_known = self._alive[0] if self._alive else None
+        self._emitted: list[int] = []
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        """Follow the emitted tokens, and learn from the values that they complete."""
+        for token in tokens:
+            self._emitted.append(token)
+            before = self._alive[0] if self._alive else None
+            self._alive = [c for cursor in self._alive if (c := cursor.advance(token)) is not None]
+            if self._alive:
+                if before is not None and before.template is self._alive[0].template:
+                    self._learn(before, self._alive[0])
+                self._last_known = self._alive[0]
+            elif self._last_known is not None:
+                place = realign(self._last_known, token)
+                self._alive = [place] if place is not None else []
+                self._last_known = place or self._last_known
+
+    def observe(self, ids: Sequence[int], executed_steps: int = 0) -> None:
+        """Remember a finished or cut answer as the draft of the next.
+
+        Args:
+            ids: the answer's tokens.
+            executed_steps: steps of its chunk that the robot makes until the next image.
+        """
+        history = self._history
+        history.executed = executed_steps
+        answer = self._reader.read(ids)
+        if answer is not None:
+            self._remember(answer.template)
+            history.columns = answer.columns or history.columns
+            values = answer.values
+        elif list(ids) == self._emitted and self._last_known is not None:
+            values = self._last_known.values
+        else:
+            return
+        for old, new in zip(history.last[DEPTH], values[DEPTH], strict=False):
+            if old != new:
+                history.changes[old] = new
+        # An answer without, say, a depth map (steering) leaves the last known one in place.
+        merged = tuple(new or old for new, old in zip(values, history.last, strict=True))
+        history.before, history.last = history.last, merged
+
+    def teach(self, depth_codes: Sequence[int]) -> None:
+        """Use these depth codes (row-major, 0..127) as a guess for the next answer; () to stop."""
+        self._history.teacher = tuple(int(code) for code in depth_codes)
+
+    def propose(self, limit: int) -> TokenTree:
+        """At most `limit` likeliest continuations of the tokens so far, likeliest first."""
+        if not self._alive:
+            return TokenTree()
+        tokens: list[int] = []
+        parents: list[int] = []
+        sources: list[str] = []
+        reach: list[float] = []
+        heap: list[tuple[float, int, int, _Option]] = []
+        pushed = 0
+        node, chance, options = ROOT, 1.0, self._options(self._alive[0], None)
+        while True:
+            for option in options:
+                if chance * option.probability >= _LEAST_REACH:
+                    pushed += 1
+                    heapq.heappush(heap, (-chance * option.probability, pushed, node, option))
+            if not heap or len(tokens) >= limit:
+                break
+            negative, _, parent, option = heapq.heappop(heap)
+            node, chance = len(tokens), -negative
+            tokens.append(option.token)
+            parents.append(parent)
+            sources.append(option.source)
+            reach.append(chance)
+            options = self._options(option.cursor, option.pool)
+        return TokenTree(tuple(tokens), tuple(parents), tuple(sources), tuple(reach))
+
+    def _options(self, cursor: Cursor, pool: list[_Spelled] | None) -> list[_Option]:
+        element = cursor.element
+        if isinstance(element, Literal):
+            return self._literal_options(cursor, element)
+        if element is None:
+            return []
+        return self._slot_options(cursor, element, pool)
+
+    def _literal_options(self, cursor: Cursor, literal: Literal) -> list[_Option]:
+        if "grammar" not in self.sources:
+            return []
+        token = literal.ids[len(cursor.prefix)]
+        options = [_option(cursor, token, _SURE, "grammar", None)]
+        if not cursor.prefix:
+            for place in cursor.template.alternatives[cursor.place]:
+                other = cursor.template.elements[place]
+                if isinstance(other, Literal) and other.ids[0] != token:
+                    entered = cursor.enter(place)
+                    options.append(_option(entered, other.ids[0], _SURPRISE, "grammar", None))
+        return options
+
+    def _slot_options(
+        self, cursor: Cursor, slot: Slot, pool: list[_Spelled] | None
+    ) -> list[_Option]:
+        prefix, trie = cursor.prefix, slot.trie
+        depth = len(prefix)
+        if pool is None:
+            pool = [s for s in self._spelled(cursor, slot) if s.ids[:depth] == prefix]
+        forced = trie.forced(prefix) if "grammar" in self.sources else None
+        if forced is not None:
+            return [_option(cursor, forced, _SURE, "grammar", pool)]
+        mass = 1.0
+        if prefix:
+            matches = trie.matches(prefix)
+            if not pool and "order" in self.sources and len(matches) <= _FEW:
+                pool = [_Spelled(trie.spellings[v], _UNFORESEEN, "order") for v in matches]
+            mass = sum(s.probability for s in pool) + _UNFORESEEN * (len(matches) - len(pool))
+        branches: dict[int, list[_Spelled]] = {}
+        options: list[_Option] = []
+        for spelled in pool:
+            if len(spelled.ids) > depth:
+                branches.setdefault(spelled.ids[depth], []).append(spelled)
+            else:
+                value = trie.value(prefix)
+                assert value is not None
+                ended = self._options(cursor.take(slot.group, value), None)
+                share = spelled.probability / mass
+                options += [o._replace(probability=o.probability * share) for o in ended]
+        for token, branch in branches.items():
+            probability = sum(s.probability for s in branch) / mass
+            options.append(_option(cursor, token, probability, branch[0].source, branch))
+        return options
+
+    def _spelled(self, cursor: Cursor, slot: Slot) -> list[_Spelled]:
+        """Likely values of a slot, best first."""
+        predictor, mixture = self._predictors[slot.group], self._mixtures[slot.group]
+        context, parent = predictor.context(slot.group, cursor.values, self._history)
+        guesses = predictor.guesses(slot.group, cursor.values, self._history)
+        spellings = slot.trie.spellings
+        return [
+            _Spelled(spellings[c.value], c.probability, c.source)
+            for c in mixture.candidates(context, parent, guesses, self.sources)
+            if c.value in spellings
+        ]
+
+    def _learn(self, before: Cursor, after: Cursor) -> None:
+        for group, (old, new) in enumerate(zip(before.values, after.values, strict=True)):
+            if len(new) > len(old):
+                predictor = self._predictors[group]
+                context, parent = predictor.context(group, before.values, self._history)
+                guesses = predictor.guesses(group, before.values, self._history)
+                self._mixtures[group].learn(context, parent, guesses, self.sources, new[-1])
+
+    def _remember(self, template: Template) -> None:
+        """Move a form to the front: the latest is the likeliest."""
+        others = [known for known in self._templates if known != template]
+        self._templates = [template, *others][:_MOST_TEMPLATES]
+
+
+def _option(
+    cursor: Cursor, token: int, probability: float, source: str, pool: list[_Spelled] | None
+) -> _Option:
+    after = cursor.advance(token)
+    assert after is not None, "a drafted token must fit its own form"
+    same_slot = after.place == cursor.place
+    return _Option(token, probability, source, after, pool if same_slot else None)
