@@ -64,7 +64,7 @@ class _ConfigPart:
         if isinstance(value, cls):
             return value
         if not isinstance(value, dict):
-            raise ValueError(f"config.json: '{where}' must be an object, not {type(value).__name__}")
+            raise ValueError(f"config.json: '{where}' is a {type(value).__name__}, not an object")
         fields = {field.name: field for field in dataclasses.fields(cls)}
         missing = [
             name

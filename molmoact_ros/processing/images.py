@@ -21,7 +21,7 @@ class ImageInputs:
     """Everything that the model and the prompt need of the images of one prompt.
 
     Attributes:
-        images: float32 ``[T, N, P]``: crops, patches, values (row, column, channel; channel fastest).
+        images: float32 ``[T, N, P]``: crops, patches, values (row, column, channel).
         pooled_patches_idx: int64 ``[M, 4]``: patches of each image token, -1 for nothing.
         image_masks: float32 ``[T, N]``: share of each patch that is image, not padding.
         grids: Per image, rows and columns of image tokens of each view.

@@ -1,0 +1,96 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The golden checkpoints and their cases."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.processing import MolmoActProcessor
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+VARIANTS = ("qwen_siglip", "olmo_clip")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden case: `info` is its entry of index.json, `arrays` its npz file."""
+
+    variant: str
+    info: dict
+    arrays: dict[str, np.ndarray]
+
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """Return the whole batch that the reference had; stored pixels may be only a part."""
+        inputs = {
+            key[3:]: torch.from_numpy(value)
+            for key, value in self.arrays.items()
+            if key.startswith("in.")
+        }
+        if "images" in inputs:
+            inputs["images"] = self._pixels()
+        return inputs
+
+    def _pixels(self) -> torch.Tensor:
+        processor = MolmoActProcessor.from_pretrained(GOLDEN / self.variant)
+        batch = torch.full(tuple(self.arrays["images.shape"]), -1.0)
+        frames = [cv2.imread(str(GOLDEN / name))[:, :, ::-1] for name in self.info["images"]]
+        for row, count in enumerate(self.info["per_prompt"] or [1] * len(frames)):
+            given, frames = frames[:count], frames[count:]
+            images = given if self.info["layout"] == "nested" else given[0]
+            pixels = processor(images=images)["images"][0]
+            batch[row, : len(pixels)] = pixels
+        return batch
+
+
+def _names(keep) -> list[tuple[str, str]]:
+    pairs = []
+    for variant in VARIANTS:
+        index = json.loads((GOLDEN / variant / "cases" / "index.json").read_text())
+        pairs += [(variant, entry["name"]) for entry in index if keep(entry)]
+    return pairs
+
+
+def _load(pair: tuple[str, str]) -> Case:
+    variant, name = pair
+    folder = GOLDEN / variant / "cases"
+    index = json.loads((folder / "index.json").read_text())
+    info = next(entry for entry in index if entry["name"] == name)
+    with np.load(folder / f"{name}.npz") as file:
+        return Case(variant, info, dict(file))
+
+
+@pytest.fixture(params=_names(lambda entry: True), ids="-".join)
+def case(request: pytest.FixtureRequest) -> Case:
+    """Every golden case."""
+    return _load(request.param)
+
+
+@pytest.fixture(params=_names(lambda entry: entry["layout"] != "none"), ids="-".join)
+def image_case(request: pytest.FixtureRequest) -> Case:
+    """Every golden case with images."""
+    return _load(request.param)
+
+
+@pytest.fixture(params=_names(lambda entry: len(entry["prompts"]) == 1), ids="-".join)
+def single_case(request: pytest.FixtureRequest) -> Case:
+    """Every golden case of one prompt, so without padding."""
+    return _load(request.param)
+
+
+@pytest.fixture(scope="session")
+def models() -> dict[str, MolmoActForActionReasoning]:
+    """Both golden models, float32; tests must not change them."""
+    return {name: MolmoActForActionReasoning.from_pretrained(GOLDEN / name) for name in VARIANTS}
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of the golden data."""
+    return GOLDEN

@@ -1,0 +1,36 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The golden data and processors."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from molmoact_ros.processing import MolmoActProcessor
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+VARIANTS = ("qwen_siglip", "olmo_clip")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of the golden data."""
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def processors() -> dict[str, MolmoActProcessor]:
+    """Both golden processors."""
+    return {name: MolmoActProcessor.from_pretrained(GOLDEN / name) for name in VARIANTS}
+
+
+@pytest.fixture(scope="session")
+def read_image():
+    """Return a function: name of a golden image (with its folder) to an RGB array."""
+
+    def read(name: str) -> np.ndarray:
+        return np.ascontiguousarray(cv2.imread(str(GOLDEN / name))[:, :, ::-1])
+
+    return read
