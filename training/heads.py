@@ -1,0 +1,116 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Auxiliary heads: they make hidden layers say where things are. Training only, not exported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from molmoact_ros.model import MolmoActForActionReasoning
+
+from .network import PATCH, POOLED, WIDTH
+
+_CENTRE = torch.tensor([1.28, 0.75, 0.48])  # m, middle of the work space
+_SPREAD = 0.15  # m, makes positions about -1..1
+_BETA = 0.05
+
+
+def normal_position(metres: torch.Tensor) -> torch.Tensor:
+    """Scale positions ``[..., 3]``, m, to about -1..1."""
+    return (metres - _CENTRE) / _SPREAD
+
+
+def normal_pixel(unit: torch.Tensor) -> torch.Tensor:
+    """Scale image coordinates 0..255 to -1..1."""
+    return unit / 127.5 - 1.0
+
+
+class Heads(nn.Module):
+    """Linear read-outs of hidden states."""
+
+    def __init__(self) -> None:
+        """Create the read-outs."""
+        super().__init__()
+        self.block = nn.Linear(WIDTH, 4)  # image uv, world xy of the named block
+        self.reach = nn.Linear(WIDTH, 10)  # gripper xyz, way to goal xyz, goal uv, gripper uv
+        self.cells = nn.Linear(WIDTH, 9)  # per image token and colour: present, offset xy
+        self.place = nn.Linear(WIDTH * POOLED * POOLED, 5)  # gripper xyz, uv
+
+    def vision_loss(
+        self,
+        features: torch.Tensor,
+        block_uv: torch.Tensor,
+        gripper: torch.Tensor,
+        gripper_uv: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the loss of dense labels on image features ``[B, 25, D]``.
+
+        Args:
+            features: Output of the vision backbone.
+            block_uv: ``[B, 3, 2]``, 0..255.
+            gripper: ``[B, 3]``, m.
+            gripper_uv: ``[B, 2]``, 0..255.
+        """
+        features = features.float()
+        cell_size = 255.0 / 125.0 * 2 * PATCH  # of an image token, in 0..255
+        inside = (block_uv / cell_size).clamp(0, POOLED - 1e-3)
+        column, row = inside.long().unbind(-1)
+        cell = row * POOLED + column
+        read = self.cells(features).unflatten(-1, (3, 3))
+        # Presence is a choice among the 25 cells, one per colour.
+        presence = F.cross_entropy(read[..., 0].transpose(1, 2).flatten(0, 1), cell.flatten())
+        at_cell = torch.gather(
+            read[..., 1:].transpose(1, 2), 2, cell[..., None, None].expand(-1, -1, 1, 2)
+        )[:, :, 0]
+        offset = F.smooth_l1_loss(at_cell, inside - inside.floor() - 0.5, beta=_BETA)
+        place = self.place(features.flatten(1))
+        wanted = torch.cat([normal_position(gripper), normal_pixel(gripper_uv)], dim=-1)
+        return presence + 2.0 * offset + 2.0 * F.smooth_l1_loss(place, wanted, beta=_BETA)
+
+    def block_loss(
+        self, hidden: torch.Tensor, block_uv: torch.Tensor, goal: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the loss at the colour's token: ``[B, 3, D]``, ``[B, 3, 2]``, ``[B, 3, 3]``."""
+        wanted = torch.cat([normal_pixel(block_uv), normal_position(goal)[..., :2]], dim=-1)
+        return F.smooth_l1_loss(self.block(hidden.float()), wanted, beta=_BETA)
+
+    def reach_loss(
+        self,
+        hidden: torch.Tensor,
+        gripper: torch.Tensor,
+        goal: torch.Tensor,
+        goal_uv: torch.Tensor,
+        gripper_uv: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the loss where numbers are predicted, hidden ``[B, 3, K, D]``."""
+        way = (goal - gripper[:, None]) / _SPREAD
+        own = torch.cat([normal_position(gripper), normal_pixel(gripper_uv)], dim=-1)
+        own = own[:, None].expand(-1, 3, -1)
+        wanted = torch.cat([own[..., :3], way, normal_pixel(goal_uv), own[..., 3:]], dim=-1)
+        read = self.reach(hidden.float())
+        return F.smooth_l1_loss(read, wanted[:, :, None].expand_as(read), beta=_BETA)
+
+
+class HiddenTap:
+    """Keeps the outputs of some decoder blocks of the latest pass."""
+
+    def __init__(self, model: MolmoActForActionReasoning, layers: tuple[int, ...]) -> None:
+        """Listen to the blocks with these indices."""
+        self.outputs: dict[int, torch.Tensor] = {}
+        blocks = model.model.transformer.blocks
+        self._hooks = [blocks[i].register_forward_hook(self._keep(i)) for i in layers]
+
+    def close(self) -> None:
+        """Stop listening."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def _keep(self, layer: int) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            self.outputs[layer] = output
+
+        return hook
