@@ -1,83 +1,25 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs images to RGB arrays and back.
-
-The common encodings are read without copying: the array is a view of the message's buffer.
-"""
+"""sensor_msgs images from RGB arrays; reading them is in `pixels`, which needs no ROS."""
 
 from __future__ import annotations
 
 import array
 
-import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-JPEG_QUALITY = 90
+from .pixels import ImageError, jpeg_from_rgb, rgb_from_compressed, rgb_from_image
 
-# Encoding to (channels in memory, index of the RGB channels among them).
-_RGB_CHANNELS = {
-    "rgb8": (3, slice(None)),
-    "bgr8": (3, slice(None, None, -1)),
-    "rgba8": (4, slice(0, 3)),
-    "bgra8": (4, slice(2, None, -1)),
-    "mono8": (1, slice(None)),  # one channel, repeated
-}
-
-
-class ImageError(ValueError):
-    """An image message can not be read; the text names the topic and the reason."""
-
-
-def rgb_from_image(message: Image, topic: str) -> np.ndarray:
-    """Read an image message.
-
-    Args:
-        message: Any encoding of ``rgb8 bgr8 rgba8 bgra8 mono8``; others need cv_bridge.
-        topic: Named in errors.
-
-    Returns:
-        RGB uint8 ``[H, W, 3]``: a view of the message's data with any strides (row padding,
-        reversed or repeated channels), so the message must not be changed afterwards.
-
-    Raises:
-        ImageError: Empty image, unknown encoding, ``step`` too small, data too short.
-    """
-    if message.encoding not in _RGB_CHANNELS:
-        return _rgb_by_cv_bridge(message, topic)
-    channels, rgb = _RGB_CHANNELS[message.encoding]
-    height, width, step = message.height, message.width, message.step
-    if height == 0 or width == 0:
-        raise ImageError(f"{topic}: the image is empty ({width}x{height} px)")
-    if step < width * channels:
-        raise ImageError(
-            f"{topic}: step {step} is less than {width * channels} bytes "
-            f"({width} px of {message.encoding})"
-        )
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    if data.size < height * step:
-        raise ImageError(
-            f"{topic}: data has {data.size} bytes, height x step needs {height} x {step}"
-        )
-    rows = data[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = rows.reshape(height, width, channels)[:, :, rgb]
-    return np.broadcast_to(pixels, (height, width, 3))
-
-
-def rgb_from_compressed(message: CompressedImage, topic: str) -> np.ndarray:
-    """Decode a JPEG or PNG message to RGB uint8 ``[H, W, 3]``.
-
-    Raises:
-        ImageError: The data is not an image that OpenCV can decode.
-    """
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if bgr is None:
-        raise ImageError(
-            f"{topic}: can not decode {data.size} bytes of compressed format '{message.format}'"
-        )
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+__all__ = [
+    "ImageError",
+    "camera_info",
+    "compressed_from_rgb",
+    "image_from_rgb",
+    "rgb_from_compressed",
+    "rgb_from_image",
+]
 
 
 def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
@@ -93,13 +35,9 @@ def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
 
 def compressed_from_rgb(rgb: np.ndarray, header: Header) -> CompressedImage:
     """Return a JPEG message of RGB uint8 ``[H, W, 3]`` with the given header."""
-    bgr = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGR)
-    encoded, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not encoded:
-        raise ImageError(f"can not encode a {rgb.shape[1]}x{rgb.shape[0]} px image as JPEG")
     message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")
     data = array.array("B")
-    data.frombytes(jpeg.tobytes())
+    data.frombytes(jpeg_from_rgb(rgb))
     message.data = data
     return message
 
@@ -122,20 +60,3 @@ def camera_info(matrix: np.ndarray, header: Header, size: tuple[int, int]) -> Ca
         r=np.eye(3).ravel().tolist(),
         p=np.column_stack([matrix, np.zeros(3)]).ravel().tolist(),
     )
-
-
-def _rgb_by_cv_bridge(message: Image, topic: str) -> np.ndarray:
-    try:
-        from cv_bridge import CvBridge, CvBridgeError
-    except ImportError as error:
-        known = ", ".join(_RGB_CHANNELS)
-        raise ImageError(
-            f"{topic}: encoding '{message.encoding}' is not one of {known}; "
-            "install cv_bridge (ros-$ROS_DISTRO-cv-bridge) to read others"
-        ) from error
-    try:
-        return np.asarray(CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
-    except (CvBridgeError, KeyError, ValueError, TypeError) as error:
-        raise ImageError(
-            f"{topic}: cv_bridge can not read encoding '{message.encoding}': {error}"
-        ) from error
