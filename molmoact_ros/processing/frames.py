@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Kernel = Literal["bilinear", "lanczos", "area"]
-KERNELS: tuple[Kernel, ...] = ("bilinear", "lanczos", "area")
+KERNELS = ("bilinear", "lanczos", "area")
 
 _SUPPORT = {"bilinear": 1.0, "lanczos": 3.0}
 _FRACTION_BITS = 22  # weights are whole numbers of 2**-22, as in Pillow
 
 
-def resample(frame: NDArray[np.uint8], size: tuple[int, int], kernel: Kernel) -> NDArray[np.uint8]:
+def resample(frame: NDArray[np.uint8], size: tuple[int, int], kernel: str) -> NDArray[np.uint8]:
     """Resize a frame.
 
     Args:
