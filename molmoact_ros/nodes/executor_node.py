@@ -69,17 +69,17 @@ class ExecutorNode(ClosableNode):
     def __init__(self) -> None:
         """Read the profile and start the loop; motion is off."""
         super().__init__("molmoact_executor")
-        self._parameters = declare_parameters(self, ExecutorParameters)
-        self._profile = _profile(self._parameters)
+        self._settings = declare_parameters(self, ExecutorParameters)
+        self._profile = _profile(self._settings)
         self._core = Executor(self._profile)
         self._lock = threading.Lock()  # guards the core
         self._pacer = Pacer(self._profile.execution.dt)
-        self._enable_wanted = self._parameters.enable_on_start
+        self._enable_wanted = self._settings.enable_on_start
         self._told: tuple[State, str, bool] | None = None
         self._next_status = 0.0
         self._create_interfaces()
         Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
-        _take_priority(self, self._parameters.realtime_priority)
+        _take_priority(self, self._settings.realtime_priority)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()

@@ -126,16 +126,16 @@ class PolicyNode(ClosableNode):
     def __init__(self) -> None:
         """Load the policy and start; refuses to start with a reason."""
         super().__init__("molmoact_policy")
-        self._parameters = declare_parameters(self, PolicyParameters)
-        topics = _image_topics(self._parameters)
-        self._policy = _load(self._parameters)
-        form = _action_format(self._parameters, self._policy)
-        self._task = Task(self._parameters.instruction)
+        self._settings = declare_parameters(self, PolicyParameters)
+        topics = _image_topics(self._settings)
+        self._policy = _load(self._settings)
+        form = _action_format(self._settings, self._policy)
+        self._task = Task(self._settings.instruction)
         if self._task.instruction and (reason := self._refusal(self._task.instruction)):
             raise StartError(f"parameter 'instruction': {reason}")
-        watch_parameters(self, self._parameters, self._take_parameters)
+        watch_parameters(self, self._settings, self._take_parameters)
 
-        parameters = self._parameters
+        parameters = self._settings
         self._matcher = FrameMatcher(
             parameters.cameras, parameters.max_camera_skew, parameters.max_image_age
         )
@@ -165,7 +165,7 @@ class PolicyNode(ClosableNode):
         self._matcher.wake()
         self._thread.join(_JOIN)
 
-    # What to do.
+    # The task.
 
     def _on_instruction(self, message: String) -> None:
         reason = self._refusal(message.data) if message.data else None
@@ -183,11 +183,11 @@ class PolicyNode(ClosableNode):
         self._task = replace(self._task, hint=points if len(points) else None)
 
     def _take_parameters(self, parameters: PolicyParameters) -> str | None:
-        if parameters.instruction != self._parameters.instruction:
+        if parameters.instruction != self._settings.instruction:
             if parameters.instruction and (reason := self._refusal(parameters.instruction)):
                 return f"parameter 'instruction': {reason}"
             self._follow(parameters.instruction)
-        self._parameters = parameters
+        self._settings = parameters
         return None
 
     def _follow(self, instruction: str) -> None:
@@ -208,7 +208,7 @@ class PolicyNode(ClosableNode):
         started = -np.inf
         while not self._stopping.is_set():
             now = self._now()
-            if 0.0 <= now - started < self._parameters.inference_period:
+            if 0.0 <= now - started < self._settings.inference_period:
                 self._stopping.wait(_POLL)
                 continue
             task = self._task
@@ -247,7 +247,7 @@ class PolicyNode(ClosableNode):
             return
         if self._stopping.is_set() or task is not self._task:
             return  # the answer to a question that nobody asks any more
-        lead = self._parameters.cameras[0]
+        lead = self._settings.cameras[0]
         self._sequence += 1
         self._last = reasoning
         self._outputs.publish(
@@ -286,7 +286,7 @@ class PolicyNode(ClosableNode):
         return Status(Level.WARN if fault else Level.OK, waiting if fault else "ok", values)
 
     def _model_status(self) -> Status:
-        parameters = self._parameters
+        parameters = self._settings
         values = {
             "checkpoint": parameters.checkpoint,
             "unnorm_key": self._policy.stats.key,
@@ -297,7 +297,7 @@ class PolicyNode(ClosableNode):
 
     def _inference_status(self) -> Status:
         last, task = self._last, self._task
-        values = {"answers": self._sequence, "failures": self._failures}
+        values: dict[str, object] = {"answers": self._sequence, "failures": self._failures}
         if not task.instruction:
             return Status(Level.OK, "waiting for an instruction", values)
         if last is None:

@@ -71,9 +71,9 @@ class TabletopNode(ClosableNode):
     def __init__(self) -> None:
         """Build the scene and start the time."""
         super().__init__("tabletop")
-        self._parameters = declare_parameters(self, TabletopParameters)
-        watch_parameters(self, self._parameters, self._take_parameters)
-        self._sim = Tabletop(self._parameters.seed)
+        self._settings = declare_parameters(self, TabletopParameters)
+        watch_parameters(self, self._settings, self._take_parameters)
+        self._sim = Tabletop(self._settings.seed)
         self._ticks = 0  # physics periods since the start of the node; never goes back
         self._twist_tick = 0
         self._last_wall = time.monotonic()
@@ -81,13 +81,11 @@ class TabletopNode(ClosableNode):
         self._stepped = 0.0  # s simulated since the last diagnostics
         self._diagnosed = time.monotonic()
         self._dropped: dict[str, int] = {"twist": 0, "gripper": 0}
-        self._ticks_per_picture = max(
-            1, round(1.0 / (PHYSICS_PERIOD * self._parameters.camera_rate))
-        )
+        self._ticks_per_picture = max(1, round(1.0 / (PHYSICS_PERIOD * self._settings.camera_rate)))
         self._create_interfaces()
 
     def _create_interfaces(self) -> None:
-        parameters = self._parameters
+        parameters = self._settings
         self._cameras = [
             _CameraTopics(self, camera)
             for camera in Tabletop.cameras[: 2 if parameters.gripper_camera else 1]
@@ -110,7 +108,7 @@ class TabletopNode(ClosableNode):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        self._owed += (now - self._last_wall) * self._parameters.real_time_factor
+        self._owed += (now - self._last_wall) * self._settings.real_time_factor
         self._last_wall = now
         self._owed = min(self._owed, MAX_CATCH_UP)
         while self._owed >= PHYSICS_PERIOD:
@@ -118,7 +116,7 @@ class TabletopNode(ClosableNode):
             self._advance()
 
     def _advance(self) -> None:
-        timeout = self._parameters.command_timeout
+        timeout = self._settings.command_timeout
         if (self._ticks - self._twist_tick) * PHYSICS_PERIOD > timeout:
             self._sim.command_twist(np.zeros(3), np.zeros(3))
         self._sim.step(PHYSICS_PERIOD)
@@ -130,10 +128,10 @@ class TabletopNode(ClosableNode):
         self._publish_state(stamp)
         if self._ticks % self._ticks_per_picture == 0:
             for camera in self._cameras:
-                camera.publish(self._sim, self._parameters, stamp)
+                camera.publish(self._sim, self._settings, stamp)
 
     def _stamp(self) -> Time:
-        if self._parameters.publish_clock:
+        if self._settings.publish_clock:
             return time_message(self._ticks * PHYSICS_PERIOD)
         return self.get_clock().now().to_msg()
 
@@ -178,26 +176,26 @@ class TabletopNode(ClosableNode):
         self.get_logger().warning(f"command dropped: {reason}", throttle_duration_sec=2.0)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        seed = self._parameters.seed
+        seed = self._settings.seed
         self._sim.reset(seed)
         response.success = True
         response.message = f"reset with seed {seed}"
         return response
 
     def _take_parameters(self, parameters: TabletopParameters) -> None:
-        self._parameters = parameters
+        self._settings = parameters
 
     def _status(self) -> Status:
         now = time.monotonic()
         factor = self._stepped / max(now - self._diagnosed, 1e-9)
         self._stepped, self._diagnosed = 0.0, now
-        slow = factor < 0.9 * self._parameters.real_time_factor
+        slow = factor < 0.9 * self._settings.real_time_factor
         return Status(
             Level.WARN if slow else Level.OK,
             "slower than real_time_factor asks for" if slow else "running",
             {
                 "real_time_factor": f"{factor:.2f}",
-                "seed": self._parameters.seed,
+                "seed": self._settings.seed,
                 **{f"dropped_{kind}": count for kind, count in self._dropped.items()},
             },
         )

@@ -46,7 +46,10 @@ def run_node(create: Callable[[], ClosableNode], args: Sequence[str] | None = No
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # while starting: KeyboardInterrupt
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # a wrong argument or parameter file
+        return _refuse(error)
     try:
         node = create()
         try:
@@ -55,13 +58,17 @@ def run_node(create: Callable[[], ClosableNode], args: Sequence[str] | None = No
             node.close()
             node.destroy_node()
     except (ParameterError, StartError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return _refuse(error)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         rclpy.try_shutdown()
     return 0
+
+
+def _refuse(error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return 1
 
 
 def _spin(node: Node) -> None:
