@@ -1,0 +1,87 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which nodes the demonstration consists of, and how they are connected.
+
+Used by the demo command and by ``launch/demo.launch.py``, so that both run the same graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+
+PACKAGE = "molmoact_ros"
+SIMULATOR = "tabletop"
+POLICY = "molmoact_policy"
+EXECUTOR = "molmoact_executor"
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node.
+
+    Attributes:
+        executable: Name of the program.
+        name: Name of the node.
+        parameter_files: YAML files, later ones win.
+        parameters: Values that win over the files.
+        remappings: From the node's own topic names to those of the graph; targets are relative,
+            so that the graph works in any namespace.
+    """
+
+    executable: str
+    name: str
+    parameter_files: tuple[Path, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    remappings: Mapping[str, str] = field(default_factory=dict)
+
+
+def share() -> Path:
+    """Return the package's installed data: config, launch, checkpoints."""
+    return Path(get_package_share_directory(PACKAGE))
+
+
+def default_checkpoint() -> Path:
+    """Return the small checkpoint that comes with the package."""
+    return share() / "checkpoints" / "tabletop"
+
+
+def demo_graph(
+    checkpoint: str, seed: int = 0, instruction: str = "", parameter_file: Path | None = None
+) -> tuple[NodeSpec, ...]:
+    """Return simulator, policy and executor, in the order in which they start.
+
+    Args:
+        checkpoint: Directory or hub id.
+        seed: Scene of the simulator.
+        instruction: Followed from the start; empty: wait for the topic.
+        parameter_file: None: ``config/demo.yaml``.
+    """
+    files = (parameter_file or share() / "config" / "demo.yaml",)
+    return (
+        NodeSpec("tabletop_node", SIMULATOR, files, {"seed": seed}),
+        NodeSpec(
+            "policy_node",
+            POLICY,
+            files,
+            {"checkpoint": checkpoint, "instruction": instruction},
+            {"~/camera/image": f"{SIMULATOR}/camera/image"},
+        ),
+        NodeSpec(
+            "executor_node",
+            EXECUTOR,
+            files,
+            {},
+            {
+                "~/action_chunk": f"{POLICY}/action_chunk",
+                "~/ee_pose": f"{SIMULATOR}/ee_pose",
+                "~/joint_states": "/joint_states",
+                "~/twist": f"{SIMULATOR}/twist",
+                "~/gripper": f"{SIMULATOR}/gripper",
+            },
+        ),
+    )

@@ -1,0 +1,146 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration's own node: tells the graph what to do and keeps what it answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Point, PoseArray, PoseStamped
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from molmoact_ros.msg import ActionReasoning
+from molmoact_ros.ros import qos
+from molmoact_ros.ros.images import rgb_from_image
+
+from .graph import EXECUTOR, POLICY, SIMULATOR
+
+_ANSWER = 10.0  # s that a service may take
+_SPIN = 0.05  # s
+
+
+class GraphError(RuntimeError):
+    """The graph does not answer, or refuses; the text says what."""
+
+
+class Watcher:
+    """A client of the running graph.
+
+    Attributes:
+        reasonings: Answers that nobody has taken yet, oldest first.
+        pictures: Camera pictures RGB uint8 ``[H, W, 3]`` likewise.
+        depth: The latest depth picture, None before the first.
+        gripper: Position ``[3]``, m, None before the first.
+        blocks: Positions ``[n, 3]``, m, in the order of the simulator's colours.
+    """
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        """Subscribe to everything that the demonstration shows.
+
+        Args:
+            check: Called again and again; raises when a node has ended.
+        """
+        self._check = check
+        self._node = Node("demo")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self.reasonings: list[ActionReasoning] = []
+        self.pictures: list[np.ndarray] = []
+        self.depth: np.ndarray | None = None
+        self.gripper: np.ndarray | None = None
+        self.blocks: np.ndarray | None = None
+        subscribe = self._node.create_subscription
+        subscribe(ActionReasoning, f"{POLICY}/reasoning", self.reasonings.append, qos.RESULT)
+        subscribe(Image, f"{POLICY}/depth_image", self._take_depth, qos.PICTURE)
+        subscribe(Image, f"{SIMULATOR}/camera/image", self._take_picture, qos.IMAGE)
+        subscribe(PoseStamped, f"{SIMULATOR}/ee_pose", self._take_pose, qos.COMMAND)
+        subscribe(PoseArray, f"{SIMULATOR}/blocks", self._take_blocks, qos.COMMAND)
+        self._instruction = self._node.create_publisher(
+            String, f"{POLICY}/instruction", qos.LATCHED
+        )
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.remove_node(self._node)
+        self._node.destroy_node()
+
+    def spin(self) -> None:
+        """Take what has arrived; raises when a node has ended."""
+        self._executor.spin_once(timeout_sec=_SPIN)
+        self._check()
+
+    def wait_for(self, what: str, ready: Callable[[], bool], timeout: float) -> None:
+        """Spin until something holds.
+
+        Raises:
+            GraphError: It did not within ``timeout`` s.
+        """
+        end = time.monotonic() + timeout
+        while not ready():
+            if time.monotonic() > end:
+                raise GraphError(f"waited {timeout:.0f} s for {what}")
+            self.spin()
+
+    def wait_for_nodes(self, timeout: float) -> None:
+        """Wait until simulator, executor and policy are up and were heard."""
+        self.wait_for("the simulator's pictures", lambda: bool(self.pictures), timeout)
+        self.wait_for("the gripper's pose", lambda: self.gripper is not None, timeout)
+        self.wait_for(
+            "the policy",
+            lambda: self._node.count_publishers(f"{POLICY}/reasoning") > 0,
+            timeout,
+        )
+
+    def reset(self, seed: int) -> None:
+        """Put the scene of ``seed`` on the table."""
+        value = Parameter("seed", Parameter.Type.INTEGER, seed).to_parameter_msg()
+        request = SetParameters.Request(parameters=[value])
+        answer = self._call(SetParameters, f"{SIMULATOR}/set_parameters", request)
+        if not answer.results[0].successful:
+            raise GraphError(f"seed {seed}: {answer.results[0].reason}")
+        self._call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
+
+    def enable(self, on: bool) -> None:
+        """Switch motion on or off."""
+        answer = self._call(SetBool, f"{EXECUTOR}/enable", SetBool.Request(data=on))
+        if not answer.success:
+            raise GraphError(f"the executor refuses: {answer.message}")
+
+    def instruct(self, instruction: str) -> None:
+        """Tell the policy what to do."""
+        self._instruction.publish(String(data=instruction))
+
+    def _call(self, kind: type, name: str, request: Any) -> Any:
+        client = self._node.create_client(kind, name)
+        try:
+            self.wait_for(f"service {name}", client.service_is_ready, _ANSWER)
+            future = client.call_async(request)
+            self.wait_for(f"an answer of {name}", future.done, _ANSWER)
+            return future.result()
+        finally:
+            self._node.destroy_client(client)
+
+    def _take_picture(self, message: Image) -> None:
+        self.pictures.append(rgb_from_image(message, "camera"))
+
+    def _take_depth(self, message: Image) -> None:
+        self.depth = rgb_from_image(message, "depth_image")
+
+    def _take_pose(self, message: PoseStamped) -> None:
+        self.gripper = _array(message.pose.position)
+
+    def _take_blocks(self, message: PoseArray) -> None:
+        self.blocks = np.stack([_array(pose.position) for pose in message.poses])
+
+
+def _array(point: Point) -> np.ndarray:
+    return np.array([point.x, point.y, point.z])
