@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from molmoact_ros.answer.gripper import CONVENTIONS, GripperConverter
 from molmoact_ros.control.strict import ProfileError, build, require, require_choice
@@ -29,6 +29,7 @@ PROMPT_STYLES = ("by_camera_count", "one_image", "several_images")
 ACTION_SPACES = ("ee_delta", "ee_pose", "joint_delta", "joint_position")
 _TEMPLATE = "template.yaml"
 _MAX_IMAGE_SIDE = 4096
+_CENTRE = 127.5  # of trajectories, which run 0..255
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,15 @@ class ImagePreparation:
         if self.crop_area < 1:
             frame = resample(centre_crop(frame, self.crop_area), size, self.kernel)
         return frame
+
+    def to_camera(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Points [K, 2], 0..255 of the prepared frame, as 0..255 of the camera's frame."""
+        return _CENTRE + (np.asarray(points, dtype=np.float64) - _CENTRE) * self.crop_area**0.5
+
+    def from_camera(self, points: ArrayLike) -> NDArray[np.float64]:
+        """The inverse of `to_camera`; points outside the crop are moved to its border."""
+        prepared = _CENTRE + (np.asarray(points, np.float64) - _CENTRE) / self.crop_area**0.5
+        return np.clip(prepared, 0.0, 2 * _CENTRE)
 
 
 @dataclass(frozen=True)

@@ -158,3 +158,14 @@ def test_image_sizes():
     assert ImagePreparation(size=(320, 240)).apply(frame).shape == (240, 320, 3)
     assert ImagePreparation(longest_side=336).apply(frame).shape == (252, 336, 3)
     assert ImagePreparation(crop_area=0.9).apply(frame).shape == (480, 640, 3)
+
+
+def test_trajectories_of_a_cropped_frame_are_brought_back_to_the_camera():
+    images = ImagePreparation(crop_area=0.81)
+    corners = np.array([[0.0, 0.0], [255.0, 255.0], [127.5, 0.0]])
+    np.testing.assert_allclose(
+        images.to_camera(corners), [[12.75, 12.75], [242.25, 242.25], [127.5, 12.75]]
+    )
+    np.testing.assert_allclose(images.from_camera(images.to_camera(corners)), corners, atol=1e-9)
+    np.testing.assert_array_equal(images.from_camera([[0.0, 255.0]]), [[0.0, 255.0]])
+    np.testing.assert_array_equal(ImagePreparation().to_camera(corners), corners)
