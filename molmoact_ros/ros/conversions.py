@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import array
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,11 @@ from molmoact_ros.control import ActionChunk
 from molmoact_ros.msg import ActionChunk as ActionChunkMessage
 from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
 
+from .pixels import grid_of, pixels_of
+
 if TYPE_CHECKING:
     from molmoact_ros.policy import Reasoning
 
-_TRAJECTORY_MAX = 255.0  # coordinates of the model, both axes (spec 14)
 _NANOSECONDS = 1_000_000_000
 
 
@@ -105,13 +105,7 @@ def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
         raise MessageError("x and y must be finite")
     if len(pixels) and (message.image_width < 2 or message.image_height < 2):
         raise MessageError("image_width and image_height must say which image x and y refer to")
-    return pixels * _TRAJECTORY_MAX / _last_pixel((message.image_width, message.image_height))
-
-
-def pixels_of(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return points ``[K, 2]``, 0..255, as pixels of an image of (width, height) (spec 14)."""
-    scaled = np.asarray(points, dtype=np.float64).reshape(-1, 2) / _TRAJECTORY_MAX
-    return scaled * _last_pixel(size)
+    return grid_of(pixels, (message.image_width, message.image_height))
 
 
 def depth_to_message(codes: np.ndarray | None, header: Header) -> DepthTokens:
@@ -203,10 +197,6 @@ def reasoning_to_message(
         drafted_tokens=_counts(reasoning.drafted[s] for s in sources),
         accepted_tokens=_counts(reasoning.accepted.get(s, 0) for s in sources),
     )
-
-
-def _last_pixel(size: Sequence[int]) -> np.ndarray:
-    return np.array(size, dtype=np.float64) - 1.0
 
 
 def _doubles(values: np.ndarray) -> array.array:

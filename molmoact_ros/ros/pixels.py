@@ -14,6 +14,8 @@ import numpy as np
 
 JPEG_QUALITY = 90
 
+_GRID_MAX = 255.0  # coordinates of the model, both axes (spec 14)
+
 # Encoding to (channels in memory, index of the RGB channels among them).
 _RGB_CHANNELS = {
     "rgb8": (3, slice(None)),
@@ -109,6 +111,17 @@ def jpeg_from_rgb(rgb: np.ndarray) -> bytes:
     return bytes(jpeg.tobytes())
 
 
+def pixels_of(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return points ``[K, 2]``, 0..255, as pixels of an image of (width, height) (spec 14)."""
+    scaled = np.asarray(points, dtype=np.float64).reshape(-1, 2) / _GRID_MAX
+    return scaled * _last_pixel(size)
+
+
+def grid_of(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return pixels ``[K, 2]`` of an image of (width, height) as points, 0..255 (spec 14)."""
+    return np.asarray(pixels, dtype=np.float64).reshape(-1, 2) * _GRID_MAX / _last_pixel(size)
+
+
 def _rgb_by_cv_bridge(message: ImageMessage, topic: str) -> np.ndarray:
     try:
         from cv_bridge import CvBridge, CvBridgeError
@@ -124,3 +137,7 @@ def _rgb_by_cv_bridge(message: ImageMessage, topic: str) -> np.ndarray:
         raise ImageError(
             f"{topic}: cv_bridge can not read encoding '{message.encoding}': {error}"
         ) from error
+
+
+def _last_pixel(size: tuple[int, int]) -> np.ndarray:
+    return np.array(size, dtype=np.float64) - 1.0
