@@ -13,10 +13,9 @@ import numpy as np
 
 from molmoact_ros.msg import ActionReasoning, Trajectory2D
 from molmoact_ros.sim import Tabletop
-from molmoact_ros.viz import draw_overlay, side_by_side
+from molmoact_ros.viz import Film, draw_overlay, side_by_side
 
 from .arrival import Arrival
-from .film import Film
 from .watcher import Watcher
 
 _START = 120.0  # s until all nodes are up

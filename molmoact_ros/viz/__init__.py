@@ -3,6 +3,7 @@
 """Pictures for people: trajectory overlay, depth, frames for videos, and the steering line."""
 
 from molmoact_ros.viz.depth import depth_picture, side_by_side
+from molmoact_ros.viz.film import Film
 from molmoact_ros.viz.overlay import draw_hint, draw_overlay
 
-__all__ = ["depth_picture", "draw_hint", "draw_overlay", "side_by_side"]
+__all__ = ["Film", "depth_picture", "draw_hint", "draw_overlay", "side_by_side"]

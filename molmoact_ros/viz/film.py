@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the film of the demonstration as it happens."""
+"""Writes a film while it happens."""
 
 from __future__ import annotations
 
