@@ -6,7 +6,7 @@ from .train import Stage
 
 BEFORE_DAGGER = (
     Stage("vision", 600, {"vision": 1.0}, peak=3e-3, final=3e-4),
-    Stage("trajectory", 800, {"trajectory": 1.0}, peak=3e-3, final=6e-4),
+    Stage("trajectory", 500, {"trajectory": 1.0}, peak=3e-3, final=6e-4),
     Stage("action", 700, {"action": 0.8, "trajectory": 0.2}, peak=2e-3, final=5e-4),
     Stage("depth", 800, {"action": 0.4, "opening": 0.35, "full": 0.25}, peak=2e-3, final=3e-4),
 )

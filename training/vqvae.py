@@ -34,7 +34,8 @@ def train_vqvae(depth: np.ndarray, seed: int, steps: int = STEPS) -> VqVae:
         batch = torch.from_numpy(depth[rng.integers(len(depth), size=BATCH)]).float()[:, None]
         latent = network.latent(batch).permute(0, 2, 3, 1)
         if step == 0:
-            _restart(book, latent.detach().reshape(-1, latent.shape[-1]), torch.ones(128, dtype=torch.bool))
+            everything = torch.ones(len(book._embedding), dtype=torch.bool)
+            _restart(book, latent.detach().reshape(-1, latent.shape[-1]), everything)
         codes = book.nearest(latent.detach())
         quantised = F.embedding(codes, book._embedding)
         # Straight through: the decoder's gradient reaches the encoder past the codebook.

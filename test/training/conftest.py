@@ -1,0 +1,52 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Shared by the training tests: tokens, a few rendered frames and their labels."""
+
+import numpy as np
+import pytest
+import torch
+
+from molmoact_ros.model import VqVae
+from molmoact_ros.sim import Tabletop
+from training.data import IMAGE_SIZE, make_frames
+from training.export import export_checkpoint, norm_statistics
+from training.network import build_network
+from training.sequences import Vocabulary, fit_scale, make_targets
+from training.tokenizer import build_tokenizer
+
+
+@pytest.fixture(scope="session")
+def vocab():
+    return Vocabulary(build_tokenizer())
+
+
+@pytest.fixture(scope="session")
+def frames():
+    return make_frames(12, seed=5)
+
+
+@pytest.fixture(scope="session")
+def camera():
+    return Tabletop().camera(width=IMAGE_SIZE, height=IMAGE_SIZE)
+
+
+@pytest.fixture(scope="session")
+def scale(frames):
+    return fit_scale(frames)
+
+
+@pytest.fixture(scope="session")
+def targets(frames, camera, scale):
+    codes = np.random.default_rng(0).integers(0, 128, (len(frames), 10, 10))
+    return make_targets(frames, codes, camera, scale)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, vocab, frames, scale):
+    """A checkpoint folder with random weights, and the network in it."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    model = build_network(vocab.size).eval()
+    vqvae = VqVae(hidden_size=16, halvings=2, num_codes=128, code_size=64)
+    export_checkpoint(folder, model, vqvae, vocab.tokenizer, norm_statistics(frames, scale))
+    return folder, model

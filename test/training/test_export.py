@@ -1,0 +1,76 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What training writes is what the product reads: same tokens, pixels, answers."""
+
+import numpy as np
+import torch
+
+from molmoact_ros.answer.prompts import reasoning_prompt
+from molmoact_ros.decoding import generate
+from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
+from molmoact_ros.processing import MolmoActProcessor
+from molmoact_ros.sim import Tabletop
+from training.data import halve
+from training.decode import MAX_NEW_TOKENS, generate_batch
+from training.heads import Heads
+from training.losses import Trainer
+from training.network import patches, pooling_index
+from training.sequences import instruction
+
+
+def test_processor_sees_what_training_saw(exported, vocab):
+    folder, _ = exported
+    processor = MolmoActProcessor.from_pretrained(folder)
+    table = Tabletop(3)
+    rgb, _ = table.render()
+    table.close()
+    batch = processor(images=rgb, text=reasoning_prompt(instruction("green"), 1))
+    form = vocab.formats["full"]
+    expected = [*vocab.prefix, *form.prompts[1]]
+    assert batch["input_ids"][0].tolist() == [int(token) for token in expected]
+    # The processor rounds halves like training, to one grey level at most.
+    difference = (batch["images"] - patches(halve(rgb)[None])).abs()
+    assert difference.max() <= 2.0 / 255 + 1e-6 and difference.mean() < 1e-3
+    assert (batch["pooled_patches_idx"] == pooling_index(1)).all()
+
+
+def test_loaded_network_answers_like_the_batched_decoder(exported, vocab, frames):
+    folder, model = exported
+    loaded = MolmoActForActionReasoning.from_pretrained(folder).eval()
+    processor = MolmoActProcessor.from_pretrained(folder)
+    colors = np.array([0, 2])
+    answers = generate_batch(model, vocab, vocab.formats["full"], frames.images[:2], colors)
+    for image, color, ids in zip(frames.images[:2], ("red", "blue"), answers, strict=True):
+        batch = processor(images=image, text=reasoning_prompt(instruction(color), 1))
+        result = generate(loaded, batch, max_new_tokens=MAX_NEW_TOKENS)
+        assert result.ids == ids
+
+
+def test_config_names_the_scheme_and_the_statistics(exported):
+    folder, _ = exported
+    config = MolmoActForActionReasoning.from_pretrained(folder).config
+    assert config.action_codebook == "byte_level"
+    action = config.norm_stats["tabletop"]["action"]
+    assert action["mask"] == [True] * 6 + [False]
+    assert all(low < high for low, high in zip(action["q01"][:3], action["q99"][:3], strict=True))
+
+
+def test_vqvae_has_ten_by_ten_codes(exported):
+    folder, _ = exported
+    network = load_vqvae(folder / "vae-final.safetensors")
+    codes = network.encode(torch.rand(1, 1, 40, 40))
+    assert codes.shape == (1, 10, 10)
+    assert network.decode(codes).shape == (1, 1, 40, 40)
+
+
+def test_no_colour_sees_another_ones_answer(vocab, frames, targets, exported):
+    """Packing three instructions into one row gives the loss of three separate rows."""
+    _, model = exported
+    trainer = Trainer(model, Heads(), vocab)
+    images = patches(frames.images[:2])
+    form = vocab.formats["action"]
+    answers = torch.from_numpy(vocab.answers(form, targets, np.arange(2)))
+    with torch.inference_mode():
+        packed, _ = trainer._run(form, images, answers, packed=True)
+        apart, _ = trainer._run(form, images, answers, packed=False)
+    assert torch.allclose(packed, apart, atol=1e-4)

@@ -1,0 +1,97 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Labels and token sequences say the same as the frames they were made of."""
+
+import numpy as np
+import pytest
+
+from molmoact_ros.answer import ActionTokenizer, parse_answer
+from molmoact_ros.answer.prompts import reasoning_prompt
+from training.data import halve
+from training.expert import GOAL_ABOVE_BLOCK, MAX_STEP, expert_labels, expert_step
+from training.export import norm_statistics
+from training.sequences import COLORS, instruction, to_unit
+
+
+def test_expert_arrives_slowly_enough_and_from_above(frames):
+    goal = frames.blocks[:, 0] + GOAL_ABOVE_BLOCK
+    point = frames.gripper.astype(float)
+    for _ in range(60):
+        step = expert_step(point, goal)
+        assert np.linalg.norm(step, axis=-1).max() <= MAX_STEP + 1e-9
+        point = point + step
+    assert np.linalg.norm(point - goal, axis=-1).max() < 0.005
+
+
+def test_labels_begin_now_and_end_at_the_block(frames):
+    labels = expert_labels(frames.gripper, frames.blocks[:, 1])
+    assert labels.points[:, 0] == pytest.approx(frames.gripper)
+    ends = labels.points[:, -1] - frames.blocks[:, 1] - GOAL_ABOVE_BLOCK
+    assert np.linalg.norm(ends, axis=-1).max() < 0.005
+    assert labels.deltas.shape == (len(frames), 8, 3)
+
+
+def test_trajectory_ends_on_the_blocks_pixels(frames, targets):
+    ends = targets.coordinates[:, :, -2:] / 255 * 125
+    for image, uv, blocks in zip(frames.images, ends, targets.block_uv, strict=True):
+        for channel, (x, y) in enumerate(np.rint(uv).astype(int)):
+            assert np.linalg.norm([x, y] - blocks[channel] / 255 * 125) < 6
+            around = image[max(0, y - 3) : y + 7, max(0, x - 4) : x + 5].astype(int)
+            others = np.delete(around, channel, axis=-1).max(axis=-1)
+            visible = (around[..., channel] > 1.5 * others).any()
+            hidden = np.linalg.norm(frames.gripper - frames.blocks[:, channel], axis=-1).min() < 1
+            assert visible or hidden
+
+
+def test_full_answer_reads_back_as_the_labels(frames, targets, scale, vocab):
+    stats = norm_statistics(frames, scale)
+    form = vocab.formats["full"]
+    answers = vocab.answers(form, targets, np.arange(len(frames)))
+    labels = expert_labels(frames.gripper, frames.blocks[:, 2])
+    for i in range(len(frames)):
+        text = vocab.tokenizer.decode(answers[i, 2].tolist(), skip_special_tokens=True)
+        answer = parse_answer(
+            text, stats, action_tokenizer=ActionTokenizer("byte_level"), rows=8
+        )
+        assert answer.problems == ()
+        assert (answer.depth.ravel() == targets.codes[i]).all()
+        assert (answer.trajectory.ravel() == targets.coordinates[i, 2]).all()
+        low, high = scale.q01[:3], scale.q99[:3]
+        expected = np.clip(labels.deltas[i], low, high)
+        assert answer.actions[:, :3] == pytest.approx(expected, abs=1.1 * np.max(high - low) / 255)
+        assert (answer.actions[:, 3:] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["opening", "full"])
+def test_prompts_are_those_of_the_product(vocab, name):
+    form = vocab.formats[name]
+    for color, row in zip(COLORS, form.prompts, strict=True):
+        text = f"User: {reasoning_prompt(instruction(color), 1)} Assistant:"
+        assert vocab.tokenizer.encode(text, add_special_tokens=False).ids == row.tolist()
+        assert vocab.tokenizer.decode([row[form.second_color]]).strip() == color
+
+
+def test_opening_is_the_beginning_of_the_full_answer(vocab, targets):
+    index = np.arange(3)
+    full = vocab.answers(vocab.formats["full"], targets, index)
+    opening = vocab.answers(vocab.formats["opening"], targets, index)
+    assert (full[:, :, : opening.shape[-1]] == opening).all()
+    assert (full[:, :, -1] == vocab.eos).all()
+
+
+def test_gripper_is_open_in_the_middle_byte_and_closed_in_the_last(vocab, targets):
+    codec = ActionTokenizer("byte_level")
+    assert (codec.decode_bins(targets.actions[..., 6]) == 0.0).all()
+    assert codec.encode_bins(1.0) == 255
+
+
+def test_recorded_frames_match_the_simulator(frames):
+    assert frames.images.shape == (12, 126, 126, 3) and frames.images.dtype == np.uint8
+    assert 0.0 <= frames.depth.min() and frames.depth.max() <= 1.0
+    assert np.ptp(frames.depth.astype(float)) > 0.5
+    constant = np.full((252, 252, 3), 7, dtype=np.uint8)
+    assert (halve(constant) == 7).all()
+
+
+def test_pixels_scale_to_the_trajectory_range():
+    assert to_unit(np.array([0.0, 125.0])) == pytest.approx([0.0, 255.0])
