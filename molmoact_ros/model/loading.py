@@ -98,7 +98,7 @@ def load_model(
             model = model_class(config)
     except ValueError as error:
         raise CheckpointError(f"{directory / 'config.json'}: {error}") from error
-    _check_fit(model, tensors, directory)
+    check_fit(model, tensors, directory)
     target = _parse_dtype(dtype) or _common_dtype(tensors)
     total = sum(stored.nbytes for stored in tensors.values())
     start, done = time.monotonic(), 0
@@ -115,7 +115,12 @@ def load_model(
     return model.eval()
 
 
-def _check_fit(model: nn.Module, tensors: dict[str, StoredTensor], directory: Path) -> None:
+def check_fit(model: nn.Module, tensors: dict[str, StoredTensor], directory: Path) -> None:
+    """Compare the tensors of the files with those of a network, which may be on the meta device.
+
+    Raises:
+        CheckpointError: Tensors are missing, unexpected or of another shape; all are listed.
+    """
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     problems = []
     if missing := sorted(set(wanted) - set(tensors)):
