@@ -87,6 +87,7 @@ setup(
     py_modules=[],
     entry_points={
         "console_scripts": [
+            "molmoact-demo = molmoact_ros.demo.__main__:main",
             "molmoact-inspect = molmoact_ros.cli.inspect:main",
             "molmoact-predict = molmoact_ros.cli.predict:main",
         ]

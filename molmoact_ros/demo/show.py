@@ -134,7 +134,7 @@ def line(number: int, elapsed: float, answer: ActionReasoning, where: str) -> st
         f"{elapsed:5.1f} s  #{number:<3d} {seconds:5.2f} s {answer.forward_passes:4d} passes",
         f"depth {len(set(answer.depth.codes)):3d} codes",
         f"path {_path(answer.trajectory)}",
-        f"move {_motion(answer)}" if not answer.problems else f"NOT TRUSTED: {answer.problems[0]}",
+        f"move {_motion(answer)}" if not answer.problems else f"not trusted: {answer.problems[0]}",
         where,
     ]
     return "  ".join(filter(None, parts))
