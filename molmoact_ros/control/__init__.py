@@ -3,11 +3,12 @@
 """From action chunks to bounded commands: timing, limits, states. Numpy only, no ROS, no torch."""
 
 from .chunk import ACTION_SPACES, ActionChunk
+from .command import Command, Preview
 from .executor import Executor
 from .limits import JointLimit, Limits, MotionLimit, OrientationCone, Workspace
 from .pose import Pose
 from .profile import RobotProfile, load_profile
-from .status import Command, Outcome, State, Status
+from .status import Outcome, State, Status
 from .strict import ProfileError
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "OrientationCone",
     "Outcome",
     "Pose",
+    "Preview",
     "ProfileError",
     "RobotProfile",
     "State",

@@ -62,13 +62,9 @@ def chunk_fault(chunk: ActionChunk, max_horizon: int) -> Refusal | None:
     if values.ndim != 2 or values.shape[0] == 0 or values.shape[1] == 0:
         return Refusal("refused_shape", f"values are {values.shape}, expected rows x columns")
     if values.shape[0] > max_horizon:
-        return Refusal(
-            "refused_horizon", f"{values.shape[0]} rows, max_horizon is {max_horizon}"
-        )
+        return Refusal("refused_horizon", f"{values.shape[0]} rows, max_horizon is {max_horizon}")
     if values.shape[1] != len(chunk.names):
-        return Refusal(
-            "refused_shape", f"{values.shape[1]} columns but {len(chunk.names)} names"
-        )
+        return Refusal("refused_shape", f"{values.shape[1]} columns but {len(chunk.names)} names")
     if not np.isfinite(values).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
         return Refusal(

@@ -39,8 +39,10 @@ NAMES = (
     "stopped_state",
     "stopped_clock",
     "stopped_two_policies",
+    "clock_jumped_back",
     "halted",
     "halted_following_error",
+    "halted_internal",
 )
 
 

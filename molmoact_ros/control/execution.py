@@ -53,9 +53,7 @@ class Execution:
         require(self.blend_steps >= 0.0, "blend_steps", "must be >= 0")
         require(self.max_horizon >= 1, "max_horizon", "must be >= 1")
         require_choice(self, "at_end", ("ramp", "hold"))
-        require_positive(
-            self, "control_period", "max_chunk_age", "max_future", "state_timeout"
-        )
+        require_positive(self, "control_period", "max_chunk_age", "max_future", "state_timeout")
         require_positive(self, "clock_timeout", "approval_timeout")
         require(0.0 <= self.min_confidence <= 1.0, "min_confidence", "must be 0..1")
 
@@ -63,3 +61,9 @@ class Execution:
     def dt(self) -> float:
         """Time between two commands, s."""
         return 1.0 / self.rate
+
+    @property
+    def memory(self) -> float:
+        """How long a chunk's stamp may have to be looked up, s."""
+        wait = self.approval_timeout if self.require_approval else 0.0
+        return self.max_chunk_age + wait + 1.0

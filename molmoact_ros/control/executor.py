@@ -4,29 +4,37 @@
 
 All time is passed in: ``now`` is the clock that stamps are compared with, in s. Call ``step`` once
 per ``1 / rate`` s; the motion advances by whole control periods of that clock. Not thread-safe.
+
+States: DISABLED --enable--> READY --chunk--> EXECUTING --end, fault--> STOPPING --at rest--> READY,
+or DISABLED after ``disable``, or HALTED after ``halt`` (latched until ``clear``).
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from .audit import Audit
 from .chunk import ActionChunk, Refusal
+from .clock import ClockWatch
+from .command import Command
 from .counters import Counters
+from .following import FollowingError
+from .forecast import Forecast
 from .gripper import GripperLogic
 from .intake import Intake
 from .motion import Clamps
 from .movers import EndEffector, JointGroup, Mover, at_rest
-from .plan import Plan, Schedule, make_plan
+from .plan import Plan, Schedule
+from .planner import Planner
 from .pose import Pose
 from .profile import RobotProfile
-from .reference import Reference, build_reference, moved_on
+from .reference import moved_on
 from .sensing import Sensing
-from .status import Command, Outcome, State, Status
+from .status import Outcome, State, Status
 
-_MOST_TICKS = 3  # periods that one step makes up for at most after a late call
-_ABSURD = 1e3  # m or rad; nothing larger is even computed with
+HOLD_TIME = 1.0  # s that a finished chunk's last target is still approached with at_end: hold
 
 
 class Executor:
@@ -35,61 +43,65 @@ class Executor:
     def __init__(self, profile: RobotProfile) -> None:
         self.profile = profile
         self.counters = Counters()
-        execution = profile.execution
-        self._execution = execution
+        self._execution = execution = profile.execution
         self._mover: Mover[Any] = _mover(profile)
-        self._sensing = Sensing(
-            "ee_pose" if profile.action.cartesian else "joint_states", execution, self.counters
-        )
+        name = "ee_pose" if profile.action.cartesian else "joint_states"
+        self._sensing = Sensing(name, execution, self.counters)
+        self._following = FollowingError(profile)
+        self._audit = Audit(profile)
         self._intake = Intake(profile.action, execution)
-        self._schedule = Schedule(execution.blend_steps, execution.max_chunk_age + 1.0)
-        gripper = profile.action.gripper
+        self._planner = Planner(profile)
+        self._schedule = Schedule(execution.blend_steps, execution.memory)
+        gripper, trajectory = profile.action.gripper, profile.outputs.joint_trajectory
         self._gripper = None if gripper is None else GripperLogic(gripper)
-        self._gripper_row: tuple[int, int] | None = None
-        self._state = State.DISABLED
-        self._reason = "not enabled yet"
+        self._gripper_row: tuple[int, int] | None = None  # sequence and row it was told last
+        self._forecast = None if trajectory is None else Forecast(trajectory, execution.dt)
+        self._clock = ClockWatch(execution.dt, execution.clock_timeout)
+        self._stepped = 0.0  # the clock at the last step
+        self._state, self._reason = State.DISABLED, "not enabled yet"
         self._enabled = False
-        self._latched: str | None = None
+        self._latched: str | None = None  # why it is halted
         self._final_due = False
-        self._pending: tuple[ActionChunk, float] | None = None  # chunk, arrival
+        self._pending: tuple[ActionChunk, float] | None = None  # waits for approval since
         self._chunk: ActionChunk | None = None
-        self._clock: float | None = None
-        self._owed = 0.0  # s of the clock that the motion is behind
-        self._stalled = 0.0  # s that the clock has stood still
 
-    # -- requests ---------------------------------------------------------------------------
+    # Requests.
 
     def enable(self, now: float) -> Outcome:
         """Allow motion; refused with the reason while something is unhealthy."""
         if self._latched is not None:
-            return Outcome(False, f"halted ({self._latched}); call ~/clear first")
-        problem = self._problem(now)
+            return Outcome(False, f"{self._latched}; call ~/clear first")
+        problem = self.problem(now)
         if problem is not None:
             return Outcome(False, problem)
         if self._enabled:
             return Outcome(True, "already enabled")
         self._enabled = True
         if self._state is State.DISABLED:
-            self._mover.reset(self._measured())
+            assert self._sensing.latest is not None
+            self._mover.reset(self._sensing.latest[1])
+            self._following.reset()
             self._final_due = False
             self._enter(State.READY, "enabled, waiting for a chunk")
         return Outcome(True, "enabled")
 
     def disable(self) -> Outcome:
-        """Forbid motion: ramp down, then silence."""
-        was_enabled, self._enabled = self._enabled, False
-        if was_enabled:
+        """Forbid motion: ramp down, zero once, then silence."""
+        if self._enabled:
+            self._enabled = False
+            self._pending = None
             self._stop("disabled")
         return Outcome(True, "disabled")
 
     def halt(self, reason: str) -> Outcome:
-        """Ramp down and stay at rest until ``clear`` and ``enable``."""
+        """Ramp down, zero once, then silence until ``clear`` and ``enable``."""
         if self._latched is None:
             self.counters.add("halted")
-            self._latched = reason
+            self._latched = f"halted: {reason}"
         self._enabled = False
-        self._stop(f"halted: {self._latched}")
-        return Outcome(True, f"halted: {self._latched}")
+        self._pending = None
+        self._stop(self._latched)
+        return Outcome(True, self._latched)
 
     def clear(self) -> Outcome:
         """Take back a halt; motion stays disabled."""
@@ -99,26 +111,25 @@ class Executor:
             return Outcome(False, "still slowing down, try again")
         self._latched = None
         self._enter(State.DISABLED, "halt cleared, not enabled")
-        return Outcome(True, "cleared, call ~/enable to move")
+        return Outcome(True, "cleared; call ~/enable to move")
 
     def approve(self, now: float) -> Outcome:
-        """Execute the chunk that waits for an approval."""
+        """Execute the chunk that waits for an approval, the newest that came."""
         if self._pending is None:
             return Outcome(False, "no chunk waits for an approval")
-        chunk, _ = self._pending
-        self._pending = None
+        chunk, self._pending = self._pending[0], None
         refusal = self._start(chunk, now)
         if refusal is not None:
             return Outcome(False, self._refused(chunk, refusal))
         return Outcome(True, f"chunk {chunk.sequence} is executed")
 
-    # -- inputs -----------------------------------------------------------------------------
+    # Inputs.
 
     def observe(self, position: Pose | np.ndarray, stamp: float, now: float) -> None:
-        """Take a measured pose or joint positions ``[J]`` in the profile's order.
+        """Take a measured pose, or joint positions ``[J]`` in the profile's order.
 
         Args:
-            position: Measured at ``stamp``; NaN is allowed and counted.
+            position: Measured at ``stamp``; what is not finite is counted and dropped.
             stamp: s.
             now: s.
         """
@@ -139,10 +150,10 @@ class Executor:
             return None
         if refusal.counter == "refused_two_policies" and self._state is State.EXECUTING:
             self.counters.add("stopped_two_policies")
-            self._stop(refusal.reason)
+            self._stop("two policies publish chunks at once")
         return self._refused(chunk, refusal)
 
-    # -- the loop ---------------------------------------------------------------------------
+    # The loop.
 
     def step(self, now: float) -> Command | None:
         """Advance to ``now``; call it ``rate`` times per second.
@@ -150,14 +161,18 @@ class Executor:
         Returns:
             What to publish, None: nothing.
         """
-        ticks = self._ticks(now)
+        advance = self._clock.advance(now)
+        if advance.jumped_back:
+            self._forget_time(advance.jumped_back)
         self._watch(now)
-        for left in reversed(range(ticks)):
+        if self._state is State.EXECUTING:
+            self._schedule.note_motion(self._stepped, now)
+        self._stepped = now
+        for left in reversed(range(advance.ticks)):
             self._tick(now - left * self._execution.dt)
-        if self._state in (State.DISABLED, State.HALTED):
-            due, self._final_due = self._final_due, False
-            return self._command(now, final=True) if due else None
-        return self._command(now, final=False)
+        if not self.is_silent:
+            return self._command(now)
+        return None
 
     def status(self, now: float) -> Status:
         """Return a snapshot."""
@@ -167,8 +182,8 @@ class Executor:
             reason=self._reason,
             awaiting_approval=self._pending is not None,
             sequence=chunk.sequence if chunk else 0,
-            step=plan.step(now) if plan else 0,
-            steps_remaining=plan.steps_remaining(now) if plan else 0,
+            step=plan.row(now) if plan else 0,
+            steps_remaining=plan.rows_remaining(now) if plan else 0,
             confidence=chunk.confidence if chunk else None,
             counters=dict(self.counters.values),
         )
@@ -184,53 +199,29 @@ class Executor:
         return self._reason
 
     @property
-    def at_rest(self) -> bool:
-        """Whether the last command was zero velocity."""
-        return at_rest(self._mover)
-
-    @property
     def is_silent(self) -> bool:
         """Whether nothing is published any more, the last zero included."""
         return self._state in (State.DISABLED, State.HALTED) and not self._final_due
 
     def problem(self, now: float) -> str | None:
-        """Return why motion can not be enabled now, None where it can."""
-        return self._latched or self._problem(now)
+        """Return what is unhealthy, None where all is well."""
+        if self._clock.stands_still:
+            return "the clock stands still"
+        return self._sensing.problem(now)
 
-    # -- inside -----------------------------------------------------------------------------
+    # Inside.
 
-    def _ticks(self, now: float) -> int:
-        """Return how many control periods have passed since the last step, by the clock."""
-        dt = self._execution.dt
-        before, self._clock = self._clock, now
-        if before is None:
-            return 1
-        if now < before:
-            self._clock_jumped_back(before - now)
-            return 1
-        if now == before:
-            self._stalled += dt
-            if self._stalled < self._execution.clock_timeout:
-                return 0
-            if self._state is State.EXECUTING:
-                self.counters.add("stopped_clock")
-                self._stop("the clock stands still")
-            return 1
-        self._stalled = 0.0
-        self._owed += now - before
-        # A tenth of a period of tolerance keeps one tick per call under ordinary jitter.
-        due = int(self._owed / dt + 0.1)
-        self._owed = min(self._owed - due * dt, dt)
-        return min(due, _MOST_TICKS)
-
-    def _clock_jumped_back(self, seconds: float) -> None:
-        self.counters.add("stopped_clock")
-        self._owed = self._stalled = 0.0
+    def _forget_time(self, seconds: float) -> None:
+        """All stamps are from another time: start anew."""
         self._sensing.clear()
+        self._following.reset()
         self._intake.sequence.reset()
+        was_executing = self._state is State.EXECUTING
         self._schedule.forget_time()
         self._pending = None
-        if self._state is State.EXECUTING:
+        self.counters.add("clock_jumped_back")
+        if was_executing:
+            self.counters.add("stopped_clock")
             self._stop(f"the clock jumped back by {seconds:.3g} s")
 
     def _watch(self, now: float) -> None:
@@ -238,53 +229,71 @@ class Executor:
         if self._pending and now - self._pending[1] > self._execution.approval_timeout:
             self._pending = None
             self.counters.add("approval_expired")
-        if self._state is not State.EXECUTING:
+        plan = self._schedule.plan
+        if self._state is not State.EXECUTING or plan is None:
             return
-        problem = self._sensing.problem(now)
-        if problem is not None:
+        if self._clock.stands_still:
+            self.counters.add("stopped_clock")
+            self._stop("the clock stands still")
+        elif (problem := self._sensing.problem(now)) is not None:
             self.counters.add("stopped_state")
             self._stop(problem)
-            return
-        plan = cast(Plan, self._schedule.plan)
-        if now >= plan.end:
-            if not self._holds(plan):
-                self.counters.add("stopped_no_chunk")
-                self._stop(f"chunk {plan.chunk.sequence} is done and no newer one came")
+        elif now >= plan.end + self._hold_time(plan):
+            self.counters.add("stopped_no_chunk")
+            self._stop(f"chunk {plan.chunk.sequence} is done and no newer one came")
 
-    def _holds(self, plan: Plan) -> bool:
-        return False
+    def _hold_time(self, plan: Plan) -> float:
+        return HOLD_TIME if self._execution.at_end == "hold" and plan.reference.knots else 0.0
 
     def _tick(self, now: float) -> None:
+        """Move on by one control period."""
+        if self.is_silent:
+            return
         self._anchor(now)
+        position, velocity = self._mover.position, self._mover.velocity
         if self._state is State.EXECUTING:
-            dt = self._execution.dt
             self._count(self._mover.step(self._schedule.sample(now)))
-            self._schedule.note_motion(now - dt, now)
             self._move_gripper(now)
         elif self._state is State.STOPPING:
             self._mover.brake()
-            if self.at_rest:
-                self._settle()
+        fault = self._audit.fault(velocity, self._mover.velocity, self._mover.position, position)
+        if fault is not None:
+            # Nothing of this command goes out: rest at once, and only a person can go on.
+            self._mover.reset(position)
+            self.counters.add("halted_internal")
+            self.halt(f"internal error: {fault}")
+        if self._state is State.STOPPING and at_rest(self._mover):
+            self._settle()
+        self._check_following()
 
     def _anchor(self, now: float) -> None:
-        """Velocity commands: the robot is where it is measured, moved on to now."""
+        """Where only velocities are commanded, the robot is where it was measured, moved on."""
         latest = self._sensing.latest
         if self.profile.outputs.commands_positions or latest is None:
             return
         stamp, position = latest
         ahead = min(max(now - stamp, 0.0), self._execution.state_timeout)
-        self._mover.anchor(moved_on(position, self._mover.velocity * ahead))
+        self._mover.position = moved_on(position, self._mover.velocity * ahead)
+
+    def _check_following(self) -> None:
+        latest = self._sensing.latest
+        if latest is None or self._latched is not None or not self._enabled:
+            return
+        fault = self._following.update(self._mover.position, self._mover.velocity, latest[1])
+        if fault is not None:
+            self.counters.add("halted_following_error")
+            self.halt(fault)
 
     def _move_gripper(self, now: float) -> None:
         plan = self._schedule.plan
         if self._gripper is None or plan is None or plan.reference.gripper is None:
             return
-        row = plan.step(now)
+        row = plan.row(now)
         if self._gripper_row == (plan.chunk.sequence, row):
             return
         self._gripper_row = (plan.chunk.sequence, row)
         value = float(plan.reference.gripper[row])
-        if not -0.5 <= value <= 1.5:
+        if not 0.0 <= value <= 1.0:
             self.counters.add("clamped_gripper")
         self._gripper.advance(value)
 
@@ -296,26 +305,10 @@ class Executor:
         anchor = self._sensing.at(chunk.stamp)
         if anchor is None:
             return Refusal("refused_no_state", "the robot's state at its stamp is not known")
-        rows = self.profile.action.motion(chunk)
-        if not (np.abs(rows) < _ABSURD).all():
-            return Refusal("refused_step_size", f"it asks for more than {_ABSURD:g} m or rad")
-        reference = build_reference(
-            self.profile.action,
-            rows,
-            self.profile.action.gripper_rows(chunk),
-            self._execution.control_period or chunk.step_period,
-            anchor,
-            with_targets=self.profile.outputs.commands_positions,
-        )
-        refusal = self._step_size_fault(reference)
-        if refusal is not None:
-            return refusal
         elapsed = self._schedule.motion_since(chunk.stamp)
-        plan = make_plan(chunk, reference, elapsed, self._execution.execute_steps, now)
-        if plan is None:
-            return Refusal(
-                "refused_late", f"its {len(rows)} rows were over before it came ({elapsed:.3g} s)"
-            )
+        plan = self._planner.plan(chunk, anchor, elapsed, now)
+        if isinstance(plan, Refusal):
+            return plan
         self._schedule.replace(plan, now)
         self._chunk = chunk
         self.counters.add("accepted")
@@ -325,57 +318,25 @@ class Executor:
     def _state_refusal(self, now: float) -> Refusal | None:
         if not self._enabled:
             return Refusal("refused_not_enabled", "motion is not enabled")
-        problem = self._sensing.problem(now)
+        problem = self.problem(now)
         return None if problem is None else Refusal("refused_unhealthy", problem)
-
-    def _step_size_fault(self, reference: Reference) -> Refusal | None:
-        steps = np.abs(reference.velocities * reference.period)
-        limits = self.profile.limits
-        if self.profile.action.cartesian:
-            sizes = np.stack(
-                [np.linalg.norm(steps[:, :3], axis=1), np.linalg.norm(steps[:, 3:], axis=1)], 1
-            )
-            groups = (("translation", limits.linear), ("rotation", limits.angular))
-            named = [(name, limit.max_step if limit else 0.0) for name, limit in groups]
-        else:
-            sizes = steps
-            named = [(name, limits.joints[name].max_step) for name in self.profile.action.joints]
-        for i, (name, largest) in enumerate(named):
-            row = int(sizes[:, i].argmax())
-            if sizes[row, i] > largest + 1e-9:
-                return Refusal(
-                    "refused_step_size",
-                    f"{name} of row {row} is {sizes[row, i]:.3g}, max_step is {largest}",
-                )
-        return None
 
     def _refused(self, chunk: ActionChunk, refusal: Refusal) -> str:
         self.counters.add(refusal.counter)
         return f"chunk {chunk.sequence} refused: {refusal.reason}"
 
-    def _problem(self, now: float) -> str | None:
-        if self._stalled >= self._execution.clock_timeout:
-            return "the clock stands still"
-        return self._sensing.problem(now)
-
-    def _measured(self) -> Pose | np.ndarray:
-        latest = self._sensing.latest
-        assert latest is not None
-        return latest[1]
-
     def _stop(self, reason: str) -> None:
+        """Slow down; where to, the flags say."""
         self._schedule.clear()
-        self._pending = None
         if self._state in (State.DISABLED, State.HALTED):
-            if self._latched is not None:
-                self._enter(State.HALTED, reason)
+            self._enter(State.HALTED if self._latched else State.DISABLED, reason)
             return
         self._enter(State.STOPPING, reason)
-        if self.at_rest:
+        if at_rest(self._mover):
             self._settle()
 
     def _settle(self) -> None:
-        """At rest: go where the flags say."""
+        """At rest: wait for a chunk, or fall silent after one more command."""
         if self._enabled:
             self._enter(State.READY, f"at rest: {self._reason}")
             return
@@ -383,21 +344,27 @@ class Executor:
         self._enter(State.HALTED if self._latched else State.DISABLED, self._reason)
 
     def _enter(self, state: State, reason: str) -> None:
+        if self._forecast is not None and state is not self._state:
+            self._forecast.ask()
         self._state, self._reason = state, reason
-        if state is not State.EXECUTING:
-            self._gripper_row = None
 
     def _count(self, clamps: Clamps) -> None:
         for name, happened in zip(Clamps._fields, clamps, strict=True):
             if happened:
                 self.counters.add(f"clamped_{name}")
 
-    def _command(self, now: float, final: bool) -> Command:
+    def _command(self, now: float) -> Command:
+        final, self._final_due = self._final_due, False
+        preview = None
+        moving = self._state in (State.EXECUTING, State.STOPPING)
+        if self._forecast is not None and self._forecast.is_due(moving):
+            preview = self._forecast.preview(self._mover, self._schedule, now)
         return Command(
             stamp=now,
-            velocity=self._mover.velocity.copy(),
+            velocity=self._mover.velocity,
             position=self._mover.position,
             gripper=self._gripper.command if self._gripper else None,
+            preview=preview,
             final=final,
         )
 

@@ -35,9 +35,7 @@ class MotionLimit:
 
     def __post_init__(self) -> None:
         """Refuse values that are not positive."""
-        require_positive(
-            self, "speed", "acceleration", "max_step", "max_following_error", "jerk"
-        )
+        require_positive(self, "speed", "acceleration", "max_step", "max_following_error", "jerk")
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,7 @@ class JointLimit:
 
     def __post_init__(self) -> None:
         """Refuse values that are not positive and empty ranges."""
-        require_positive(
-            self, "speed", "acceleration", "max_step", "max_following_error", "jerk"
-        )
+        require_positive(self, "speed", "acceleration", "max_step", "max_following_error", "jerk")
         require(self.margin >= 0.0, "margin", f"must be >= 0, is {self.margin}")
         require(self.min < self.max, "min", f"{self.min} is not below max = {self.max}")
         require(

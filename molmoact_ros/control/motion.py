@@ -1,11 +1,10 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Motions that keep their limits: translation in a box, rotation in a cone, joints in a range.
+"""The next velocity that keeps all limits: of a point in a box, a tool in a cone, joints in ranges.
 
-Each holds what was commanded last (position and velocity) and moves it on by one control period at
-a time. Per period, in this order: position limit, velocity limit, acceleration limit; then the
-result is checked once more to be brakable, because the three together may not be. Braking straight
-ahead always is, so it is the fallback that can not fail (see braking.py).
+Position and velocity are what was commanded last. In this order: position limit, velocity limit,
+acceleration limit; then the result is checked once more to be brakable, because the three together
+may not be. Braking straight ahead always is, so it is the fallback that can not fail (braking.py).
 """
 
 from __future__ import annotations
@@ -43,56 +42,52 @@ class Translation:
         self._limit = limit
         self._low, self._high = np.array(box.min), np.array(box.max)
         self._dt = dt
-        self.reset(np.zeros(3))
 
-    def reset(self, position: np.ndarray) -> None:
-        """Be at rest at ``position`` ``[3]``, m."""
-        self.position = np.array(position, dtype=np.float64)
-        self.velocity = np.zeros(3)
-
-    def step(self, wanted: np.ndarray) -> Clamps:
-        """Move on by one period, as close to velocity ``wanted`` ``[3]`` as the limits allow."""
+    def next(
+        self, position: np.ndarray, velocity: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, Clamps]:
+        """Return the velocity ``[3]`` for the next period, as close to ``wanted`` as allowed."""
         limit, dt = self._limit, self._dt
         inside = np.clip(
             wanted,
-            -brakable_speeds(self.position - self._low, limit.acceleration, dt),
-            brakable_speeds(self._high - self.position, limit.acceleration, dt),
+            -brakable_speeds(position - self._low, limit.acceleration, dt),
+            brakable_speeds(self._high - position, limit.acceleration, dt),
         )
         slow = shortened(inside, limit.speed)
-        smooth = _towards(self.velocity, slow, limit.acceleration * dt)
-        brake = braked(self.velocity, limit.acceleration * dt)
-        velocity = _last_brakable(brake, self._along_walls(smooth), self._stops_inside)
-        self._move(velocity)
-        return Clamps(
-            position=velocity is not smooth or not np.array_equal(inside, wanted),
+        smooth = _towards(velocity, slow, limit.acceleration * dt)
+        chosen = _last_brakable(
+            self.brake(velocity),
+            self._along_walls(position, velocity, smooth),
+            lambda candidate: self._stops_inside(position, candidate),
+        )
+        return chosen, Clamps(
+            position=chosen is not smooth or not np.array_equal(inside, wanted),
             velocity=slow is not inside,
             acceleration=smooth is not slow,
         )
 
-    def brake(self) -> None:
-        """Move on by one period, braking straight ahead."""
-        self._move(braked(self.velocity, self._limit.acceleration * self._dt))
+    def brake(self, velocity: np.ndarray) -> np.ndarray:
+        """Return the velocity ``[3]`` for the next period when braking straight ahead."""
+        return braked(velocity, self._limit.acceleration * self._dt)
 
-    def _move(self, velocity: np.ndarray) -> None:
-        self.velocity = velocity
-        self.position = self.position + velocity * self._dt
-
-    def _along_walls(self, velocity: np.ndarray) -> np.ndarray:
+    def _along_walls(
+        self, position: np.ndarray, velocity: np.ndarray, wanted: np.ndarray
+    ) -> np.ndarray:
         """Slow the axes that would hit a wall when braking straight ahead, keep the others."""
-        if self._stops_inside(velocity):
-            return velocity
-        seconds = self._dt + norm(velocity) / (2.0 * self._limit.acceleration)
+        if self._stops_inside(position, wanted):
+            return wanted
+        seconds = self._dt + norm(wanted) / (2.0 * self._limit.acceleration)
         slid = np.clip(
-            velocity,
-            np.minimum((self._low - self.position) / seconds, 0.0),
-            np.maximum((self._high - self.position) / seconds, 0.0),
+            wanted,
+            np.minimum((self._low - position) / seconds, 0.0),
+            np.maximum((self._high - position) / seconds, 0.0),
         )
-        return _towards(self.velocity, slid, self._limit.acceleration * self._dt)
+        return _towards(velocity, slid, self._limit.acceleration * self._dt)
 
-    def _stops_inside(self, velocity: np.ndarray) -> bool:
+    def _stops_inside(self, position: np.ndarray, velocity: np.ndarray) -> bool:
         """Whether one period at ``velocity`` and braking straight ahead end inside the box."""
         seconds = self._dt + norm(velocity) / (2.0 * self._limit.acceleration)
-        end = self.position + velocity * seconds
+        end = position + velocity * seconds
         over = (end > self._high + _SLACK) & (velocity > 0.0)
         under = (end < self._low - _SLACK) & (velocity < 0.0)
         return not bool((over | under).any())
@@ -105,55 +100,49 @@ class Rotation:
         self._limit = limit
         self._dt = dt
         self._cone = None if cone is None else _Cone(cone)
-        self.reset(rotation.IDENTITY)
 
-    def reset(self, orientation: np.ndarray) -> None:
-        """Be at rest at the unit quaternion ``orientation`` ``[4]``."""
-        self.position = np.array(orientation, dtype=np.float64)
-        self.velocity = np.zeros(3)
-
-    def step(self, wanted: np.ndarray) -> Clamps:
-        """Move on by one period, as close to ``wanted`` ``[3]`` rad/s as the limits allow."""
+    def next(
+        self, orientation: np.ndarray, velocity: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, Clamps]:
+        """Return the angular velocity ``[3]`` for the next period, close to ``wanted``."""
         limit, dt = self._limit, self._dt
-        inside = wanted if self._cone is None else self._kept_in_cone(self._cone, wanted)
+        inside = wanted if self._cone is None else self._kept_in_cone(orientation, wanted)
         slow = shortened(inside, limit.speed)
-        smooth = _towards(self.velocity, slow, limit.acceleration * dt)
-        velocity = smooth
+        smooth = _towards(velocity, slow, limit.acceleration * dt)
+        chosen = smooth
         if self._cone is not None:
-            brake = braked(self.velocity, limit.acceleration * dt)
-            velocity = _last_brakable(brake, smooth, self._stops_inside)
-        self._move(velocity)
-        return Clamps(
-            position=velocity is not smooth or inside is not wanted,
+            chosen = _last_brakable(
+                self.brake(velocity),
+                smooth,
+                lambda candidate: self._stops_inside(orientation, candidate),
+            )
+        return chosen, Clamps(
+            position=chosen is not smooth or inside is not wanted,
             velocity=slow is not inside,
             acceleration=smooth is not slow,
         )
 
-    def brake(self) -> None:
-        """Move on by one period, braking about the present axis."""
-        self._move(braked(self.velocity, self._limit.acceleration * self._dt))
+    def brake(self, velocity: np.ndarray) -> np.ndarray:
+        """Return the angular velocity ``[3]`` when braking about the present axis."""
+        return braked(velocity, self._limit.acceleration * self._dt)
 
-    def _move(self, velocity: np.ndarray) -> None:
-        self.velocity = velocity
-        if velocity.any():
-            self.position = rotation.turned(self.position, velocity * self._dt)
-
-    def _kept_in_cone(self, cone: _Cone, wanted: np.ndarray) -> np.ndarray:
+    def _kept_in_cone(self, orientation: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Limit the part of ``wanted`` that leans the tool further away."""
-        tilt, outwards = cone.tilt(self.position)
-        highest = brakable_speed(cone.max_angle - tilt, self._limit.acceleration, self._dt)
-        excess = float(wanted @ outwards) - highest
+        assert self._cone is not None
+        tilt, outwards = self._cone.tilt(orientation)
+        room = self._cone.max_angle - tilt
+        excess = float(wanted @ outwards) - brakable_speed(room, self._limit.acceleration, self._dt)
         return wanted if excess <= 0.0 else wanted - outwards * excess
 
-    def _stops_inside(self, velocity: np.ndarray) -> bool:
+    def _stops_inside(self, orientation: np.ndarray, velocity: np.ndarray) -> bool:
         """Whether one period at ``velocity`` and braking about its axis stay inside the cone."""
         assert self._cone is not None
         speed = norm(velocity)
         seconds = self._dt + speed / (2.0 * self._limit.acceleration)
-        now, _ = self._cone.tilt(self.position)
+        now, _ = self._cone.tilt(orientation)
         # A tool that starts outside may go anywhere that is not further outside.
         allowed = max(self._cone.max_angle, now) + _SLACK
-        return self._cone.largest_tilt(self.position, velocity, speed * seconds) <= allowed
+        return self._cone.largest_tilt(orientation, velocity, speed * seconds) <= allowed
 
 
 class Joints:
@@ -165,39 +154,29 @@ class Joints:
         self._speed = np.array([limit.speed for limit in limits])
         self._acceleration = np.array([limit.acceleration for limit in limits])
         self._dt = dt
-        self.reset(np.zeros(len(limits)))
 
-    def reset(self, position: np.ndarray) -> None:
-        """Be at rest at ``position`` ``[J]``, rad or m."""
-        self.position = np.array(position, dtype=np.float64)
-        self.velocity = np.zeros(len(self.position))
-
-    def step(self, wanted: np.ndarray) -> Clamps:
-        """Move on by one period, as close to velocity ``wanted`` ``[J]`` as the limits allow."""
+    def next(
+        self, position: np.ndarray, velocity: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, Clamps]:
+        """Return the velocities ``[J]`` for the next period, as close to ``wanted`` as allowed."""
         inside = np.clip(
             wanted,
-            -brakable_speeds(self.position - self._low, self._acceleration, self._dt),
-            brakable_speeds(self._high - self.position, self._acceleration, self._dt),
+            -brakable_speeds(position - self._low, self._acceleration, self._dt),
+            brakable_speeds(self._high - position, self._acceleration, self._dt),
         )
         slow = np.clip(inside, -self._speed, self._speed)
         change = self._acceleration * self._dt
-        velocity = self.velocity + np.clip(slow - self.velocity, -change, change)
-        clamps = Clamps(
+        chosen = velocity + np.clip(slow - velocity, -change, change)
+        return chosen, Clamps(
             not np.array_equal(inside, wanted),
             not np.array_equal(slow, inside),
-            not np.array_equal(velocity, slow),
+            bool((np.abs(slow - velocity) > change).any()),
         )
-        self._move(velocity)
-        return clamps
 
-    def brake(self) -> None:
-        """Move on by one period, each joint braking."""
+    def brake(self, velocity: np.ndarray) -> np.ndarray:
+        """Return the velocities ``[J]`` for the next period, each joint braking."""
         change = self._acceleration * self._dt
-        self._move(self.velocity - np.clip(self.velocity, -change, change))
-
-    def _move(self, velocity: np.ndarray) -> None:
-        self.velocity = velocity
-        self.position = self.position + velocity * self._dt
+        return velocity - np.clip(velocity, -change, change)
 
 
 class _Cone:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from . import rotation
 from .braking import brakable_speed, brakable_speeds, norm, shortened
+from .jerk import JerkFilter, samples_for
 from .limits import JointLimit, Limits, MotionLimit, Workspace
 from .motion import Clamps, Joints, Rotation, Translation
 from .pose import Pose
@@ -21,35 +23,31 @@ _STILL = 1e-12
 _UNUSED = MotionLimit(speed=1.0, acceleration=1.0, max_step=1.0, max_following_error=1.0)
 _ANYWHERE = Workspace((-1e6,) * 3, (1e6,) * 3)
 
-
 P = TypeVar("P")  # Pose of an end effector, or joint positions [J]
 
 
 class Mover(Protocol[P]):
-    """Holds the last command (position and velocity) and moves it on within the limits."""
+    """Holds the last command and moves it on within the limits, one control period at a time.
 
-    @property
-    def velocity(self) -> np.ndarray:
-        """``[6]`` linear m/s and angular rad/s, or ``[J]`` joint velocities."""
+    Attributes:
+        position: Commanded pose, or joint positions ``[J]``.
+        velocity: ``[6]`` linear m/s and angular rad/s, or ``[J]``.
+    """
 
-    @property
-    def position(self) -> P:
-        """Commanded pose, or joint positions ``[J]``."""
+    position: P
+    velocity: np.ndarray
 
     def reset(self, position: P) -> None:
         """Be at rest at a position."""
 
-    def anchor(self, position: P) -> None:
-        """Take over a measured position and keep the velocity."""
-
     def step(self, setpoint: Setpoint) -> Clamps:
-        """Move on by one period towards a setpoint."""
+        """Move on towards a setpoint."""
 
     def brake(self) -> None:
-        """Move on by one period, slowing down."""
+        """Move on, slowing down."""
 
-    def error(self, position: P) -> np.ndarray:
-        """Return commanded minus given position: ``[2]`` m and rad, or ``[J]``; all >= 0."""
+    def copy(self) -> Mover[P]:
+        """Return an independent copy."""
 
 
 class EndEffector:
@@ -61,50 +59,66 @@ class EndEffector:
         self._dt = dt
         self._translation = Translation(self._linear, limits.workspace or _ANYWHERE, dt)
         self._rotation = Rotation(self._angular, limits.orientation, dt)
-
-    @property
-    def velocity(self) -> np.ndarray:
-        """``[6]`` m/s and rad/s."""
-        return np.concatenate([self._translation.velocity, self._rotation.velocity])
-
-    @property
-    def position(self) -> Pose:
-        """Commanded pose."""
-        return Pose(self._translation.position, self._rotation.position)
+        linear, angular = (
+            samples_for(limit.acceleration, limit.jerk, dt)
+            for limit in (self._linear, self._angular)
+        )
+        self._filter = JerkFilter((linear,) * 3 + (angular,) * 3, dt)
+        self.reset(Pose(np.zeros(3), rotation.IDENTITY))
 
     def reset(self, position: Pose) -> None:
         """Be at rest at a pose."""
-        self._translation.reset(position.position)
-        self._rotation.reset(position.orientation)
-
-    def anchor(self, position: Pose) -> None:
-        """Take over a measured pose and keep the velocity."""
-        self._translation.position = position.position
-        self._rotation.position = position.orientation
+        self.position = position
+        self.velocity = np.zeros(6)
+        self._filter.reset()
 
     def step(self, setpoint: Setpoint) -> Clamps:
-        """Move on by one period towards a setpoint."""
-        linear, angular = setpoint.velocity[:3], setpoint.velocity[3:]
+        """Move on towards a setpoint."""
+        before = self._filter.newest
+        ahead = self._ahead()
+        wanted = setpoint.velocity
         if isinstance(setpoint.target, Pose):
-            here = self.position
-            away = setpoint.target.position - here.position
-            linear = linear + self._correction(away, self._linear)
-            turn = rotation.between(here.orientation, setpoint.target.orientation)
-            angular = angular + self._correction(turn, self._angular)
-        return self._translation.step(linear) | self._rotation.step(angular)
+            wanted = wanted + self._correction(ahead, setpoint.target)
+        linear, clamped = self._translation.next(ahead.position, before[:3], wanted[:3])
+        angular, clamped_turn = self._rotation.next(ahead.orientation, before[3:], wanted[3:])
+        self._move(np.concatenate([linear, angular]))
+        return clamped | clamped_turn
 
     def brake(self) -> None:
-        """Move on by one period, slowing down."""
-        self._translation.brake()
-        self._rotation.brake()
+        """Move on, slowing down."""
+        before = self._filter.newest
+        self._move(
+            np.concatenate([self._translation.brake(before[:3]), self._rotation.brake(before[3:])])
+        )
 
-    def error(self, position: Pose) -> np.ndarray:
-        """Return the distance, m, and the angle, rad, to a pose ``[2]``."""
+    def copy(self) -> EndEffector:
+        """Return an independent copy."""
+        twin = copy.copy(self)
+        twin._filter = self._filter.copy()
+        return twin
+
+    def _ahead(self) -> Pose:
+        """Return where the motion is before the jerk filter."""
+        lead = self._filter.lead
         here = self.position
-        turn = rotation.between(position.orientation, here.orientation)
-        return np.array([norm(here.position - position.position), norm(turn)])
+        if not lead.any():
+            return here
+        return Pose(here.position + lead[:3], rotation.turned(here.orientation, lead[3:]))
 
-    def _correction(self, error: np.ndarray, limit: MotionLimit) -> np.ndarray:
+    def _move(self, velocity: np.ndarray) -> None:
+        self.velocity = self._filter.push(velocity)
+        change = self.velocity * self._dt
+        orientation = self.position.orientation
+        if change[3:].any():
+            orientation = rotation.turned(orientation, change[3:])
+        self.position = Pose(self.position.position + change[:3], orientation)
+
+    def _correction(self, here: Pose, target: Pose) -> np.ndarray:
+        away = target.position - here.position
+        turn = rotation.between(here.orientation, target.orientation)
+        return np.concatenate([self._paced(away, self._linear), self._paced(turn, self._angular)])
+
+    def _paced(self, error: np.ndarray, limit: MotionLimit) -> np.ndarray:
         fastest = brakable_speed(norm(error), limit.acceleration, self._dt)
         return shortened(error * TRACKING_GAIN, fastest)
 
@@ -116,41 +130,42 @@ class JointGroup:
         self._joints = Joints(limits, dt)
         self._acceleration = np.array([limit.acceleration for limit in limits])
         self._dt = dt
-
-    @property
-    def velocity(self) -> np.ndarray:
-        """``[J]`` rad/s or m/s."""
-        return self._joints.velocity
-
-    @property
-    def position(self) -> np.ndarray:
-        """Commanded positions ``[J]``."""
-        return self._joints.position
+        self._filter = JerkFilter(
+            tuple(samples_for(limit.acceleration, limit.jerk, dt) for limit in limits), dt
+        )
+        self.reset(np.zeros(len(limits)))
 
     def reset(self, position: np.ndarray) -> None:
         """Be at rest at joint positions ``[J]``."""
-        self._joints.reset(position)
-
-    def anchor(self, position: np.ndarray) -> None:
-        """Take over measured positions and keep the velocities."""
-        self._joints.position = position
+        self.position = position
+        self.velocity = np.zeros(len(position))
+        self._filter.reset()
 
     def step(self, setpoint: Setpoint) -> Clamps:
-        """Move on by one period towards a setpoint."""
+        """Move on towards a setpoint."""
+        ahead = self.position + self._filter.lead
         wanted = setpoint.velocity
         if isinstance(setpoint.target, np.ndarray):
-            away = setpoint.target - self._joints.position
+            away = setpoint.target - ahead
             fastest = brakable_speeds(np.abs(away), self._acceleration, self._dt)
             wanted = wanted + np.clip(away * TRACKING_GAIN, -fastest, fastest)
-        return self._joints.step(wanted)
+        velocity, clamps = self._joints.next(ahead, self._filter.newest, wanted)
+        self._move(velocity)
+        return clamps
 
     def brake(self) -> None:
-        """Move on by one period, slowing down."""
-        self._joints.brake()
+        """Move on, slowing down."""
+        self._move(self._joints.brake(self._filter.newest))
 
-    def error(self, position: np.ndarray) -> np.ndarray:
-        """Return the distance of each joint ``[J]``."""
-        return np.abs(self._joints.position - position)
+    def copy(self) -> JointGroup:
+        """Return an independent copy."""
+        twin = copy.copy(self)
+        twin._filter = self._filter.copy()
+        return twin
+
+    def _move(self, velocity: np.ndarray) -> None:
+        self.velocity = self._filter.push(velocity)
+        self.position = self.position + self.velocity * self._dt
 
 
 def at_rest(mover: Mover[Any]) -> bool:

@@ -6,12 +6,75 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .strict import require, require_choice
+from .strict import require, require_choice, require_positive
 
 
 @dataclass(frozen=True)
 class TwistOutput:
-    """geometry_msgs/TwistStamped on ``~/twist``: m/s and rad/s in the profile's frame."""
+    """geometry_msgs/TwistStamped on ``~/twist``: m/s and rad/s in the profile's frame.
+
+    Attributes:
+        servo_command_type_service: MoveIt Servo's service that switches it to twists, e.g.
+            ``/servo_node/switch_command_type``; empty: not called.
+    """
+
+    servo_command_type_service: str = ""
+
+
+@dataclass(frozen=True)
+class PoseOutput:
+    """geometry_msgs/PoseStamped on ``~/pose``: where the end effector shall be now.
+
+    Attributes:
+        servo_command_type_service: As for twists, switches MoveIt Servo to poses.
+    """
+
+    servo_command_type_service: str = ""
+
+
+@dataclass(frozen=True)
+class JointTrajectoryOutput:
+    """trajectory_msgs/JointTrajectory on ``~/joint_trajectory``, for a JointTrajectoryController.
+
+    Each message holds what is planned from its stamp on and ends at rest, so that the arm stops by
+    itself should no other one come.
+
+    Attributes:
+        rate: Hz, messages per second.
+        horizon: s of planned motion before the ramp down.
+        spacing: s between points.
+    """
+
+    rate: float = 10.0
+    horizon: float = 0.3
+    spacing: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse values that leave gaps."""
+        require_positive(self, "rate", "horizon", "spacing")
+        require(self.rate <= 100.0, "rate", f"must be <= 100 Hz, is {self.rate}")
+        require(self.horizon >= 1.0 / self.rate, "horizon", "must be >= 1 / rate")
+        require(self.spacing <= self.horizon, "spacing", "must be <= horizon")
+
+
+@dataclass(frozen=True)
+class JointJogOutput:
+    """control_msgs/JointJog with velocities on ``~/joint_jog``."""
+
+
+@dataclass(frozen=True)
+class ForwardOutput:
+    """std_msgs/Float64MultiArray on ``~/forward``, for a forward_command_controller.
+
+    Attributes:
+        interface: ``position`` or ``velocity``.
+    """
+
+    interface: str = "position"
+
+    def __post_init__(self) -> None:
+        """Refuse unknown interfaces."""
+        require_choice(self, "interface", ("position", "velocity"))
 
 
 @dataclass(frozen=True)
@@ -19,19 +82,33 @@ class GripperOutput:
     """How the gripper is commanded.
 
     Attributes:
-        type: ``forward``: std_msgs/Float64MultiArray on ``~/gripper``.
-        open: Published for a fully open gripper, in the driver's unit.
-        closed: Published for a fully closed gripper.
+        type: ``forward``: std_msgs/Float64MultiArray on ``~/gripper``. ``joint_trajectory``:
+            trajectory_msgs/JointTrajectory on ``~/gripper``. ``gripper_command`` and
+            ``parallel_gripper_command``: actions of control_msgs named ``~/gripper``.
+        open: Commanded for a fully open gripper, in the driver's unit.
+        closed: Commanded for a fully closed gripper.
+        joint: Name of its joint, where the message needs one.
+        max_effort: N or N m, for the actions; 0: the driver's own.
+        min_change: Actions and trajectories are only sent when the command, 0 .. 1, has changed
+            by this much.
     """
 
     type: str = "forward"
     open: float = 0.0
     closed: float = 1.0
+    joint: str = ""
+    max_effort: float = 0.0
+    min_change: float = 0.05
 
     def __post_init__(self) -> None:
-        """Refuse unknown types."""
-        require_choice(self, "type", ("forward",))
+        """Refuse unknown types and missing names."""
+        types = ("forward", "joint_trajectory", "gripper_command", "parallel_gripper_command")
+        require_choice(self, "type", types)
         require(self.open != self.closed, "closed", "must differ from open")
+        named = self.type in ("joint_trajectory", "parallel_gripper_command")
+        require(not named or bool(self.joint), "joint", f"is missing: {self.type} names it")
+        require(self.max_effort >= 0.0, "max_effort", f"must be >= 0, is {self.max_effort}")
+        require(0.0 <= self.min_change < 1.0, "min_change", "must be 0 .. 1")
 
     def value(self, command: float) -> float:
         """Return what is published for a command of 0 (open) .. 1 (closed)."""
@@ -43,15 +120,24 @@ class Outputs:
     """The outputs of one robot; each that is given is published."""
 
     twist: TwistOutput | None = None
+    pose: PoseOutput | None = None
+    joint_trajectory: JointTrajectoryOutput | None = None
+    joint_jog: JointJogOutput | None = None
+    forward: ForwardOutput | None = None
     gripper: GripperOutput | None = None
 
     @property
     def commands_positions(self) -> bool:
-        """Whether the robot is told where to be rather than how fast to go."""
-        return False
+        """Whether the robot is told where to be rather than only how fast to go."""
+        forward = self.forward is not None and self.forward.interface == "position"
+        return forward or self.pose is not None or self.joint_trajectory is not None
 
     def require_for(self, cartesian: bool) -> None:
         """Refuse outputs that do not fit the action space, or none at all."""
-        require(self.twist is not None, "", "name at least one output that moves the robot")
-        if not cartesian:
-            require(self.twist is None, "twist", "needs an end-effector action space")
+        arm, joint = ("twist", "pose"), ("joint_trajectory", "joint_jog", "forward")
+        fitting, other = (arm, joint) if cartesian else (joint, arm)
+        for key in other:
+            kind = "a joint" if cartesian else "an end-effector"
+            require(getattr(self, key) is None, key, f"needs {kind} action space")
+        some = any(getattr(self, key) is not None for key in fitting)
+        require(some, "", f"name at least one of: {', '.join(fitting)}")

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
+
 from .chunk import ActionChunk
 from .reference import Reference, Setpoint, blended
 
@@ -19,22 +21,32 @@ class Plan:
         chunk: As it came.
         reference: Its path.
         origin: s on the clock at which its first row starts (or would have started).
-        end: s on the clock after which no more of it is executed.
+        last_row: The last row that is executed.
     """
 
     chunk: ActionChunk
     reference: Reference
     origin: float
-    end: float
+    last_row: int
 
-    def step(self, now: float) -> int:
+    @property
+    def end(self) -> float:
+        """When the last row is over, s on the clock."""
+        return self.origin + (self.last_row + 1) * self.reference.period
+
+    def row(self, now: float) -> int:
         """Return the row that is executed now."""
-        last = self.reference.row(self.end - self.origin) - 1
-        return max(0, min(self.reference.row(now - self.origin), last))
+        return min(self.reference.row(now - self.origin), self.last_row)
 
-    def steps_remaining(self, now: float) -> int:
-        """Return the rows that are not finished yet."""
-        return max(0, self.reference.row(self.end - self.origin) - self.step(now))
+    def rows_remaining(self, now: float) -> int:
+        """Return the rows that are not over yet."""
+        return max(0, self.last_row + 1 - self.reference.row(now - self.origin))
+
+    def final_target(self) -> Setpoint:
+        """Return rest at the end of the last row."""
+        row = self.last_row
+        velocity = np.zeros_like(self.reference.velocities[row])
+        return Setpoint(velocity, self.reference.knots[row + 1] if self.reference.knots else None)
 
 
 def make_plan(
@@ -52,12 +64,10 @@ def make_plan(
     Returns:
         The plan, or None if all rows are already done.
     """
-    first = reference.row(elapsed)
-    rows = len(reference.velocities)
+    first, rows = reference.row(elapsed), len(reference.velocities)
     if first >= rows:
         return None
-    end = min(first + execute_steps, rows) * reference.period
-    return Plan(chunk, reference, now - elapsed, now - elapsed + end)
+    return Plan(chunk, reference, now - elapsed, min(first + execute_steps, rows) - 1)
 
 
 class Schedule:
@@ -83,25 +93,30 @@ class Schedule:
 
     def replace(self, plan: Plan, now: float) -> None:
         """Execute a newer plan from now on."""
-        self._before, self._replaced_at, self.plan = self.plan, now, plan
+        is_over = self.plan is None or now >= self.plan.end
+        self._before = None if is_over else self.plan
+        self._replaced_at, self.plan = now, plan
 
     def sample(self, now: float) -> Setpoint:
         """Return what is wanted now; there must be a plan."""
         assert self.plan is not None
+        if now >= self.plan.end:
+            return self.plan.final_target()
         wanted = self.plan.reference.sample(now - self.plan.origin)
-        if self._before is None:
-            return wanted
         duration = self._blend_steps * self.plan.reference.period
         since = now - self._replaced_at
-        if since >= duration:
-            self._before = None
+        if self._before is None or since >= duration:
             return wanted
         old = self._before.reference.sample(now - self._before.origin)
         return blended(old, wanted, since / duration)
 
     def note_motion(self, start: float, end: float) -> None:
-        """Remember that rows were executed from ``start`` to ``end``, s on the clock."""
-        if self._moved and abs(self._moved[-1][1] - start) < 1e-9:
+        """Remember that the plan was followed from ``start`` to ``end``, s on the clock."""
+        if self.plan is not None:
+            end = min(end, self.plan.end)
+        if end <= start:
+            return
+        if self._moved and start - self._moved[-1][1] < 1e-6:
             start = self._moved.pop()[0]
         self._moved.append((start, end))
         while self._moved[0][1] < end - self._memory:

@@ -22,7 +22,7 @@ class Sensing:
         self._name = name
         self._execution = execution
         self._counters = counters
-        self._history = StateHistory(execution.max_chunk_age + 1.0)
+        self._history = StateHistory(execution.memory)
 
     def clear(self) -> None:
         """Forget everything, e.g. after a jump of the clock."""

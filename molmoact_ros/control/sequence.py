@@ -4,20 +4,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .chunk import Refusal
 
-RESTART_SILENCE = 1.0  # s without a chunk after which a lower number is a restarted policy
-CONFLICT_WINDOW = 3.0  # s in which two anomalies are a second policy rather than a glitch
+_SHORTEST_LEASE = 1.0  # s
+_LEASE_INTERVALS = 2.5
+_LONGEST_INTERVAL = 10.0  # s
+
+
+@dataclass
+class _Run:
+    """One policy run, as far as it can be told from its numbers: they only go up."""
+
+    head: int
+    heard: float
+    chunks: int = 1
+    interval: float = 0.0
+
+    def extend(self, sequence: int, now: float) -> None:
+        self.interval = min(now - self.heard, _LONGEST_INTERVAL)
+        self.head, self.heard = sequence, now
+        self.chunks += 1
+
+    @property
+    def lease(self) -> float:
+        """How long it counts as alive after its last chunk, s."""
+        return max(_SHORTEST_LEASE, _LEASE_INTERVALS * self.interval)
+
+    def is_alive(self, now: float) -> bool:
+        return now - self.heard < self.lease
 
 
 class SequenceGuard:
-    """Accepts each chunk of one policy run once, in order.
+    """Accepts the chunks of one policy run, each once and in order.
 
-    A policy that was restarted counts from the start again; that takes it longer than
-    ``RESTART_SILENCE``. A lower or repeated number without such a silence, or a number of the old
-    run after the restart, comes from somewhere else: the first is dropped, a second one within
-    ``CONFLICT_WINDOW`` means that two policies publish at once, and nothing is accepted until one
-    of them has been silent for as long.
+    A number that does not go up belongs to another run: a policy that was restarted, or a second
+    one. It is not accepted while the first run is alive. If it goes on while the first is alive,
+    two policies publish at once, and neither is accepted until one of them has been silent for its
+    lease: 2.5 times its interval, at least 1 s.
     """
 
     def __init__(self) -> None:
@@ -25,39 +50,35 @@ class SequenceGuard:
 
     def reset(self) -> None:
         """Forget everything, e.g. after a jump of the clock."""
-        self._last: tuple[int, float] | None = None  # sequence, stamp
-        self._heard = float("-inf")
-        self._before_restart = -1
-        self._restarted = float("-inf")
-        self._anomalies: list[float] = []
+        self._runs: list[_Run] = []
+        self._leader: _Run | None = None
+        self._last: tuple[int, float] | None = None  # sequence and stamp of the last accepted
 
     def check(self, sequence: int, stamp: float, now: float) -> Refusal | None:
         """Return why a chunk is not accepted, None where it is the next one."""
-        silence, self._heard = now - self._heard, now
-        self._anomalies = [t for t in self._anomalies if now - t < CONFLICT_WINDOW]
-        if self._last == (sequence, stamp):
+        if self._last is not None and self._last == (sequence, stamp):
             return Refusal("refused_sequence", f"sequence {sequence} came twice")
-        if self._is_anomaly(sequence, silence, now):
-            self._anomalies.append(now)
-            if len(self._anomalies) < 2:
-                last = self._last[0] if self._last else 0
-                return Refusal(
-                    "refused_sequence", f"sequence {sequence} after {last}, without a restart"
-                )
-        if len(self._anomalies) >= 2:
+        leader, run = self._leader, self._run_of(sequence, now)
+        rivals = [r for r in self._runs if r.chunks > 1 and r is not leader and r.is_alive(now)]
+        is_new_leader = leader is None or (run is not leader and not leader.is_alive(now))
+        if rivals and not (is_new_leader and rivals == [run]):
             return Refusal(
-                "refused_two_policies", "sequence numbers interleave: two policies publish at once"
+                "refused_two_policies", "its sequence numbers interleave with another policy's"
             )
-        if self._last is not None and sequence <= self._last[0]:
-            self._before_restart, self._restarted = self._last[0], now
-        self._last = (sequence, stamp)
+        if leader is not None and run is not leader and not is_new_leader:
+            return Refusal("refused_sequence", f"sequence {sequence} after {leader.head}")
+        if self._last is not None and stamp < self._last[1]:
+            return Refusal("refused_sequence", "its image is older than that of the last chunk")
+        self._leader, self._last = run, (sequence, stamp)
+        self._runs = [r for r in self._runs if r is run or r.is_alive(now)]
         return None
 
-    def _is_anomaly(self, sequence: int, silence: float, now: float) -> bool:
-        if self._last is None:
-            return False
-        if sequence <= self._last[0]:
-            recently = now - self._restarted < CONFLICT_WINDOW
-            return silence < RESTART_SILENCE or recently
-        resumed = sequence > self._before_restart >= 0 and self._last[0] <= self._before_restart
-        return resumed and sequence > self._last[0] + 1
+    def _run_of(self, sequence: int, now: float) -> _Run:
+        """Return the run that a number continues, or a new one."""
+        runs = [run for run in self._runs if run.head < sequence]
+        if not runs:
+            self._runs.append(_Run(sequence, now))
+            return self._runs[-1]
+        run = max(runs, key=lambda run: run.head)
+        run.extend(sequence, now)
+        return run

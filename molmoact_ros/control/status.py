@@ -8,10 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-import numpy as np
-
-from .reference import Position
-
 
 class State(IntEnum):
     """The states; numbers as in ExecutorStatus.msg."""
@@ -29,25 +25,6 @@ class Outcome:
 
     success: bool
     message: str
-
-
-@dataclass(frozen=True)
-class Command:
-    """What the robot is told now; every part of it keeps the limits.
-
-    Attributes:
-        stamp: s, when it was computed.
-        velocity: ``[6]`` linear m/s and angular rad/s in the profile's frame, or ``[J]``.
-        position: The pose or joint positions that belong to it.
-        gripper: 0 open .. 1 closed, None: nothing to say.
-        final: The last command before silence; its velocity is zero.
-    """
-
-    stamp: float
-    velocity: np.ndarray
-    position: Position
-    gripper: float | None
-    final: bool = False
 
 
 @dataclass(frozen=True)

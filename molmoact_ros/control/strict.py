@@ -102,9 +102,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
             raise ProfileError(path, f"must be a mapping of keys, is {value!r}")
         kind = typing.get_args(hint)[1]
-        return {
-            str(key): _convert(kind, item, join(path, str(key))) for key, item in value.items()
-        }
+        return {str(key): _convert(kind, item, join(path, str(key))) for key, item in value.items()}
     if dataclasses.is_dataclass(hint):
         return build(hint, value, path)  # type: ignore[type-var, arg-type]
     return _convert_scalar(hint, value, path)
@@ -129,8 +127,10 @@ def _convert_scalar(kind: Any, value: Any, path: str) -> Any:
         if not math.isfinite(value):
             raise ProfileError(path, f"must be a finite number, is {value}")
         return float(value)
-    if kind is not float and isinstance(value, kind) and (
-        kind is bool or not isinstance(value, bool)
+    if (
+        kind is not float
+        and isinstance(value, kind)
+        and (kind is bool or not isinstance(value, bool))
     ):
         return value
     expected = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}

@@ -35,6 +35,7 @@ from molmoact_ros.ros import qos
 from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.parameters import declare_parameters, parameter
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 
@@ -86,7 +87,10 @@ class ExecutorNode(ClosableNode):
         self.get_logger().info(f"ready: robot {self._profile.robot}, motion is off")
 
     def _create_interfaces(self) -> None:
-        self._outputs = create_outputs(self, self._profile)
+        try:
+            self._outputs = create_outputs(self, self._profile)
+        except MissingPackage as error:
+            raise StartError(f"parameter 'robot': {error}") from error
         self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
         self.create_subscription(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT)
         if self._profile.action.cartesian:
@@ -122,7 +126,7 @@ class ExecutorNode(ClosableNode):
             now = self._now()
             self._pacer.start(time.monotonic(), now)
             with self._lock:
-                if self._enable_wanted and self._core.enable(now).success:
+                if self._enable_wanted and self._enable(now).success:
                     self._enable_wanted = False
                 command = self._core.step(now)
             if command is not None:
@@ -208,8 +212,15 @@ class ExecutorNode(ClosableNode):
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         with self._lock:
             self._enable_wanted = False
-            outcome = self._core.enable(self._now()) if request.data else self._core.disable()
+            outcome = self._enable(self._now()) if request.data else self._core.disable()
         return _filled(response, outcome)
+
+    def _enable(self, now: float) -> Outcome:
+        problem = self._output_problem()
+        return Outcome(False, problem) if problem else self._core.enable(now)
+
+    def _output_problem(self) -> str | None:
+        return next(filter(None, (output.problem() for output in self._outputs)), None)
 
     def _answer(self, act: Callable[[float], Outcome]) -> Callable:
         def answer(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -224,7 +235,8 @@ class ExecutorNode(ClosableNode):
     def _executor_status(self) -> Status:
         now = self._now()
         with self._lock:
-            status, problem = self._core.status(now), self._core.problem(now)
+            status = self._core.status(now)
+            problem = self._core.problem(now) or self._output_problem()
         values = {"state": status.state.name, "reason": status.reason, **status.counters}
         if status.state is State.HALTED:
             return Status(Level.ERROR, status.reason, values)
