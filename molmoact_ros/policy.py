@@ -29,11 +29,13 @@ from molmoact_ros.answer import (
     steering_prompt,
 )
 from molmoact_ros.answer.confidence import action_distribution
+from molmoact_ros.answer.trust import TrustMonitor, record_chunk
 from molmoact_ros.decoding import Decoder, GenerationResult
 from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
 from molmoact_ros.model.files import checkpoint_directory
 from molmoact_ros.model.loading import LoadProgress
 from molmoact_ros.processing import MolmoActProcessor
+from molmoact_ros.profile import GENERIC, CheckpointProfile, choose_profile, load_profile
 from molmoact_ros.viz import draw_hint
 
 ActionDecoding = Literal["argmax", "expectation"]
@@ -108,8 +110,9 @@ class MolmoActPolicy:
         *,
         unnorm_key: str | None = None,
         depth: DepthTokenizer | None = None,
+        profile: CheckpointProfile = GENERIC,
         rows: int | None = None,
-        max_new_tokens: int = 640,
+        max_new_tokens: int | None = None,
         context_length: int = 2048,
         action_decoding: ActionDecoding = "argmax",
     ) -> None:
@@ -118,25 +121,34 @@ class MolmoActPolicy:
         Args:
             model: the network, on its device.
             processor: the processor of the same checkpoint.
-            unnorm_key: entry of norm_stats; None when there is only one.
+            unnorm_key: entry of norm_stats; None: as the profile says, or the only one.
             depth: depth tokens, with the VQ-VAE where there is one.
-            rows: action rows that an answer must have; None: any number from 1.
-            max_new_tokens: limit of one answer; an 8x7 answer takes up to 530 (spec 19).
+            profile: image size, wording, length of an answer, meaning of the gripper.
+            rows: action rows that an answer must have; None: as the profile says.
+            max_new_tokens: limit of one answer; None: as the profile says.
             context_length: tokens of prompt and answer together that fit the KV cache; two images
                 and their prompt take about 1000 (spec 19).
             action_decoding: "argmax" takes the bin that the model wrote, "expectation" the mean
                 over all bins where the model gives one.
 
         Raises:
-            ValueError: norm_stats are absent or broken, or unnorm_key is not one of them.
+            ValueError: norm_stats are absent or broken, unnorm_key is not one of them, or the
+                profile names another number of action dimensions.
         """
         self.model = model.eval()
         self.processor = processor
-        self.stats = ActionStats.from_norm_stats(model.config.norm_stats, unnorm_key)
+        self.profile = profile
+        key = unnorm_key or profile.answer.unnorm_key
+        self.stats = ActionStats.from_norm_stats(model.config.norm_stats, key)
+        if profile is not GENERIC:
+            profile.actions.check_dof(self.stats.dof)
         self.depth = depth or DepthTokenizer()
         self.action_tokenizer = ActionTokenizer(model.config.action_codebook)
-        self._rows = rows
-        self._max_new_tokens = max_new_tokens
+        self._rows = rows or profile.answer.rows
+        self._max_new_tokens = max_new_tokens or profile.answer.max_new_tokens
+        self._gripper = profile.actions.gripper.converter()
+        self._trust = TrustMonitor(delta_actions=profile.actions.action_space.endswith("delta"))
+        self._instruction = ""
         self._action_decoding = action_decoding
         self._decoder = Decoder(self.model, context_length)
         self._bin_ids = _single_token_bins(processor, self.action_tokenizer)
@@ -150,6 +162,7 @@ class MolmoActPolicy:
         dtype: str | torch.dtype = "bfloat16",
         quantization: str | None = None,
         revision: str | None = None,
+        profile: CheckpointProfile | str | Path | None = None,
         progress: Callable[[LoadProgress], None] | None = None,
         **settings: Any,
     ) -> MolmoActPolicy:
@@ -157,11 +170,12 @@ class MolmoActPolicy:
 
         Args:
             path_or_hub_id: checkpoint directory, or hub id "owner/name".
-            unnorm_key: entry of norm_stats; None when there is only one.
+            unnorm_key: entry of norm_stats; None: as the profile says, or the only one.
             device: torch device of the network; the depth decoder stays on the CPU.
             dtype: of the weights in memory.
             quantization: None, or a mode of `molmoact_ros.model.quantization`.
             revision: branch, tag or commit of a hub id.
+            profile: the checkpoint's profile or its file; None: found by name or content.
             progress: called while weights are loaded.
             **settings: further arguments of `MolmoActPolicy`.
 
@@ -179,7 +193,11 @@ class MolmoActPolicy:
         )
         vqvae = next((directory / f for f in VQVAE_FILES if (directory / f).is_file()), None)
         depth = DepthTokenizer(network=None if vqvae is None else load_vqvae(vqvae))
-        return cls(model, processor, unnorm_key=unnorm_key, depth=depth, **settings)
+        if not isinstance(profile, CheckpointProfile):
+            profile = _find_profile(path_or_hub_id, model, profile)
+        return cls(
+            model, processor, unnorm_key=unnorm_key, depth=depth, profile=profile, **settings
+        )
 
     def infer(self, observation: Observation) -> Reasoning:
         """Look, think, act: one pass from images to actions.
@@ -198,6 +216,7 @@ class MolmoActPolicy:
             )
             with _stopwatch(seconds, "parse"):
                 reasoning = self._read(result, observation.trajectory_hint)
+                reasoning = self._check_trust(reasoning, observation)
         return replace(reasoning, timings={**result.seconds, **seconds})
 
     def relative_depth(self, depth_codes: NDArray[np.uint8]) -> NDArray[np.float32] | None:
@@ -208,15 +227,17 @@ class MolmoActPolicy:
 
     def _prepare(self, observation: Observation) -> Any:
         """Preprocess the images and write the prompt."""
-        images = _check_images(observation.images)
+        prepare = self.profile.images
+        images = [prepare.apply(image) for image in _check_images(observation.images)]
+        wording = self.profile.prompt.n_images(len(images))
         instruction = observation.instruction
         self.processor.check_instruction(instruction)
         hint = observation.trajectory_hint
         if hint is None:
-            prompt = reasoning_prompt(instruction, len(images))
+            prompt = reasoning_prompt(instruction, wording)
         else:
-            images[0] = draw_hint(images[0], hint)
-            prompt = steering_prompt(instruction, len(images))
+            images[0] = draw_hint(images[0], prepare.from_camera(hint))
+            prompt = steering_prompt(instruction, wording)
         # A bare image carries no "Image 1" prefix, and single views were trained without it.
         return self.processor(images=images[0] if len(images) == 1 else images, text=prompt)
 
@@ -239,7 +260,14 @@ class MolmoActPolicy:
         )
         if beliefs is not None and self._action_decoding == "expectation":
             actions = beliefs.expectation
-        predicted = np.empty((0, 2)) if answer.trajectory is None else answer.trajectory
+        names = self.profile.actions.names
+        if "gripper" in names and len(names) == self.stats.dof:
+            column = names.index("gripper")
+            actions = actions.copy()
+            actions[:, column] = self._gripper.convert(actions[:, column])
+        predicted = np.empty((0, 2))
+        if answer.trajectory is not None:
+            predicted = self.profile.images.to_camera(answer.trajectory)
         return Reasoning(
             depth_codes=answer.depth,
             trajectory=predicted if hint is None else np.asarray(hint, dtype=np.float64),
@@ -256,6 +284,25 @@ class MolmoActPolicy:
             drafted=result.drafted,
             accepted=result.accepted,
         )
+
+    def _check_trust(self, reasoning: Reasoning, observation: Observation) -> Reasoning:
+        """Add what only the last answers together show."""
+        if observation.instruction != self._instruction:
+            self._trust.reset()
+            self._instruction = observation.instruction
+        image = next(iter(observation.images.values()))
+        record = record_chunk(reasoning.actions, self.stats, reasoning.trajectory, image)
+        problems = (*reasoning.problems, *self._trust.add(record))
+        return replace(reasoning, problems=problems, valid=not problems)
+
+
+def _find_profile(
+    path_or_hub_id: str | Path, model: MolmoActForActionReasoning, file: str | Path | None
+) -> CheckpointProfile:
+    if file is not None:
+        return load_profile(file)
+    config = model.config
+    return choose_profile(path_or_hub_id, config.norm_stats, config.llm_config.vocab_size)[0]
 
 
 def _check_device(device: str | torch.device) -> torch.device:

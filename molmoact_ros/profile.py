@@ -76,10 +76,9 @@ class PromptSettings:
         require(len(set(self.cameras)) == len(self.cameras), "cameras", "names one camera twice")
         require_choice(self, "style", PROMPT_STYLES)
 
-    @property
-    def n_images(self) -> int:
-        """Number of images to give to `reasoning_prompt` and `steering_prompt`."""
-        wording = {"by_camera_count": len(self.cameras), "one_image": 1, "several_images": 2}
+    def n_images(self, given: int) -> int:
+        """Number of images that the prompt's wording is for, when so many are given."""
+        wording = {"by_camera_count": given, "one_image": 1, "several_images": 2}
         return wording[self.style]
 
 

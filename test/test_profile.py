@@ -53,7 +53,7 @@ def test_published_checkpoint_is_found_by_name(checkpoint):
     profile, reason = choose_profile(checkpoint, None, 0)
     assert profile.name == name and checkpoint.split("/")[1] in reason
     assert (profile.answer.unnorm_key, profile.answer.rows) == (key, rows)
-    assert len(profile.prompt.cameras) == profile.prompt.n_images == cameras
+    assert len(profile.prompt.cameras) == profile.prompt.n_images(cameras) == cameras
     profile.actions.check_dof(7)
 
 

@@ -54,7 +54,7 @@ def libero(g: ArrayLike) -> NDArray[np.float64]:
 
 def widowx(g: ArrayLike) -> NDArray[np.float64]:
     """From 1 open .. 0 closed to +1 open, -1 closed."""
-    return np.where(np.asarray(g, dtype=np.float64) > 0.5, 1.0, -1.0)
+    return 2.0 * binary(g, 0.5) - 1.0
 
 
 def google_robot(g: float, state: StickyState) -> tuple[float, StickyState]:
@@ -67,9 +67,10 @@ def google_robot(g: float, state: StickyState) -> tuple[float, StickyState]:
     return state.latched, StickyState(g, state.latched, state.remaining - 1)
 
 
-def binary(closed: ArrayLike, threshold: float) -> NDArray[np.float64]:
-    """0 or 1 from 0 open .. 1 closed: closed above the threshold."""
-    return (np.asarray(closed) > threshold).astype(np.float64)
+def binary(values: ArrayLike, threshold: float) -> NDArray[np.float64]:
+    """1 above the threshold, else 0; NaN stays NaN, so that no wrong answer becomes a command."""
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.isnan(array), np.nan, (array > threshold).astype(np.float64))
 
 
 _STATELESS: dict[str, Callable[[ArrayLike], NDArray[np.float64]]] = {

@@ -74,3 +74,10 @@ def test_unknown_convention_and_needless_threshold():
         GripperConverter("two_minus")
     with pytest.raises(ValueError, match="fixed thresholds"):
         GripperConverter("libero", 0.5)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_nan_never_becomes_a_command(convention):
+    assert np.isnan(GripperConverter(convention).convert([0.5, np.nan])[1])
+    if convention == "one_minus":
+        assert np.isnan(GripperConverter(convention, 0.5).convert([np.nan])[0])
