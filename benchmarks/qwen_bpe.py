@@ -45,7 +45,7 @@ class QwenBpe:
 
 
 def load_qwen_bpe(cache: Path | None = None) -> QwenBpe:
-    """Fetch dashscope and tiktoken into `cache` (default: a temporary folder) and load the ranks."""
+    """Fetch both packages into `cache` (default: a temporary folder) and load the ranks."""
     folder = cache or Path(tempfile.mkdtemp(prefix="qwen-bpe-"))
     if not list(folder.glob("dashscope*.whl")):
         _pip("download", "--no-deps", "--dest", str(folder), "dashscope")

@@ -43,13 +43,22 @@ class _Spelled(NamedTuple):
 
 
 class _Option(NamedTuple):
-    """A next token, its probability given all before, and what is known after it."""
+    """A next token, its probability given all before, and the place that it leads on from.
+
+    `pool` holds the values that are likely in the place's slot and go on with the token.
+    """
 
     token: int
     probability: float
     source: str
-    cursor: Cursor
-    pool: list[_Spelled] | None
+    before: Cursor
+    pool: list[_Spelled] | None = None
+
+    def after(self) -> tuple[Cursor, list[_Spelled] | None]:
+        """The place behind the token, and the pool while the slot is still the same."""
+        cursor = self.before.advance(self.token)
+        assert cursor is not None, "a drafted token must fit its own form"
+        return cursor, self.pool if cursor.place == self.before.place else None
 
 
 class Draft:
@@ -90,7 +99,7 @@ class Draft:
             BinPredictor(),
             *(CoordinatePredictor() for _ in range(MAX_TRAJECTORIES)),
         ]  # by group
-        self._mixtures = [Mixture(predictor.experts) for predictor in self._predictors]
+        self._mixtures = [Mixture(p.experts, self.sources) for p in self._predictors]
         for text in reversed(list(examples)):
             if (answer := reader.read(reader.encode(text))) is not None:
                 self._remember(answer.template)
@@ -195,7 +204,7 @@ class Draft:
             parents.append(parent)
             sources.append(option.source)
             reach.append(chance)
-            options = self._options(option.cursor, option.pool)
+            options = self._options(*option.after())
         return TokenTree(tuple(tokens), tuple(parents), tuple(sources), tuple(reach))
 
     def _options(self, cursor: Cursor, pool: list[_Spelled] | None) -> list[_Option]:
@@ -210,13 +219,13 @@ class Draft:
         if "grammar" not in self.sources:
             return []
         token = literal.ids[len(cursor.prefix)]
-        options = [_option(cursor, token, _SURE, "grammar", None)]
+        options = [_Option(token, _SURE, "grammar", cursor)]
         if not cursor.prefix:
             for place in cursor.template.alternatives[cursor.place]:
                 other = cursor.template.elements[place]
                 if isinstance(other, Literal) and other.ids[0] != token:
                     entered = cursor.enter(place)
-                    options.append(_option(entered, other.ids[0], _SURPRISE, "grammar", None))
+                    options.append(_Option(other.ids[0], _SURPRISE, "grammar", entered))
         return options
 
     def _slot_options(
@@ -228,7 +237,7 @@ class Draft:
             pool = [s for s in self._spelled(cursor, slot) if s.ids[:depth] == prefix]
         forced = trie.forced(prefix) if "grammar" in self.sources else None
         if forced is not None:
-            return [_option(cursor, forced, _SURE, "grammar", pool)]
+            return [_Option(forced, _SURE, "grammar", cursor, pool)]
         mass = 1.0
         if prefix:
             matches = trie.matches(prefix)
@@ -248,7 +257,7 @@ class Draft:
                 options += [o._replace(probability=o.probability * share) for o in ended]
         for token, branch in branches.items():
             probability = sum(s.probability for s in branch) / mass
-            options.append(_option(cursor, token, probability, branch[0].source, branch))
+            options.append(_Option(token, probability, branch[0].source, cursor, branch))
         return options
 
     def _spelled(self, cursor: Cursor, slot: Slot) -> list[_Spelled]:
@@ -259,7 +268,7 @@ class Draft:
         spellings = slot.trie.spellings
         return [
             _Spelled(spellings[c.value], c.probability, c.source)
-            for c in mixture.candidates(context, parent, guesses, self.sources)
+            for c in mixture.candidates(context, parent, guesses)
             if c.value in spellings
         ]
 
@@ -269,18 +278,9 @@ class Draft:
                 predictor = self._predictors[group]
                 context, parent = predictor.context(group, before.values, self._history)
                 guesses = predictor.guesses(group, before.values, self._history)
-                self._mixtures[group].learn(context, parent, guesses, self.sources, new[-1])
+                self._mixtures[group].learn(context, parent, guesses, new[-1])
 
     def _remember(self, template: Template) -> None:
         """Move a form to the front: the latest is the likeliest."""
         others = [known for known in self._templates if known != template]
         self._templates = [template, *others][:_MOST_TEMPLATES]
-
-
-def _option(
-    cursor: Cursor, token: int, probability: float, source: str, pool: list[_Spelled] | None
-) -> _Option:
-    after = cursor.advance(token)
-    assert after is not None, "a drafted token must fit its own form"
-    same_slot = after.place == cursor.place
-    return _Option(token, probability, source, after, pool if same_slot else None)

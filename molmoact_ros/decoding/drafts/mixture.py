@@ -9,7 +9,7 @@ out is a probability for every value near a guess: the width of a draft tree fol
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,9 @@ _PRIOR_COUNT = 6.0
 _FLOOR = 1e-4  # probability of a value that no expert foresees
 _MIN_PROBABILITY = 0.004
 _MAX_CANDIDATES = 14
+_LEAST_WEIGHT = 0.01  # an expert that was never right may become so
+_VALUES = 256
+_LARGEST_UNIT = 1e6
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,25 @@ class Mixture:
     guess for each.
     """
 
-    def __init__(self, experts: Sequence[Expert]) -> None:
-        self.experts = tuple(experts)
-        self._beliefs: dict[Hashable, _Beliefs] = {None: _Beliefs(self.experts)}
+    def __init__(self, experts: Sequence[Expert], sources: Iterable[str]) -> None:
+        """Start from the experts' priors.
+
+        Args:
+            experts: the guesses that will be given, in this order.
+            sources: sources in use; experts of others are not heard, and without "order" only
+                exact guesses are drafted.
+        """
+        sources = frozenset(sources)
+        self._sources = tuple(expert.source for expert in experts)
+        self._heard = tuple(source in sources for source in self._sources)
+        prior = _Beliefs(
+            [expert.weight for expert in experts], [_Kernel.prior(expert) for expert in experts]
+        )
+        self._beliefs: dict[Hashable, _Beliefs] = {None: prior}
+        self._spread = "order" in sources
 
     def candidates(
-        self,
-        context: Hashable,
-        parent: Hashable,
-        guesses: Sequence[int | None],
-        sources: frozenset[str],
+        self, context: Hashable, parent: Hashable, guesses: Sequence[int | None]
     ) -> list[Candidate]:
         """Likely values, best first.
 
@@ -70,82 +82,80 @@ class Mixture:
             context: which beliefs to use.
             parent: which beliefs stand in while the context was never seen.
             guesses: one per expert, None where an expert has nothing to say.
-            sources: sources in use; without "order" only exact guesses are drafted.
         """
         beliefs = self._beliefs.get(context) or self._beliefs.get(parent) or self._beliefs[None]
-        spread = "order" in sources
+        total = 0.0
         scores: dict[int, float] = {}
-        credit: dict[int, tuple[float, str]] = {}
-        for guess, share, expert, kernel in self._active(beliefs, guesses, sources):
+        best: dict[int, tuple[float, str]] = {}
+        for index, guess in enumerate(guesses):
+            if guess is None or not self._heard[index]:
+                continue
+            weight, kernel = beliefs.weights[index], beliefs.kernels[index]
+            total += weight
             for residual, probability in kernel.ranked():
-                if residual and not spread:
+                if residual and not self._spread:
                     continue
-                value, part = guess + residual, share * probability
-                scores[value] = scores.get(value, 0.0) + part
-                if part > credit.get(value, (0.0, ""))[0]:
-                    credit[value] = (part, "order" if residual else expert.source)
-        ranked = sorted(scores.items(), key=lambda item: -item[1])[:_MAX_CANDIDATES]
+                value, part = guess + residual, weight * probability
+                if value not in scores:
+                    scores[value] = part
+                    best[value] = part, "order" if residual else self._sources[index]
+                    continue
+                scores[value] += part
+                if part > best[value][0]:
+                    best[value] = part, "order" if residual else self._sources[index]
+        least = _MIN_PROBABILITY * total
+        ranked = sorted([(score, value) for value, score in scores.items() if score > least])
         return [
-            Candidate(value, score, credit[value][1])
-            for value, score in ranked
-            if score > _MIN_PROBABILITY
+            Candidate(value, score / total, best[value][1])
+            for score, value in ranked[: -_MAX_CANDIDATES - 1 : -1]
         ]
 
     def learn(
-        self,
-        context: Hashable,
-        parent: Hashable,
-        guesses: Sequence[int | None],
-        sources: frozenset[str],
-        value: int,
+        self, context: Hashable, parent: Hashable, guesses: Sequence[int | None], value: int
     ) -> None:
         """Take note of the value that came."""
-        for key, above in ((None, None), (parent, None), (context, parent)):
-            if key not in self._beliefs:
-                self._beliefs[key] = self._beliefs[above].copy()
-        for key in {None, parent, context}:
-            beliefs = self._beliefs[key]
-            active = list(self._active(beliefs, guesses, sources))
-            parts = [share * kernel.probability(value - g) for g, share, _, kernel in active]
-            total = sum(parts)
-            for (guess, _, expert, kernel), part in zip(active, parts, strict=True):
-                responsibility = part / total
-                kernel.learn(value - guess, responsibility)
-                index = self.experts.index(expert)
-                old = beliefs.weights[index]
-                beliefs.weights[index] = old + _WEIGHT_RATE * (max(responsibility, 0.01) - old)
-
-    def _active(
-        self, beliefs: _Beliefs, guesses: Sequence[int | None], sources: frozenset[str]
-    ) -> list[tuple[int, float, Expert, _Kernel]]:
-        rows = [
-            (guess, weight, expert, kernel)
-            for guess, weight, expert, kernel in zip(
-                guesses, beliefs.weights, self.experts, beliefs.kernels, strict=True
-            )
-            if guess is not None and expert.source in sources
+        known = self._beliefs
+        if parent not in known:
+            known[parent] = known[None].copy()
+        if context not in known:
+            known[context] = known[parent].copy()
+        active = [
+            (index, value - guess)
+            for index, guess in enumerate(guesses)
+            if guess is not None and self._heard[index]
         ]
-        total = sum(row[1] for row in rows)
-        return [(guess, weight / total, expert, kernel) for guess, weight, expert, kernel in rows]
+        for key in {parent, context}:
+            known[key].learn(active)
 
 
 class _Beliefs:
-    def __init__(self, experts: Sequence[Expert]) -> None:
-        self.weights = [expert.weight for expert in experts]
-        self.kernels = [_Kernel.prior(expert) for expert in experts]
+    """How much each expert is worth, and how far its guesses lie from the truth."""
+
+    def __init__(self, weights: list[float], kernels: list[_Kernel]) -> None:
+        self.weights, self.kernels = weights, kernels
 
     def copy(self) -> _Beliefs:
-        twin = _Beliefs(())
-        twin.weights = list(self.weights)
-        twin.kernels = [_Kernel(kernel.radius, kernel.start()) for kernel in self.kernels]
-        return twin
+        return _Beliefs(list(self.weights), [kernel.copy() for kernel in self.kernels])
+
+    def learn(self, active: Sequence[tuple[int, int]]) -> None:
+        """Share one observation among the experts that spoke: (index, residual) of each."""
+        parts = [self.weights[i] * self.kernels[i].probability(r) for i, r in active]
+        total = sum(parts)
+        for (index, residual), part in zip(active, parts, strict=True):
+            responsibility = part / total
+            self.kernels[index].learn(residual, responsibility)
+            self.weights[index] += _WEIGHT_RATE * (
+                max(responsibility, _LEAST_WEIGHT) - self.weights[index]
+            )
 
 
 class _Kernel:
     """How often the truth lay r beside the guess, for |r| <= radius, and elsewhere (last entry)."""
 
     def __init__(self, radius: int, counts: list[float]) -> None:
-        self.radius, self._counts = radius, counts
+        self.radius = radius
+        self._counts, self._total = counts, sum(counts)
+        self._unit = 1.0  # of a new observation; it grows instead of all counts shrinking
         self._ranked: list[tuple[int, float]] | None = None
 
     @classmethod
@@ -158,34 +168,36 @@ class _Kernel:
         counts[radius] = expert.hit
         return cls(radius, [_PRIOR_COUNT * c for c in (*counts, miss - near)])
 
-    def start(self) -> list[float]:
-        """Counts for a copy, scaled back to the weight of a prior so that it learns quickly."""
-        total = sum(self._counts)
-        return [_PRIOR_COUNT * count / total for count in self._counts]
+    def copy(self) -> _Kernel:
+        """The same shape with the weight of a prior, so that it learns quickly."""
+        scale = _PRIOR_COUNT / self._total
+        return _Kernel(self.radius, [count * scale for count in self._counts])
 
     def probability(self, residual: int) -> float:
         """Probability of one residual, never zero."""
-        total = sum(self._counts)
         if abs(residual) <= self.radius:
-            return max(_FLOOR, self._counts[residual + self.radius] / total)
-        return max(_FLOOR, self._counts[-1] / total / 256)
+            return max(_FLOOR, self._counts[residual + self.radius] / self._total)
+        return max(_FLOOR, self._counts[-1] / self._total / _VALUES)
 
     def ranked(self) -> list[tuple[int, float]]:
         """(residual, probability), likeliest first, without what is not worth a draft."""
         if self._ranked is None:
-            total = sum(self._counts)
+            least = _MIN_PROBABILITY * self._total
             pairs = [
-                (index - self.radius, count / total)
+                (index - self.radius, count / self._total)
                 for index, count in enumerate(self._counts[:-1])
-                if count / total > _MIN_PROBABILITY
+                if count > least
             ]
             self._ranked = sorted(pairs, key=lambda pair: -pair[1])
         return self._ranked
 
     def learn(self, residual: int, responsibility: float) -> None:
         """Count one observation, as far as this expert answers for it."""
-        forget = 1.0 - (1.0 - _FORGET) * responsibility
-        self._counts = [count * forget for count in self._counts]
-        near = abs(residual) <= self.radius
-        self._counts[residual + self.radius if near else -1] += responsibility
+        amount = responsibility * self._unit
+        self._counts[residual + self.radius if abs(residual) <= self.radius else -1] += amount
+        self._total += amount
+        self._unit /= 1.0 - (1.0 - _FORGET) * responsibility
         self._ranked = None
+        if self._unit > _LARGEST_UNIT:
+            self._counts = [count / self._unit for count in self._counts]
+            self._total, self._unit = sum(self._counts), 1.0

@@ -1,0 +1,142 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Tiny random models, tokenizers of both kinds, and a replay of known answers."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import GenerationConfig
+
+from molmoact_ros.answer import ActionTokenizer, DepthTokenizer
+from molmoact_ros.decoding import Draft, TokenTree
+from molmoact_ros.decoding.drafts import AnswerReader
+from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
+from molmoact_ros.processing import MolmoActProcessor
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+EOS = 3
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of the golden data."""
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Callable[..., MolmoActForActionReasoning]:
+    """Builds small text-only models: (seed, variant, vocab_size=48) -> model in eval mode."""
+    cache: dict[tuple, MolmoActForActionReasoning] = {}
+
+    def build(seed: int, variant: str = "qwen_siglip", vocab_size: int = 48):
+        key = (seed, variant, vocab_size)
+        if key not in cache:
+            content = json.loads((GOLDEN / variant / "config.json").read_text())
+            content["llm_config"] |= {"vocab_size": vocab_size, "num_hidden_layers": 2}
+            content["image_patch_id"] = vocab_size + 2
+            content["initializer_range"] = 0.2
+            config = MolmoActConfig.from_dict(content)
+            torch.manual_seed(seed)
+            model = MolmoActForActionReasoning(config).eval()
+            model.generation_config = GenerationConfig(eos_token_id=EOS)
+            cache[key] = model
+        return cache[key]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def split_tokenizer():
+    """A tokenizer that writes one action in several tokens, merged with its neighbours."""
+    return MolmoActProcessor.from_pretrained(GOLDEN / "qwen_siglip").tokenizer
+
+
+@pytest.fixture(scope="session")
+def single_tokenizer():
+    """A tokenizer with one token per action and fixed phrases as tokens of their own."""
+    tokenizer = MolmoActProcessor.from_pretrained(GOLDEN / "qwen_siglip").tokenizer
+    tokenizer.add_tokens(list(ActionTokenizer("byte_level").strings))
+    tokenizer.add_tokens([" The depth map of the image is ", ", ", "], [", "[[", "]]."])
+    return tokenizer
+
+
+@pytest.fixture(params=["vocab_tail", "byte_level"])
+def actions(request: pytest.FixtureRequest) -> ActionTokenizer:
+    """Both codebooks."""
+    return ActionTokenizer(request.param)
+
+
+@pytest.fixture(scope="session")
+def readers(split_tokenizer, single_tokenizer) -> dict[str, AnswerReader]:
+    """A reader for each codebook, with a tokenizer that fits it."""
+    tokenizers = {"vocab_tail": split_tokenizer, "byte_level": single_tokenizer}
+    return {
+        name: AnswerReader.from_tokenizer(t, ActionTokenizer(name), t.eos_token_id)
+        for name, t in tokenizers.items()
+    }
+
+
+@pytest.fixture
+def reader(actions: ActionTokenizer, readers: dict[str, AnswerReader]) -> AnswerReader:
+    """The reader for `actions`."""
+    return readers[actions.codebook]
+
+
+@pytest.fixture
+def write(actions: ActionTokenizer) -> Callable[..., str]:
+    """Writes plausible answers, see `_answer`."""
+    return partial(_answer, actions)
+
+
+@pytest.fixture
+def replay() -> Callable[[Draft, Sequence[int]], int]:
+    """Counts the passes of a model that says exactly the given ids, see `_replay`."""
+    return _replay
+
+
+def _answer(
+    actions: ActionTokenizer,
+    seed: int = 0,
+    *,
+    points: int = 5,
+    rows: int = 8,
+    wording: str = "Based on these information",
+) -> str:
+    """A plausible answer: arbitrary depth and trajectory, rows that drift slowly."""
+    rng = np.random.default_rng(seed)
+    depth = DepthTokenizer().encode(rng.integers(0, 128, (10, 10)))
+    trace = ", ".join(f"[{x}, {y}]" for x, y in rng.integers(0, 256, (points, 2)))
+    values = np.cumsum(rng.normal(0, 0.02, (rows, 7)), axis=0)
+    return (
+        f" The depth map of the image is {depth}. The trajectory of the end effector is [{trace}]."
+        f" {wording}, the action that the robot should take is {actions.encode(values)}."
+    )
+
+
+def _replay(draft: Draft, ids: Sequence[int], limit: int = 63) -> int:
+    """Passes that a model needs which says exactly `ids`; the first token is the prefill's."""
+    draft.begin()
+    draft.extend(ids[:1])
+    known, passes = 1, 0
+    while known < len(ids):
+        tree = draft.propose(limit)
+        assert len(tree) <= limit
+        confirmed = len(tree.follow(_choices(tree, ids, known)))
+        emitted = ids[known : known + confirmed + 1]
+        draft.extend(emitted)
+        known += len(emitted)
+        passes += 1
+    return passes
+
+
+def _choices(tree: TokenTree, ids: Sequence[int], known: int) -> list[int]:
+    """What a model would choose in each slot: the next of `ids` by depth, -1 behind the end."""
+    depths = [0]
+    for parent in tree.parents:
+        depths.append(depths[parent + 1] + 1)
+    return [ids[known + d] if known + d < len(ids) else -1 for d in depths]

@@ -1,0 +1,57 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Trees of drafted tokens, their layout in a block, and the choice of the block."""
+
+import numpy as np
+import pytest
+
+from molmoact_ros.decoding.blocks import DEFAULT_COSTS, choose_block
+from molmoact_ros.decoding.tree import TokenTree, block_layout
+
+#        10 - 11
+# root <
+#        20 - 21
+#           - 22
+TREE = TokenTree((10, 11, 20, 21, 22), (-1, 0, -1, 2, 2), ("a", "a", "b", "b", "b"), (0.5,) * 5)
+
+
+def test_follow_keeps_the_path_of_the_argmax():
+    assert TREE.follow([20, 0, 0, 22, 0, 99]) == [2, 4]
+    assert TREE.follow([10, 7, 0, 0, 0, 0]) == [0]
+    assert TREE.follow([5, 11, 0, 22, 0, 0]) == []
+
+
+def test_the_first_of_equal_siblings_is_followed():
+    tree = TokenTree((7, 7, 8), (-1, -1, 0), ("a",) * 3, (0.5,) * 3)
+    assert tree.follow([7, 8, 9, 0]) == [0, 2]
+
+
+def test_tokens_that_the_head_can_not_say_are_cut_with_their_branch():
+    assert TREE.within(100) is TREE
+    tree = TREE.within(20)
+    assert (tree.tokens, tree.parents) == ((10, 11), (-1, 0))
+    tree = TokenTree((-5, 3, 4, 6), (-1, 0, -1, 2), ("a", "b", "c", "d"), (0.5,) * 4).within(100)
+    assert (tree.tokens, tree.parents, tree.sources) == ((4, 6), (-1, 0), ("c", "d"))
+
+
+def test_a_tree_must_be_in_order_and_complete():
+    with pytest.raises(ValueError, match="before their children"):
+        TokenTree((1, 2), (1, -1), ("a", "a"), (1.0, 1.0))
+    with pytest.raises(ValueError, match="differ in length"):
+        TokenTree((1, 2), (-1,), ("a", "a"), (1.0, 1.0))
+
+
+def test_slots_see_their_ancestors_only():
+    depths, visible = block_layout(TREE.parents, 8)
+    assert depths == [0, 1, 2, 1, 2, 2, 0, 0]
+    seen = [set(np.flatnonzero(row)) for row in visible]
+    assert seen == [{0}, {0, 1}, {0, 1, 2}, {0, 3}, {0, 3, 4}, {0, 3, 5}, {6}, {7}]
+
+
+def test_the_block_grows_with_what_it_promises():
+    assert choose_block([], DEFAULT_COSTS) == 1
+    assert choose_block([0.9] * 7, DEFAULT_COSTS) == 8
+    assert choose_block([0.9] * 63, DEFAULT_COSTS) == 64
+    assert choose_block([0.9] + [0.0] * 62, DEFAULT_COSTS) == 8
+    # Where a pass costs as much as its slots, long shots are not worth it.
+    assert choose_block([0.05] * 63, {1: 1.0, 8: 8.0, 64: 64.0}) == 1
