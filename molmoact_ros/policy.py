@@ -10,9 +10,9 @@ Example:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,74 +30,22 @@ from molmoact_ros.answer import (
 )
 from molmoact_ros.answer.confidence import action_distribution
 from molmoact_ros.answer.trust import TrustMonitor, record_chunk
-from molmoact_ros.decoding import Decoder, GenerationResult
+from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult
 from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
 from molmoact_ros.model.files import checkpoint_directory
 from molmoact_ros.model.loading import LoadProgress
 from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.profile import GENERIC, CheckpointProfile, choose_profile, load_profile
+from molmoact_ros.reasoning import Observation, Reasoning
 from molmoact_ros.viz import draw_hint
+
+__all__ = ["ActionDecoding", "MolmoActPolicy", "Observation", "Reasoning"]
 
 ActionDecoding = Literal["argmax", "expectation"]
 
 CHECKPOINT_FILES = ("*.json", "*.jinja", "*.safetensors", "vae-final.*")
+DEFAULT_ROWS = 8  # of a chunk, as a first guess for drafting
 VQVAE_FILES = ("vae-final.safetensors", "vae-final.pt")
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What the robot sees and is told.
-
-    Attributes:
-        images: RGB uint8 [H, W, 3] by camera name, in the order that the checkpoint was trained
-            with; trajectory and depth belong to the first.
-        instruction: what to do, e.g. "close the box".
-        trajectory_hint: float [K, 2] (x, y), 0..255 of the first image: a path drawn by a person,
-            which the actions follow instead of one that the model predicts; None: no hint.
-    """
-
-    images: Mapping[str, NDArray[np.uint8]]
-    instruction: str
-    trajectory_hint: NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True)
-class Reasoning:
-    """What the model perceives, intends and does; T rows of D values, K points.
-
-    Attributes:
-        depth_codes: uint8 [10, 10], 0..127, or None when the answer has no usable depth map.
-        trajectory: float64 [K, 2] (x, y), 0..255 of the first image; K is 0 without one.
-        trajectory_source: "predicted", or "user" when a hint was followed.
-        actions: float64 [T, D] in robot units; NaN where the model wrote no action string.
-        valid: nothing was found wrong; an answer that is not valid must not be executed.
-        problems: what was found wrong, a sentence each.
-        confidence: 0..1 (`answer.confidence`), None where it was not computed.
-        spread: float64 [T, D], standard deviation of each value in its unit, None likewise.
-        unnorm_key: entry of norm_stats that the actions were un-normalised with.
-        text: the answer as the model wrote it.
-        ids: token ids of the answer, EOS included.
-        forward_passes: passes of the language model after the prefill.
-        drafted: tokens proposed, by source of the draft.
-        accepted: tokens of those that were kept, by source.
-        timings: seconds by stage: preprocess, vision, prefill, decode, parse, total.
-    """
-
-    depth_codes: NDArray[np.uint8] | None
-    trajectory: NDArray[np.float64]
-    trajectory_source: Literal["predicted", "user"]
-    actions: NDArray[np.float64]
-    valid: bool
-    problems: tuple[str, ...]
-    confidence: float | None
-    spread: NDArray[np.float64] | None
-    unnorm_key: str
-    text: str
-    ids: tuple[int, ...]
-    forward_passes: int
-    drafted: Mapping[str, int] = field(default_factory=dict)
-    accepted: Mapping[str, int] = field(default_factory=dict)
-    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 class MolmoActPolicy:
@@ -115,6 +63,7 @@ class MolmoActPolicy:
         max_new_tokens: int | None = None,
         context_length: int = 2048,
         action_decoding: ActionDecoding = "argmax",
+        draft_sources: Iterable[str] = SOURCES,
     ) -> None:
         """Put the parts together.
 
@@ -130,6 +79,8 @@ class MolmoActPolicy:
                 and their prompt take about 1000 (spec 19).
             action_decoding: "argmax" takes the bin that the model wrote, "expectation" the mean
                 over all bins where the model gives one.
+            draft_sources: guesses that speed up decoding (`decoding.SOURCES`); they change how
+                many passes an answer takes, never the answer. None of them: plain decoding.
 
         Raises:
             ValueError: norm_stats are absent or broken, unnorm_key is not one of them, or the
@@ -151,6 +102,16 @@ class MolmoActPolicy:
         self._instruction = ""
         self._action_decoding = action_decoding
         self._decoder = Decoder(self.model, context_length)
+        self._draft = Draft.from_tokenizer(
+            processor.tokenizer,
+            self.action_tokenizer,
+            processor.tokenizer.eos_token_id,
+            rows=self._rows or DEFAULT_ROWS,
+            columns=self.stats.dof,
+            sources=draft_sources,
+        )
+        self._last_answer: list[int] | None = None
+        self._last_stamp: float | None = None
         self._bin_ids = _single_token_bins(processor, self.action_tokenizer)
 
     @classmethod
@@ -211,9 +172,7 @@ class MolmoActPolicy:
         with _stopwatch(seconds, "total"):
             with _stopwatch(seconds, "preprocess"):
                 batch = self._prepare(observation)
-            result = self._decoder.generate(
-                batch, max_new_tokens=self._max_new_tokens, probe_ids=self._bin_ids
-            )
+            result = self._generate(batch, observation.stamp)
             with _stopwatch(seconds, "parse"):
                 reasoning = self._read(result, observation.trajectory_hint)
                 reasoning = self._check_trust(reasoning, observation)
@@ -240,6 +199,21 @@ class MolmoActPolicy:
             prompt = steering_prompt(instruction, wording)
         # A bare image carries no "Image 1" prefix, and single views were trained without it.
         return self.processor(images=images[0] if len(images) == 1 else images, text=prompt)
+
+    def _generate(self, batch: Any, stamp: float | None) -> GenerationResult:
+        """Decode the answer, with the answers before it as its draft."""
+        if self._last_answer is not None:
+            self._draft.observe(self._last_answer, executed_steps=self._steps_until(stamp))
+        result = self._decoder.generate(batch, self._max_new_tokens, self._draft, self._bin_ids)
+        self._last_answer, self._last_stamp = result.ids, stamp
+        return result
+
+    def _steps_until(self, stamp: float | None) -> int:
+        """Rows of the last chunk that the robot may have followed since its image; a guess."""
+        period = self.profile.actions.control_period
+        if stamp is None or self._last_stamp is None or period is None:
+            return 0
+        return max(0, round((stamp - self._last_stamp) / period))
 
     def _read(self, result: GenerationResult, hint: NDArray[np.float64] | None) -> Reasoning:
         """Turn token ids into codes, points and robot units."""

@@ -92,3 +92,23 @@ def test_arguments_that_do_not_fit_the_checkpoint_are_named(arguments: dict, wor
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing_here"):
         MolmoActPolicy.from_pretrained(tmp_path / "nothing_here", device="cpu")
+
+
+def test_drafts_change_the_passes_but_never_the_answer(image: np.ndarray) -> None:
+    drafted, plain = (
+        MolmoActPolicy.from_pretrained(
+            GOLDEN / "qwen_siglip",
+            KEY,
+            device="cpu",
+            dtype="float32",
+            max_new_tokens=32,
+            **settings,
+        )
+        for settings in ({}, {"draft_sources": ()})
+    )
+    for step in range(3):
+        scene = np.roll(image, step, axis=1)
+        observation = Observation({"primary": scene}, "close the box", stamp=0.1 * step)
+        fast, slow = drafted.infer(observation), plain.infer(observation)
+        assert fast.ids == slow.ids
+        assert slow.forward_passes == len(slow.ids) - 1

@@ -237,8 +237,10 @@ class PolicyNode(ClosableNode):
         images = self._read(frames)
         if images is None:
             return
+        lead = self._settings.cameras[0]
+        stamp = frames[lead].stamp
         try:
-            reasoning = self._policy.infer(Observation(images, task.instruction, task.hint))
+            reasoning = self._policy.infer(Observation(images, task.instruction, task.hint, stamp))
         except Exception as error:  # noqa: BLE001 - a node that dies is worse than any of them
             self._failures += 1
             self.get_logger().error(
@@ -247,7 +249,6 @@ class PolicyNode(ClosableNode):
             return
         if self._stopping.is_set() or task is not self._task:
             return  # the answer to a question that nobody asks any more
-        lead = self._settings.cameras[0]
         self._sequence += 1
         self._last = reasoning
         self._outputs.publish(

@@ -1,0 +1,72 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into the policy and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the robot sees and is told.
+
+    Attributes:
+        images: RGB uint8 [H, W, 3] by camera name, in the order that the checkpoint was trained
+            with; trajectory and depth belong to the first.
+        instruction: what to do, e.g. "close the box".
+        trajectory_hint: float [K, 2] (x, y), 0..255 of the first image: a path drawn by a person,
+            which the actions follow instead of one that the model predicts; None: no hint.
+        stamp: s on any steady clock, when the images were taken. Only the time between two
+            observations counts: it tells how far the robot has followed the last answer, which
+            makes the drafts of the next one better. None: not known.
+    """
+
+    images: Mapping[str, NDArray[np.uint8]]
+    instruction: str
+    trajectory_hint: NDArray[np.float64] | None = None
+    stamp: float | None = None
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """What the model perceives, intends and does; T rows of D values, K points.
+
+    Attributes:
+        depth_codes: uint8 [10, 10], 0..127, or None when the answer has no usable depth map.
+        trajectory: float64 [K, 2] (x, y), 0..255 of the first image; K is 0 without one.
+        trajectory_source: "predicted", or "user" when a hint was followed.
+        actions: float64 [T, D] in robot units; NaN where the model wrote no action string.
+        valid: nothing was found wrong; an answer that is not valid must not be executed.
+        problems: what was found wrong, a sentence each.
+        confidence: 0..1 (`answer.confidence`), None where it was not computed.
+        spread: float64 [T, D], standard deviation of each value in its unit, None likewise.
+        unnorm_key: entry of norm_stats that the actions were un-normalised with.
+        text: the answer as the model wrote it.
+        ids: token ids of the answer, EOS included.
+        forward_passes: passes of the language model after the prefill.
+        drafted: tokens proposed, by source of the draft.
+        accepted: tokens of those that were kept, by source.
+        timings: seconds by stage: preprocess, vision, prefill, decode, parse, total.
+    """
+
+    depth_codes: NDArray[np.uint8] | None
+    trajectory: NDArray[np.float64]
+    trajectory_source: Literal["predicted", "user"]
+    actions: NDArray[np.float64]
+    valid: bool
+    problems: tuple[str, ...]
+    confidence: float | None
+    spread: NDArray[np.float64] | None
+    unnorm_key: str
+    text: str
+    ids: tuple[int, ...]
+    forward_passes: int
+    drafted: Mapping[str, int] = field(default_factory=dict)
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
