@@ -17,6 +17,8 @@ import math
 
 import numpy as np
 
+_REST = 1e-12  # m/s or rad/s; rounding must not leave a crumb of motion
+
 
 def brakable_speed(distance: float, acceleration: float, dt: float) -> float:
     """Return the largest speed for the next period that can still stop within ``distance``.
@@ -44,9 +46,15 @@ def brakable_speeds(
 def braked(velocity: np.ndarray, change: float) -> np.ndarray:
     """Return ``velocity`` ``[n]`` slowed in its own direction by ``change``, at most to rest."""
     speed = norm(velocity)
-    if speed <= change:
+    if speed <= change + _REST:
         return np.zeros_like(velocity)
     return velocity * (1.0 - change / speed)
+
+
+def braked_each(velocity: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Return ``velocity`` ``[n]`` with each axis slowed by its own ``change``, at most to rest."""
+    slower = velocity - np.clip(velocity, -change, change)
+    return np.where(np.abs(velocity) <= change + _REST, 0.0, slower)
 
 
 def shortened(vector: np.ndarray, longest: float) -> np.ndarray:

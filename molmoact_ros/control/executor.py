@@ -250,21 +250,26 @@ class Executor:
         if self.is_silent:
             return
         self._anchor(now)
-        position, velocity = self._mover.position, self._mover.velocity
-        if self._state is State.EXECUTING:
-            self._count(self._mover.step(self._schedule.sample(now)))
-            self._move_gripper(now)
-        elif self._state is State.STOPPING:
-            self._mover.brake()
-        fault = self._audit.fault(velocity, self._mover.velocity, self._mover.position, position)
-        if fault is not None:
-            # Nothing of this command goes out: rest at once, and only a person can go on.
-            self._mover.reset(position)
-            self.counters.add("halted_internal")
-            self.halt(f"internal error: {fault}")
+        if self._state in (State.EXECUTING, State.STOPPING):
+            self._move(now)
         if self._state is State.STOPPING and at_rest(self._mover):
             self._settle()
         self._check_following()
+
+    def _move(self, now: float) -> None:
+        mover = self._mover
+        position, velocity = mover.position, mover.velocity
+        if self._state is State.EXECUTING:
+            self._count(mover.step(self._schedule.sample(now)))
+            self._move_gripper(now)
+        else:
+            mover.brake()
+        fault = self._audit.fault(velocity, mover.velocity, mover.position, position)
+        if fault is not None:
+            # Nothing of this command goes out: rest at once, and only a person can go on.
+            mover.reset(position)
+            self.counters.add("halted_internal")
+            self.halt(f"internal error: {fault}")
 
     def _anchor(self, now: float) -> None:
         """Where only velocities are commanded, the robot is where it was measured, moved on."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import rotation
-from .braking import brakable_speed, brakable_speeds, braked, norm, shortened
+from .braking import brakable_speed, brakable_speeds, braked, braked_each, norm, shortened
 from .limits import JointLimit, MotionLimit, OrientationCone, Workspace
 
 _BISECTIONS = 12
@@ -175,8 +175,7 @@ class Joints:
 
     def brake(self, velocity: np.ndarray) -> np.ndarray:
         """Return the velocities ``[J]`` for the next period, each joint braking."""
-        change = self._acceleration * self._dt
-        return velocity - np.clip(velocity, -change, change)
+        return braked_each(velocity, self._acceleration * self._dt)
 
 
 class _Cone:

@@ -64,8 +64,9 @@ class Planner:
         else:
             sizes = np.abs(steps)
         for i, (name, largest) in enumerate(self._largest):
-            row = int(sizes[:, i].argmax())
-            if sizes[row, i] > largest + 1e-9:
+            too_large = sizes[:, i] > largest + 1e-9
+            if too_large.any():
+                row = int(too_large.argmax())
                 return Refusal(
                     "refused_step_size",
                     f"{name} of row {row} is {sizes[row, i]:.3g}, max_step is {largest}",

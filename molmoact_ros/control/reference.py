@@ -142,6 +142,8 @@ def _pose_path(
 
 def moved_on(position: Position, change: np.ndarray) -> Position:
     """Return the position after a change: ``[6]`` m and rotation vector, or ``[J]``."""
+    if not change.any():
+        return position
     if isinstance(position, Pose):
         return Pose(
             position.position + change[:3], rotation.turned(position.orientation, change[3:])

@@ -13,6 +13,9 @@ from .history import StateHistory
 from .pose import Pose
 from .reference import Position
 
+_ANOTHER_CLOCK = 60.0  # s; so old a stamp was not made by this clock
+_CLOCKS = ": do both sides use the same clock (use_sim_time)?"
+
 
 class Sensing:
     """Takes poses or joint positions; a bad one is counted and dropped, the last good one ages."""
@@ -23,6 +26,7 @@ class Sensing:
         self._execution = execution
         self._counters = counters
         self._history = StateHistory(execution.memory)
+        self._ahead = 0.0  # s that the last stamp was in the future
 
     def clear(self) -> None:
         """Forget everything, e.g. after a jump of the clock."""
@@ -38,7 +42,8 @@ class Sensing:
         if not np.isfinite(values).all():
             self._counters.add("state_not_finite")
             return
-        if stamp > now + self._execution.max_future:
+        self._ahead = stamp - now
+        if self._ahead > self._execution.max_future:
             self._counters.add("state_future")
             return
         if isinstance(position, Pose):
@@ -62,13 +67,14 @@ class Sensing:
 
     def problem(self, now: float) -> str | None:
         """Return why the robot may not move on what is known, None where all is well."""
+        if self._ahead > self._execution.max_future:
+            return f"{self._name} has stamps {self._ahead:.3g} s in the future{_CLOCKS}"
         if self._history.latest is None:
             return f"nothing came on {self._name} yet"
         age = now - self._history.latest[0]
         if age <= self._execution.state_timeout:
             return None
-        hint = ": do both sides use the same clock (use_sim_time)?" if age > 60.0 else ""
         return (
-            f"{self._name} is {age:.3g} s old, "
-            f"state_timeout is {self._execution.state_timeout}{hint}"
+            f"{self._name} is {age:.3g} s old, state_timeout is {self._execution.state_timeout}"
+            f"{_CLOCKS if age > _ANOTHER_CLOCK else ''}"
         )

@@ -11,6 +11,7 @@ from .chunk import Refusal
 _SHORTEST_LEASE = 1.0  # s
 _LEASE_INTERVALS = 2.5
 _LONGEST_INTERVAL = 10.0  # s
+_MEMORY = 30.0  # s
 
 
 @dataclass
@@ -66,19 +67,23 @@ class SequenceGuard:
                 "refused_two_policies", "its sequence numbers interleave with another policy's"
             )
         if leader is not None and run is not leader and not is_new_leader:
+            if sequence == leader.head:
+                leader.heard = now  # a policy that does not count is not one that was restarted
             return Refusal("refused_sequence", f"sequence {sequence} after {leader.head}")
         if self._last is not None and stamp < self._last[1]:
             return Refusal("refused_sequence", "its image is older than that of the last chunk")
+        if is_new_leader:
+            self._runs = [r for r in self._runs if r is run or r.is_alive(now)]
         self._leader, self._last = run, (sequence, stamp)
-        self._runs = [r for r in self._runs if r is run or r.is_alive(now)]
         return None
 
     def _run_of(self, sequence: int, now: float) -> _Run:
         """Return the run that a number continues, or a new one."""
+        self._runs = [r for r in self._runs if r is self._leader or now - r.heard < _MEMORY]
         runs = [run for run in self._runs if run.head < sequence]
         if not runs:
             self._runs.append(_Run(sequence, now))
             return self._runs[-1]
-        run = max(runs, key=lambda run: run.head)
+        run = max(runs, key=lambda run: (run.head, run is self._leader))
         run.extend(sequence, now)
         return run
