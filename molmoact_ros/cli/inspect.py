@@ -1,0 +1,180 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""molmoact-inspect: what a checkpoint is, what it needs, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+from collections.abc import Sequence
+
+from molmoact_ros.cli.checkpoint import Inspection, inspect_checkpoint
+from molmoact_ros.cli.memory import MODES, WHOLE_MODES, memory_need
+from molmoact_ros.cli.table import format_bytes, format_list, format_table
+from molmoact_ros.model import MolmoActConfig
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0: nothing is wrong, 1: problems were found."""
+    arguments = _parser().parse_args(argv)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    found = inspect_checkpoint(arguments.checkpoint, arguments.revision, arguments.profile)
+    for title, body in _sections(arguments.checkpoint, found, arguments.context_length):
+        print(f"{title}\n{body}\n")
+    if not found.problems:
+        print("No problems.")
+        return 0
+    print(f"Problems ({len(found.problems)})\n{format_list(found.problems, '! ')}")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="molmoact-inspect",
+        description="Look into a MolmoAct checkpoint without running it: network, tensors, "
+        "tokenizer, action statistics, the profile that would be chosen, memory, problems.",
+        epilog="Exit code: 0 when nothing is wrong, 1 when there are problems. "
+        "Example: molmoact-inspect allenai/MolmoAct-7B-D-0812 --revision main",
+    )
+    parser.add_argument("checkpoint", metavar="PATH_OR_ID", help="directory, or hub id owner/name")
+    parser.add_argument("--revision", help="branch, tag or commit of a hub id")
+    parser.add_argument("--profile", metavar="FILE", help="profile to use instead of choosing one")
+    parser.add_argument(
+        "--context-length",
+        type=int,
+        default=2048,
+        metavar="N",
+        help="tokens of prompt and answer for the memory table (default %(default)s)",
+    )
+    return parser
+
+
+def _sections(checkpoint: str, found: Inspection, context_length: int) -> list[tuple[str, str]]:
+    sections = [(f"Checkpoint {checkpoint}", _files(found))]
+    if found.config is not None:
+        sections.append(("Network", _network(found.config)))
+    if found.checks:
+        sections.append(("Checks", _checks(found)))
+    for stats in found.stats:
+        names = found.profile.actions.names
+        labels = names if len(names) == stats.dof else tuple(map(str, range(stats.dof)))
+        rows = [("", "q01", "q99", "scaled")]
+        for label, low, high, scaled in zip(labels, stats.q01, stats.q99, stats.mask, strict=True):
+            rows.append((label, f"{low:.5g}", f"{high:.5g}", "yes" if scaled else "no"))
+        sections.append((f"norm_stats '{stats.key}', {stats.dof} values", format_table(rows)))
+    if found.config is not None:
+        sections.append(("Profile", _profile(found)))
+    if found.config is not None and found.tensors:
+        sections.append(("Memory", _memory(found, found.config, context_length)))
+    return sections
+
+
+def _files(found: Inspection) -> str:
+    rows = [("directory", str(found.directory or "not found"))]
+    if found.tensors:
+        stored = found.tensors.values()
+        values = sum(math.prod(tensor.shape) for tensor in stored)
+        kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in stored})
+        size = format_bytes(sum(tensor.nbytes for tensor in stored))
+        files = len({tensor.file for tensor in stored})
+        rows.append(("weights", f"{len(found.tensors)} tensors, {values:,} values, {size}"))
+        rows.append(("", f"{', '.join(kinds)}, {files} safetensors file{'s' * (files > 1)}"))
+    if found.vqvae is None:
+        rows.append(("depth decoder", "none: depth is published as codes, not as a picture"))
+    else:
+        values = sum(tensor.numel() for tensor in found.vqvae.state_dict().values())
+        rows.append(("depth decoder", f"VQ-VAE, {values:,} values"))
+    return format_table(rows, header=False)
+
+
+def _network(config: MolmoActConfig) -> str:
+    vit, adapter, llm = config.vit_config, config.adapter_config, config.llm_config
+    height, width = vit.image_default_input_size
+    kept = max(config.vit_layers) + 1
+    options = [
+        name
+        for name, on in (
+            ("qkv bias", llm.qkv_bias),
+            (f"{llm.qk_norm_type} qk-norm", llm.use_qk_norm),
+            ("norm after", llm.norm_after),
+        )
+        if on
+    ]
+    rows = [
+        ("part", "layers", "width", "heads", "details"),
+        (
+            "vision tower",
+            f"{kept} of {vit.num_hidden_layers}",
+            str(vit.hidden_size),
+            str(vit.num_attention_heads),
+            f"{width} x {height} px, patch {vit.image_patch_size}, {vit.hidden_act}"
+            + ", class token" * vit.use_cls_token,
+        ),
+        (
+            "adapter",
+            "1",
+            str(adapter.hidden_size),
+            str(adapter.num_attention_heads),
+            f"reads blocks {', '.join(map(str, config.vit_layers))}",
+        ),
+        (
+            "language model",
+            str(llm.num_hidden_layers),
+            str(llm.hidden_size),
+            f"{llm.num_attention_heads}/{llm.num_key_value_heads}",
+            f"vocabulary {llm.vocab_size}, rope base {llm.rope_theta:g}"
+            + "".join(f", {option}" for option in options),
+        ),
+        ("actions", "", "", "", f"{config.n_action_bins} bins, codebook {config.action_codebook}"),
+    ]
+    return format_table(rows)
+
+
+def _checks(found: Inspection) -> str:
+    rows = [("ok" if passed else "FAIL", name) for name, passed in found.checks.items()]
+    return format_table(rows, header=False)
+
+
+def _profile(found: Inspection) -> str:
+    profile = found.profile
+    images, answer, actions = profile.images, profile.answer, profile.actions
+    size = "unchanged"
+    if images.size is not None:
+        size = f"{images.size[0]} x {images.size[1]} px, {images.kernel}"
+    elif images.longest_side is not None:
+        size = f"longer side at most {images.longest_side} px, {images.kernel}"
+    crop = f", centre crop of {images.crop_area:.0%} of the area" if images.crop_area < 1 else ""
+    period = f"{actions.control_period:g} s" if actions.control_period else "set by the robot"
+    gripper = actions.gripper.convention
+    if actions.gripper.threshold is not None:
+        gripper += f", closed above {actions.gripper.threshold:g}"
+    rows = [
+        ("name", f"{profile.name}: {profile.description}"),
+        ("chosen because", found.profile_reason),
+        ("cameras", f"{', '.join(profile.prompt.cameras)} (prompt style {profile.prompt.style})"),
+        ("images", size + crop),
+        ("unnorm_key", answer.unnorm_key or "the only one, else to be given"),
+        ("answer", f"rows {answer.rows or 'any'}, max_new_tokens {answer.max_new_tokens}"),
+        ("actions", f"{actions.action_space}: {' '.join(actions.names)}"),
+        ("control period", period),
+        ("gripper", gripper),
+    ]
+    return format_table(rows, header=False)
+
+
+def _memory(found: Inspection, config: MolmoActConfig, context_length: int) -> str:
+    shapes = {name: tensor.shape for name, tensor in found.tensors.items()}
+    rows: list[tuple[str, ...]] = [("mode", "weights", "KV cache", "together", "what is stored so")]
+    for mode in MODES:
+        need = memory_need(config, shapes, mode, context_length)
+        scope = "everything" if mode in WHOLE_MODES else "matrices of the language model's blocks"
+        sizes = map(format_bytes, (need.weights, need.cache, need.weights + need.cache))
+        rows.append((mode, *sizes, scope))
+    note = f"Cache for {context_length} tokens; activations and CUDA itself come on top."
+    return f"{format_table(rows)}\n  {note}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

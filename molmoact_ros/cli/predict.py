@@ -1,0 +1,229 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""molmoact-predict: one inference on image files, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from molmoact_ros.answer.trajectory import from_pixels, to_pixels
+from molmoact_ros.cli.table import format_list, format_table
+from molmoact_ros.viz import depth_picture, draw_overlay, side_by_side
+
+if TYPE_CHECKING:
+    from molmoact_ros.model.loading import LoadProgress
+    from molmoact_ros.policy import MolmoActPolicy, Reasoning
+
+OVERLAY_FILE = "overlay.png"
+JSON_FILE = "answer.json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0: a sound answer, 1: an error or an answer with problems."""
+    arguments = _parser().parse_args(argv)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        return _run(arguments)
+    except (ValueError, OSError) as error:
+        print(f"molmoact-predict: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="molmoact-predict",
+        description="Ask a MolmoAct checkpoint once, without ROS: prints depth, trajectory and "
+        f"actions, and writes {OVERLAY_FILE} and {JSON_FILE}.",
+        epilog="Exit code: 0 for a sound answer, 1 for an error or an answer with problems. "
+        "Example: molmoact-predict --checkpoint allenai/MolmoAct-7B-D-0812 "
+        '--image front.png --image wrist.png --instruction "close the box"',
+    )
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="PATH_OR_ID", help="directory, or hub id owner/name")
+    add(
+        "--image",
+        required=True,
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="camera image; once for each camera, in the order that the checkpoint wants",
+    )
+    add("--instruction", required=True, help='what to do, such as "close the box"')
+    add("--revision", help="branch, tag or commit of a hub id")
+    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: as the profile says)")
+    add("--profile", metavar="FILE", help="profile to use instead of choosing one")
+    add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
+    add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
+    add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
+    add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
+    add(
+        "--hint",
+        metavar="POINTS",
+        help='steer along these pixels of the first image, such as "40,200 120,80"',
+    )
+    add("--out", type=Path, default=Path("."), metavar="DIR", help="where to write (default: .)")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    images = {path.as_posix(): _read_image(path) for path in arguments.image}
+    if len(images) != len(arguments.image):
+        raise ValueError("--image: one file is given twice; each camera needs its own")
+    first = next(iter(images.values()))
+    hint = None if arguments.hint is None else _read_hint(arguments.hint, first)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+
+    # Imported late: --help and wrong arguments answer at once.
+    from molmoact_ros.policy import Observation
+
+    policy = _load_policy(arguments)
+    print(f"profile: {policy.profile.name}, unnorm_key: {policy.stats.key}")
+    reasoning = policy.infer(Observation(images, arguments.instruction, hint))
+    print(_report(reasoning, policy.profile.actions.names))
+    _write_overlay(arguments.out / OVERLAY_FILE, first, policy, reasoning, arguments.instruction)
+    content = _json(reasoning, policy, arguments)
+    (arguments.out / JSON_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False))
+    print(f"wrote {arguments.out / OVERLAY_FILE} and {arguments.out / JSON_FILE}")
+    return 0 if reasoning.valid else 1
+
+
+def _load_policy(arguments: argparse.Namespace) -> MolmoActPolicy:
+    import torch
+
+    from molmoact_ros.policy import MolmoActPolicy
+
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = arguments.dtype or ("float32" if device == "cpu" else "bfloat16")
+    return MolmoActPolicy.from_pretrained(
+        arguments.checkpoint,
+        unnorm_key=arguments.unnorm_key,
+        device=device,
+        dtype=dtype,
+        quantization=arguments.quantization,
+        revision=arguments.revision,
+        profile=arguments.profile,
+        max_new_tokens=arguments.max_new_tokens,
+        progress=_show_progress if sys.stderr.isatty() else None,
+    )
+
+
+def _show_progress(progress: LoadProgress) -> None:
+    done, total = progress.bytes_done / 1e9, progress.bytes_total / 1e9
+    end = "\n" if progress.bytes_done == progress.bytes_total else ""
+    line = f"\rloading {done:.2f} of {total:.2f} GB, {progress.seconds_left:.0f} s left "
+    print(line, end=end, file=sys.stderr, flush=True)
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise ValueError(f"--image: there is no file {path}")
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"--image: {path} is not an image that OpenCV can read")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def _read_hint(text: str, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    try:
+        points = np.array([[float(v) for v in pair.split(",")] for pair in text.split()])
+    except ValueError as error:
+        raise ValueError(f"--hint: {text!r} is not like '40,200 120,80'") from error
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not np.isfinite(points).all():
+        raise ValueError(f"--hint: {text!r} needs two or more points like '40,200 120,80'")
+    return from_pixels(points, image.shape[1], image.shape[0])
+
+
+def _report(reasoning: Reasoning, names: tuple[str, ...]) -> str:
+    depth = "none" if reasoning.depth_codes is None else "10 x 10 codes"
+    points = " ".join(f"({x:.0f}, {y:.0f})" for x, y in reasoning.trajectory) or "none"
+    confidence = "not computed"
+    if reasoning.confidence is not None:
+        confidence = f"{reasoning.confidence:.2f}"
+    times = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in reasoning.timings.items())
+    facts = [
+        ("answer", reasoning.text.strip()),
+        ("depth", depth),
+        ("trajectory", f"{reasoning.trajectory_source}, 0..255: {points}"),
+        ("confidence", confidence),
+        ("passes", f"{reasoning.forward_passes} for {len(reasoning.ids)} tokens"),
+        ("seconds", times),
+    ]
+    parts = [format_table(facts, header=False)]
+    if len(reasoning.actions):
+        width = reasoning.actions.shape[1]
+        labels = names if len(names) == width else tuple(map(str, range(width)))
+        rows = [("row", *labels)]
+        rows += [(str(i), *(f"{v:.4f}" for v in row)) for i, row in enumerate(reasoning.actions)]
+        parts.append(f"Actions\n{format_table(rows)}")
+    if reasoning.problems:
+        parts.append(f"Problems\n{format_list(reasoning.problems, '! ')}")
+    return "\n\n".join(parts)
+
+
+def _write_overlay(
+    path: Path,
+    image: NDArray[np.uint8],
+    policy: MolmoActPolicy,
+    reasoning: Reasoning,
+    instruction: str,
+) -> None:
+    height, width = image.shape[:2]
+    label = "valid" if reasoning.valid else f"{len(reasoning.problems)} problems"
+    points = to_pixels(reasoning.trajectory, width, height)
+    picture = draw_overlay(image, points, instruction, label, reasoning.trajectory_source)
+    if reasoning.depth_codes is not None:
+        depth = policy.relative_depth(reasoning.depth_codes)
+        if depth is not None:
+            picture = side_by_side(picture, depth_picture(depth, (height, height)))
+    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise OSError(f"{path} could not be written")
+
+
+def _json(
+    reasoning: Reasoning, policy: MolmoActPolicy, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    def values(array: NDArray[Any] | None) -> Any:
+        # JSON has no NaN; null says as well that there is no value.
+        if array is None:
+            return None
+        plain = array.astype(object)
+        plain[~np.isfinite(array)] = None
+        return plain.tolist()
+
+    return {
+        "checkpoint": arguments.checkpoint,
+        "profile": policy.profile.name,
+        "instruction": arguments.instruction,
+        "images": [str(path) for path in arguments.image],
+        "text": reasoning.text,
+        "valid": reasoning.valid,
+        "problems": list(reasoning.problems),
+        "depth_codes": values(reasoning.depth_codes),
+        "trajectory": values(reasoning.trajectory),
+        "trajectory_source": reasoning.trajectory_source,
+        "action_space": policy.profile.actions.action_space,
+        "names": list(policy.profile.actions.names),
+        "actions": values(reasoning.actions),
+        "confidence": reasoning.confidence,
+        "spread": values(reasoning.spread),
+        "unnorm_key": reasoning.unnorm_key,
+        "forward_passes": reasoning.forward_passes,
+        "tokens": len(reasoning.ids),
+        "drafted": dict(reasoning.drafted),
+        "accepted": dict(reasoning.accepted),
+        "seconds": dict(reasoning.timings),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""molmoact-inspect: a sound checkpoint has no problems, every broken one its own."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from molmoact_ros.cli.inspect import main
+from molmoact_ros.cli.memory import memory_need
+from molmoact_ros.model import load_config
+from molmoact_ros.model.safetensors_files import list_tensors
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
+         "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")  # fmt: skip
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A copy that a test may break."""
+    for name in FILES:
+        shutil.copy(GOLDEN / "qwen_siglip" / name, tmp_path / name)
+    return tmp_path
+
+
+def _edit(path, change):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize("variant", ["qwen_siglip", "olmo_clip"])
+def test_sound_checkpoint(variant, capsys):
+    assert main([str(GOLDEN / variant)]) == 0
+    output = capsys.readouterr().out
+    assert output.rstrip().endswith("No problems.") and "FAIL" not in output
+    for part in ("Network", "Checks", "norm_stats 'molmoact', 7 values", "Profile", "Memory"):
+        assert part in output
+    assert max(map(len, output.splitlines())) <= 100
+
+
+def test_profile_on_the_command_line(checkpoint, capsys):
+    profile = checkpoint / "mine.yaml"
+    profile.write_text("name: mine\nactions: {names: [a, b]}\nanswer: {unnorm_key: molmoact}")
+    assert main([str(checkpoint), "--profile", str(profile)]) == 1
+    output = capsys.readouterr().out
+    assert "actions.names: has 2 names, but norm_stats has 7 dimensions" in _flat(output)
+
+
+def _flat(output):
+    return " ".join(output.split())
+
+
+def _no_stats(folder):
+    _edit(folder / "config.json", lambda c: c.update(norm_stats=None))
+
+
+def _nan_stats(folder):
+    def change(content):
+        content["norm_stats"]["molmoact"]["action"]["q01"][2] = math.nan
+
+    _edit(folder / "config.json", change)
+
+
+def _patch_id(folder):
+    _edit(folder / "config.json", lambda c: c.update(image_patch_id=7))
+
+
+def _wrong_size(folder):
+    _edit(folder / "config.json", lambda c: c["llm_config"].update(intermediate_size=50))
+
+
+def _codebook(folder):
+    _edit(folder / "config.json", lambda c: c.update(action_codebook="fast"))
+
+
+def _special_depth(folder):
+    def change(content):
+        for token in content["added_tokens"]:
+            token["special"] = True
+
+    _edit(folder / "tokenizer.json", change)
+
+
+def _no_depth(folder):
+    def change(content):
+        content["added_tokens"] = [
+            token for token in content["added_tokens"] if token["content"] != "<DEPTH_7>"
+        ]
+
+    _edit(folder / "tokenizer.json", change)
+
+
+def _other_end(folder):
+    _edit(folder / "generation_config.json", lambda c: c.update(eos_token_id=5))
+
+
+def _cut_weights(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def _broken_vqvae(folder):
+    (folder / "vae-final.safetensors").write_bytes(b"no tensors")
+
+
+def _no_config(folder):
+    (folder / "config.json").unlink()
+
+
+FAULTS = {
+    "no_stats": (_no_stats, "norm_stats are absent"),
+    "nan_stats": (_nan_stats, "norm_stats['molmoact'].action.q01[2] is nan"),
+    "patch_id": (_patch_id, "image_patch_id is 7, but <im_patch> is 898"),
+    "wrong_size": (_wrong_size, "mlp.ff_out.weight has [64, 112], config.json asks for [64, 50]"),
+    "codebook": (_codebook, "action_codebook is 'fast'; known are vocab_tail, byte_level"),
+    "special_depth": (_special_depth, "depth tokens are beyond the head or are skipped"),
+    "no_depth": (_no_depth, "has no depth tokens: <DEPTH_7>"),
+    "other_end": (_other_end, "generation_config.json ends answers at [5]"),
+    "cut_weights": (_cut_weights, "model.safetensors is truncated"),
+    "broken_vqvae": (_broken_vqvae, "vae-final.safetensors can not be read"),
+    "no_config": (_no_config, "config.json is missing"),
+}
+
+
+@pytest.mark.parametrize("damage, message", FAULTS.values(), ids=FAULTS.keys())
+def test_damage_is_named_and_the_exit_code_is_1(checkpoint, damage, message, capsys):
+    damage(checkpoint)
+    assert main([str(checkpoint)]) == 1
+    output = capsys.readouterr().out
+    assert message in _flat(output.split("Problems (")[1])
+
+
+def test_absent_directory(capsys):
+    assert main(["/nowhere/at/all"]) == 1
+    assert "/nowhere/at/all does not exist" in capsys.readouterr().out
+
+
+def test_several_faults_are_listed_together(checkpoint, capsys):
+    _no_stats(checkpoint)
+    _cut_weights(checkpoint)
+    _other_end(checkpoint)
+    main([str(checkpoint)])
+    assert "Problems (3)" in capsys.readouterr().out
+
+
+def test_memory_follows_the_shapes():
+    config = load_config(GOLDEN / "qwen_siglip")
+    tensors = list_tensors(GOLDEN / "qwen_siglip")
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    whole = memory_need(config, shapes, "float32", 100)
+    assert whole.weights == sum(tensor.nbytes for tensor in tensors.values())
+    # 3 layers, keys and values of 2 heads of 16 values, 100 tokens, 4 bytes
+    assert whole.cache == 3 * 2 * 2 * 16 * 100 * 4
+    sizes = [
+        memory_need(config, shapes, mode).weights
+        for mode in ("float32", "bfloat16", "int8", "int4")
+    ]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] == 2 * sizes[1]
