@@ -7,103 +7,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import torch
 from std_msgs.msg import String
 
 from molmoact_ros.msg import Trajectory2D
-from molmoact_ros.policy import MolmoActPolicy, Observation, Reasoning
+from molmoact_ros.reasoning import Observation, Reasoning
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.answers import AnswerPublisher
-from molmoact_ros.ros.cameras import COMPRESSED, RAW, CameraInputs
-from molmoact_ros.ros.conversions import ActionFormat, MessageError, trajectory_from_message
+from molmoact_ros.ros.cameras import CameraInputs
+from molmoact_ros.ros.conversions import MessageError, trajectory_from_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.frames import Frame, FrameMatcher, NoMatch
 from molmoact_ros.ros.images import ImageError
-from molmoact_ros.ros.parameters import declare_parameters, parameter, watch_parameters
+from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
+from molmoact_ros.ros.policy_setup import (
+    PolicyParameters,
+    action_format,
+    camera_topics,
+    load_policy,
+)
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 
 _POLL = 0.05  # s; longest wait of the inference thread before it looks at the clock again
 _JOIN = 4.0  # s that close() waits for a running inference
-
-
-@dataclass(frozen=True)
-class PolicyParameters:
-    """Parameters of the node."""
-
-    checkpoint: str = parameter("", "Checkpoint directory, or a Hugging Face hub id.")
-    revision: str = parameter("", "Revision of a hub id (branch, tag or commit); empty: main.")
-    unnorm_key: str = parameter(
-        "", "Entry of the checkpoint's norm_stats; empty: the only one there is."
-    )
-    device: str = parameter("cuda", "Torch device of the network, e.g. cuda, cuda:1 or cpu.")
-    dtype: str = parameter(
-        "bfloat16", "Precision of the weights.", choices=("float32", "bfloat16", "float16")
-    )
-    threads: int = parameter(
-        0, "CPU threads of the network; 0: torch's choice.", minimum=0, maximum=256
-    )
-    rows: int = parameter(
-        0, "Action rows that an answer must have; 0: any number.", minimum=0, maximum=1000
-    )
-    max_new_tokens: int = parameter(
-        640, "Limit of one answer's length in tokens.", minimum=1, maximum=4096
-    )
-    action_decoding: str = parameter(
-        "argmax",
-        "Value of an action: the bin that the model wrote, or the mean over all its bins.",
-        choices=("argmax", "expectation"),
-    )
-    cameras: tuple[str, ...] = parameter(
-        ("camera",), "Names of the cameras, in the order in which the checkpoint wants them."
-    )
-    image_topics: tuple[str, ...] = parameter(
-        (), "One image topic per camera; empty: ~/<camera>/image (with /compressed)."
-    )
-    image_transport: str = parameter(
-        RAW, "Kind of the image messages: Image or CompressedImage.", choices=(RAW, COMPRESSED)
-    )
-    max_camera_skew: float = parameter(
-        0.05,
-        "Largest difference between the stamps of two cameras' frames.",
-        unit="s",
-        minimum=0.0,
-        maximum=10.0,
-    )
-    max_image_age: float = parameter(
-        0.5,
-        "Largest age of a frame by the node's clock; older ones are not inferred from.",
-        unit="s",
-        minimum=0.01,
-        maximum=60.0,
-    )
-    inference_period: float = parameter(
-        0.0,
-        "Least time between the starts of two inferences; 0: as fast as new frames allow.",
-        unit="s",
-        minimum=0.0,
-        maximum=3600.0,
-        read_only=False,
-    )
-    instruction: str = parameter("", "What to do; empty: wait for ~/instruction.", read_only=False)
-    action_space: str = parameter(
-        "ee_delta",
-        "What a row of actions means.",
-        choices=("ee_delta", "ee_pose", "joint_delta", "joint_position"),
-    )
-    action_names: tuple[str, ...] = parameter(
-        ("x", "y", "z", "roll", "pitch", "yaw", "gripper"), "Name of each action dimension."
-    )
-    action_frame: str = parameter("base_link", "Frame in which the actions are given.")
-    control_period: float = parameter(
-        0.1,
-        "Time between two rows of a chunk, as in the checkpoint's training data.",
-        unit="s",
-        minimum=0.001,
-        maximum=10.0,
-    )
 
 
 @dataclass(frozen=True)
@@ -127,21 +54,19 @@ class PolicyNode(ClosableNode):
         """Load the policy and start; refuses to start with a reason."""
         super().__init__("molmoact_policy")
         self._settings = declare_parameters(self, PolicyParameters)
-        topics = _image_topics(self._settings)
-        self._policy = _load(self._settings)
-        form = _action_format(self._settings, self._policy)
+        self._policy = load_policy(self._settings)
+        topics = camera_topics(self._settings, self._policy)
+        form = action_format(self._settings, self._policy)
         self._task = Task(self._settings.instruction)
         if self._task.instruction and (reason := self._refusal(self._task.instruction)):
             raise StartError(f"parameter 'instruction': {reason}")
         watch_parameters(self, self._settings, self._take_parameters)
 
-        parameters = self._settings
+        self._lead = next(iter(topics))
         self._matcher = FrameMatcher(
-            parameters.cameras, parameters.max_camera_skew, parameters.max_image_age
+            tuple(topics), self._settings.max_camera_skew, self._settings.max_image_age
         )
-        self._inputs = CameraInputs(
-            self, parameters.cameras, topics, parameters.image_transport, self._matcher
-        )
+        self._inputs = CameraInputs(self, topics, self._settings.image_transport, self._matcher)
         self._outputs = AnswerPublisher(self, form, self._policy.relative_depth)
         self.create_subscription(String, "~/instruction", self._on_instruction, qos.LATCHED)
         self.create_subscription(Trajectory2D, "~/trajectory_hint", self._on_hint, qos.RESULT)
@@ -157,7 +82,10 @@ class PolicyNode(ClosableNode):
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
-        self.get_logger().info(f"ready: {parameters.checkpoint}, cameras {parameters.cameras}")
+        self.get_logger().info(
+            f"ready: {self._settings.checkpoint}, profile '{self._policy.profile.name}', "
+            f"cameras {', '.join(topics)}"
+        )
 
     def close(self) -> None:
         """Stop the inference thread; a running inference is not waited for longer than 4 s."""
@@ -237,8 +165,7 @@ class PolicyNode(ClosableNode):
         images = self._read(frames)
         if images is None:
             return
-        lead = self._settings.cameras[0]
-        stamp = frames[lead].stamp
+        stamp = frames[self._lead].stamp
         try:
             reasoning = self._policy.infer(Observation(images, task.instruction, task.hint, stamp))
         except Exception as error:  # noqa: BLE001 - a node that dies is worse than any of them
@@ -252,7 +179,11 @@ class PolicyNode(ClosableNode):
         self._sequence += 1
         self._last = reasoning
         self._outputs.publish(
-            reasoning, task.instruction, images[lead], frames[lead].header, self._sequence
+            reasoning,
+            task.instruction,
+            images[self._lead],
+            frames[self._lead].header,
+            self._sequence,
         )
         if not reasoning.valid:
             self.get_logger().warning(
@@ -290,6 +221,7 @@ class PolicyNode(ClosableNode):
         parameters = self._settings
         values = {
             "checkpoint": parameters.checkpoint,
+            "profile": self._policy.profile.name,
             "unnorm_key": self._policy.stats.key,
             "device": parameters.device,
             "dtype": parameters.dtype,
@@ -308,59 +240,6 @@ class PolicyNode(ClosableNode):
         if last.problems:
             return Status(Level.WARN, "; ".join(last.problems), values)
         return Status(Level.OK, f"following '{task.instruction}'", values)
-
-
-def _image_topics(parameters: PolicyParameters) -> tuple[str, ...]:
-    """Return one topic per camera, or raise StartError."""
-    cameras, topics = parameters.cameras, parameters.image_topics
-    if not cameras or len(set(cameras)) != len(cameras):
-        raise StartError(f"parameter 'cameras': needs one or more different names, has {cameras}")
-    if not topics:
-        end = "/compressed" if parameters.image_transport == COMPRESSED else ""
-        return tuple(f"~/{camera}/image{end}" for camera in cameras)
-    if len(topics) != len(cameras):
-        raise StartError(
-            f"parameter 'image_topics': {len(topics)} topics for {len(cameras)} cameras"
-        )
-    return topics
-
-
-def _load(parameters: PolicyParameters) -> MolmoActPolicy:
-    """Load the policy, or raise StartError with the reason."""
-    checkpoint = parameters.checkpoint
-    if not checkpoint:
-        raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
-    # A hub id is "owner/name"; anything else can only be a directory.
-    is_hub_id = checkpoint.count("/") == 1 and checkpoint[0] not in "/.~"
-    if not is_hub_id and not Path(checkpoint).expanduser().is_dir():
-        raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")
-    if parameters.threads:
-        torch.set_num_threads(parameters.threads)
-    try:
-        return MolmoActPolicy.from_pretrained(
-            str(Path(checkpoint).expanduser()) if not is_hub_id else checkpoint,
-            unnorm_key=parameters.unnorm_key or None,
-            revision=parameters.revision or None,
-            device=parameters.device,
-            dtype=parameters.dtype,
-            rows=parameters.rows or None,
-            max_new_tokens=parameters.max_new_tokens,
-            action_decoding=parameters.action_decoding,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise StartError(f"checkpoint '{checkpoint}': {error}") from error
-
-
-def _action_format(parameters: PolicyParameters, policy: MolmoActPolicy) -> ActionFormat:
-    names, dof = parameters.action_names, len(policy.stats.q01)
-    if len(names) != dof:
-        raise StartError(
-            f"parameter 'action_names': {len(names)} names, "
-            f"but '{policy.stats.key}' has {dof} action dimensions"
-        )
-    return ActionFormat(
-        parameters.action_space, names, parameters.control_period, parameters.action_frame
-    )
 
 
 def main(args: Sequence[str] | None = None) -> int:

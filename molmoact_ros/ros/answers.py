@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.node import Node
@@ -13,14 +12,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from molmoact_ros.msg import ActionChunk, ActionReasoning, DepthTokens, Trajectory2D
+from molmoact_ros.reasoning import Reasoning
 from molmoact_ros.viz import depth_picture, draw_overlay
 
 from . import qos
 from .conversions import ActionFormat, chunk_to_message, pixels_of, reasoning_to_message
 from .images import compressed_from_rgb, image_from_rgb
-
-if TYPE_CHECKING:
-    from molmoact_ros.policy import Reasoning
 
 
 class AnswerPublisher:

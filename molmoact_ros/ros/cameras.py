@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from rclpy.node import Node
@@ -27,8 +27,7 @@ class CameraInputs:
     def __init__(
         self,
         node: Node,
-        cameras: Sequence[str],
-        topics: Sequence[str],
+        topics: Mapping[str, str],
         transport: str,
         matcher: FrameMatcher,
     ) -> None:
@@ -36,16 +35,15 @@ class CameraInputs:
 
         Args:
             node: Subscribes and logs.
-            cameras: Names of the cameras, the first leads.
-            topics: One topic per camera.
+            topics: Topic of each camera.
             transport: ``raw`` (Image) or ``compressed`` (CompressedImage).
             matcher: Takes the frames.
         """
         self._node = node
         self._matcher = matcher
-        self._topics = dict(zip(cameras, topics, strict=True))
-        self.received = dict.fromkeys(cameras, 0)
-        self.dropped = dict.fromkeys(cameras, 0)
+        self._topics = dict(topics)
+        self.received = dict.fromkeys(topics, 0)
+        self.dropped = dict.fromkeys(topics, 0)
         kind, callback = (
             (CompressedImage, self._on_compressed)
             if transport == COMPRESSED

@@ -1,17 +1,12 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Between the messages of this package and the dataclasses of the rooms below.
-
-Takes what `policy.Reasoning` holds without importing it: the executor uses this module too, and
-must not load torch.
-"""
+"""Between the messages of this package and the dataclasses of the rooms below; loads no torch."""
 
 from __future__ import annotations
 
 import array
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -21,11 +16,9 @@ from std_msgs.msg import Header
 from molmoact_ros.control import ActionChunk
 from molmoact_ros.msg import ActionChunk as ActionChunkMessage
 from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
+from molmoact_ros.reasoning import Reasoning
 
 from .pixels import grid_of, pixels_of
-
-if TYPE_CHECKING:
-    from molmoact_ros.policy import Reasoning
 
 _NANOSECONDS = 1_000_000_000
 

@@ -135,7 +135,7 @@ def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:
     choices, limits = field.metadata["choices"], field.metadata["range"]
     descriptor = ParameterDescriptor(
         description=field.metadata["description"],
-        additional_constraints=f"one of: {', '.join(choices)}" if choices else "",
+        additional_constraints=f"one of: {', '.join(map(repr, choices))}" if choices else "",
         read_only=field.metadata["read_only"],
     )
     if limits and isinstance(field.default, float):
@@ -156,7 +156,7 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     choices = field.metadata["choices"]
     if choices and value not in choices:
         raise ParameterError(
-            f"parameter '{field.name}': '{value}' is not one of {', '.join(choices)}"
+            f"parameter '{field.name}': '{value}' is not one of {', '.join(filter(None, choices))}"
         )
     if isinstance(field.default, tuple):
         return tuple(item for item in value if item)

@@ -1,0 +1,181 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy node's parameters, and the policy that they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from molmoact_ros.control import ACTION_SPACES
+
+from .cameras import COMPRESSED, RAW
+from .conversions import ActionFormat
+from .parameters import parameter
+from .running import StartError
+
+if TYPE_CHECKING:
+    from molmoact_ros.policy import MolmoActPolicy
+
+
+@dataclass(frozen=True)
+class PolicyParameters:
+    """Parameters of the policy node; empty or 0 mostly means: as in the checkpoint's profile."""
+
+    checkpoint: str = parameter("", "Checkpoint directory, or a Hugging Face hub id.")
+    revision: str = parameter("", "Revision of a hub id (branch, tag or commit); empty: main.")
+    unnorm_key: str = parameter(
+        "", "Entry of the checkpoint's norm_stats; empty: the only one there is."
+    )
+    profile: str = parameter(
+        "", "YAML file of the checkpoint's profile; empty: found by name or content."
+    )
+    device: str = parameter("cuda", "Torch device of the network, e.g. cuda, cuda:1 or cpu.")
+    dtype: str = parameter(
+        "bfloat16", "Precision of the weights.", choices=("float32", "bfloat16", "float16")
+    )
+    threads: int = parameter(
+        0, "CPU threads of the network; 0: torch's choice.", minimum=0, maximum=256
+    )
+    rows: int = parameter(
+        0, "Action rows that an answer must have; 0: as in the profile.", minimum=0, maximum=1000
+    )
+    max_new_tokens: int = parameter(
+        0, "Tokens of one answer at most; 0: as in the profile.", minimum=0, maximum=4096
+    )
+    action_decoding: str = parameter(
+        "argmax",
+        "Value of an action: the bin that the model wrote, or the mean over all its bins.",
+        choices=("argmax", "expectation"),
+    )
+    cameras: tuple[str, ...] = parameter(
+        (), "Names of the cameras in the checkpoint's order; empty: as in the profile."
+    )
+    image_topics: tuple[str, ...] = parameter(
+        (), "One image topic per camera; empty: ~/<camera>/image (with /compressed)."
+    )
+    image_transport: str = parameter(
+        RAW, "Kind of the image messages: Image or CompressedImage.", choices=(RAW, COMPRESSED)
+    )
+    max_camera_skew: float = parameter(
+        0.05,
+        "Largest difference between the stamps of two cameras' frames.",
+        unit="s",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    max_image_age: float = parameter(
+        0.5,
+        "Largest age of a frame by the node's clock; older ones are not inferred from.",
+        unit="s",
+        minimum=0.01,
+        maximum=60.0,
+    )
+    inference_period: float = parameter(
+        0.0,
+        "Least time between the starts of two inferences; 0: as fast as new frames allow.",
+        unit="s",
+        minimum=0.0,
+        maximum=3600.0,
+        read_only=False,
+    )
+    instruction: str = parameter("", "What to do; empty: wait for ~/instruction.", read_only=False)
+    action_space: str = parameter(
+        "",
+        "What a row of actions means; empty: as in the profile.",
+        choices=("", *ACTION_SPACES),
+    )
+    action_names: tuple[str, ...] = parameter(
+        (), "Name of each action dimension; empty: as in the profile."
+    )
+    action_frame: str = parameter("base_link", "Frame in which the actions are given.")
+    control_period: float = parameter(
+        0.0,
+        "Time between two rows of a chunk, as in the training data; 0: as in the profile.",
+        unit="s",
+        minimum=0.0,
+        maximum=10.0,
+    )
+
+
+def load_policy(parameters: PolicyParameters) -> MolmoActPolicy:
+    """Load the checkpoint.
+
+    Raises:
+        StartError: It is missing, broken, or does not fit the parameters or this machine.
+    """
+    checkpoint = parameters.checkpoint
+    if not checkpoint:
+        raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
+    directory = Path(checkpoint).expanduser()
+    # A hub id is "owner/name"; anything else can only be a directory.
+    may_be_hub_id = checkpoint.count("/") == 1 and checkpoint[0] not in "/.~"
+    if not directory.is_dir() and not may_be_hub_id:
+        raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")
+    # Loading torch takes seconds: wrong parameters were refused before, and signals work meanwhile.
+    import torch
+
+    from molmoact_ros.policy import MolmoActPolicy
+
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
+    try:
+        return MolmoActPolicy.from_pretrained(
+            directory if directory.is_dir() else checkpoint,
+            unnorm_key=parameters.unnorm_key or None,
+            device=parameters.device,
+            dtype=parameters.dtype,
+            revision=parameters.revision or None,
+            profile=parameters.profile or None,
+            rows=parameters.rows or None,
+            max_new_tokens=parameters.max_new_tokens or None,
+            action_decoding=parameters.action_decoding,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise StartError(f"checkpoint '{checkpoint}': {error}") from error
+
+
+def camera_topics(parameters: PolicyParameters, policy: MolmoActPolicy) -> dict[str, str]:
+    """Return the image topic of each camera, in the order in which the model sees them.
+
+    Raises:
+        StartError: Names are repeated, or there are more or fewer topics than cameras.
+    """
+    cameras, topics = parameters.cameras, parameters.image_topics
+    if not cameras:
+        cameras = policy.profile.prompt.cameras
+    if len(set(cameras)) != len(cameras):
+        raise StartError(f"parameter 'cameras': names one camera twice: {', '.join(cameras)}")
+    if not topics:
+        end = "/compressed" if parameters.image_transport == COMPRESSED else ""
+        topics = tuple(f"~/{camera}/image{end}" for camera in cameras)
+    if len(topics) != len(cameras):
+        raise StartError(
+            f"parameter 'image_topics': {len(topics)} topics for the {len(cameras)} cameras "
+            f"{', '.join(cameras)}"
+        )
+    return dict(zip(cameras, topics, strict=True))
+
+
+def action_format(parameters: PolicyParameters, policy: MolmoActPolicy) -> ActionFormat:
+    """Return what the columns of the actions mean.
+
+    Raises:
+        StartError: The number of names is not that of the statistics, or the period is unknown.
+    """
+    actions, stats = policy.profile.actions, policy.stats
+    names = parameters.action_names or actions.names
+    if len(names) != len(stats.q01):
+        raise StartError(
+            f"parameter 'action_names': {len(names)} names ({', '.join(names)}), "
+            f"but '{stats.key}' has {len(stats.q01)} action dimensions"
+        )
+    period = parameters.control_period or actions.control_period
+    if period is None:
+        raise StartError(
+            "parameter 'control_period': give the time between two rows of actions; "
+            f"the checkpoint's profile '{policy.profile.name}' does not say"
+        )
+    space = parameters.action_space or actions.action_space
+    return ActionFormat(space, names, period, parameters.action_frame)
