@@ -79,14 +79,14 @@ class _Chain:
 
 
 @RELAXED
-@given(which=MODELS, prompt=PROMPTS, other=PROMPTS, cut=st.integers(0, 30))
-def test_the_answer_to_another_prompt_does_no_harm(random_model, which, prompt, other, cut):
+@given(which=MODELS, prompt=PROMPTS, other=PROMPTS, cut=st.integers(0, 30), kind=st.integers(0, 4))
+def test_the_answer_to_another_prompt_does_no_harm(random_model, which, prompt, other, cut, kind):
     model = random_model(*which)
     plain, previous = _plain(model, prompt, 30), _plain(model, other, 30)
     decoder = Decoder(model, capacity=80)
     batch = {"input_ids": torch.tensor([prompt])}
-    for ids in (previous.ids, previous.ids[:cut], plain.ids[:cut], plain.ids * 4, [0] * 500):
-        assert decoder.generate(batch, 30, _Chain(ids)).ids == plain.ids
+    ids = (previous.ids, previous.ids[:cut], plain.ids[:cut], plain.ids * 4, [0] * 500)[kind]
+    assert decoder.generate(batch, 30, _Chain(ids)).ids == plain.ids
 
 
 def test_a_perfect_draft_needs_one_pass_per_block(random_model):
