@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .resize import normalize, resize
+from .resize import normalize_, resize
 from .settings import ImageSettings
+from .strips import write_patches
 from .tiling import Layout, plan_layout
 
 
@@ -50,25 +51,25 @@ def prepare_images(
     Raises:
         ValueError: A frame is not an RGB uint8 array, or is too narrow.
     """
-    crops, masks, pooled, grids = [], [], [], []
-    offset = 0
-    for frame in frames:
-        height, width = frame.shape[:2]
-        layout = plan_layout(height, width, max_crops, settings)
+    layouts = [plan_layout(*frame.shape[:2], max_crops, settings) for frame in frames]
+    side, patch = settings.patches_per_side, settings.patch_size
+    total = sum(layout.num_crops for layout in layouts)
+    images = torch.empty(total, side * side, patch * patch * 3, device=device)
+    masks = torch.ones(total, side * side, device=device)
+    pooled, start = [], 0
+    for frame, layout in zip(frames, layouts, strict=True):
+        stop = start + layout.num_crops
         image = torch.from_numpy(np.ascontiguousarray(frame)).to(device)
-        for patches, mask in _views(image, layout, settings):
-            crops.append(patches)
-            masks.append(mask)
+        _fill(image, layout, settings, images[start:stop], masks[start:stop])
         # The offset is added to empty slots (-1) too: from the second image on they read the last
         # patch of the image before. The reference does, and training did (golden two_mid_256).
-        pooled.append(layout.pooled_patches + offset)
-        grids.append(layout.grids)
-        offset += layout.num_crops * settings.patches_per_side**2
+        pooled.append(layout.pooled_patches + start * side * side)
+        start = stop
     return ImageInputs(
-        images=torch.cat(crops),
+        images=images,
         pooled_patches_idx=torch.from_numpy(np.concatenate(pooled)).to(device),
-        image_masks=torch.cat(masks),
-        grids=tuple(grids),
+        image_masks=masks,
+        grids=tuple(layout.grids for layout in layouts),
     )
 
 
@@ -89,38 +90,44 @@ def check_frame(image: Any, name: str) -> np.ndarray:
     return image
 
 
-def _views(
-    image: torch.Tensor, layout: Layout, settings: ImageSettings
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Return patches ``[crops, N, P]`` and masks ``[crops, N]`` of base and high-res view."""
-    tilings = [(1, 1)] if settings.has_base else []
-    if layout.tiling is not None:
-        tilings.append(layout.tiling)
-    if tilings == [(1, 1), (1, 1)]:
+def _fill(
+    image: torch.Tensor,
+    layout: Layout,
+    settings: ImageSettings,
+    patches: torch.Tensor,
+    masks: torch.Tensor,
+) -> None:
+    """Write base view and high-resolution view into ``[T, N, P]`` and ``[T, N]``."""
+    high_res = int(settings.has_base)
+    if settings.has_base:
+        _fill_view(image, (1, 1), settings, patches[:1], masks[:1])
+    if layout.tiling == (1, 1) and settings.has_base:
         # Both views are the same picture (spec 9.2).
-        view = _view(image, (1, 1), settings)
-        return [view, view]
-    return [_view(image, tiling, settings) for tiling in tilings]
+        patches[1], masks[1] = patches[0], masks[0]
+    elif layout.tiling is not None:
+        _fill_view(image, layout.tiling, settings, patches[high_res:], masks[high_res:])
 
 
-def _view(
-    image: torch.Tensor, tiling: tuple[int, int], settings: ImageSettings
-) -> tuple[torch.Tensor, torch.Tensor]:
-    size = tuple(count * settings.window + settings.margin for count in tiling)
-    pixels, mask = resize(image, (size[0], size[1]), settings.resize_mode, settings.pad_value)
-    patches = _patches(pixels, settings)
-    crops, count = patches.shape[:2]
-    if mask is None:
-        share = torch.ones(crops, count, device=image.device)
-    else:
-        share = _patches(mask[..., None], settings).mean(dim=2)
-    values = normalize(patches.unflatten(2, (-1, 3)), settings.normalize_mode)
-    return values.flatten(2), share
+def _fill_view(
+    image: torch.Tensor,
+    tiling: tuple[int, int],
+    settings: ImageSettings,
+    patches: torch.Tensor,
+    masks: torch.Tensor,
+) -> None:
+    if settings.resize_mode == "siglip" and image.device.type == "cpu":
+        write_patches(image, tiling, settings, patches)
+        return
+    height, width = (count * settings.window + settings.margin for count in tiling)
+    pixels, mask = resize(image, (height, width), settings.resize_mode, settings.pad_value)
+    patches.copy_(cut_patches(normalize_(pixels, settings.normalize_mode), settings))
+    if mask is not None:
+        masks.copy_(cut_patches(mask[..., None], settings).mean(dim=2))
 
 
-def _patches(view: torch.Tensor, settings: ImageSettings) -> torch.Tensor:
+def cut_patches(view: torch.Tensor, settings: ImageSettings) -> torch.Tensor:
     """Cut ``[H, W, C]`` into overlapping crops and their patches: ``[crops, N, P]``."""
-    size, step, patch = settings.crop_size, settings.window, settings.patch_size
+    size, step, patch = settings.crop_size, max(settings.window, 1), settings.patch_size
     # [rows, columns, C, size, size], a view without copies
     crops = view.unfold(0, size, step).unfold(1, size, step)
     crops = crops.unflatten(3, (-1, patch)).unflatten(5, (-1, patch))

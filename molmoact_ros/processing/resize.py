@@ -32,24 +32,24 @@ def resize(
         pad_value: Fills what the image leaves free in mode "default", 0..1.
 
     Returns:
-        Pixels ``[height, width, 3]``, uint8, or float32 in 0..1 in mode "default"; and the mask
-        ``[height, width]`` float32 of pixels that are image, or None when all are.
+        Pixels ``[height, width, 3]`` float32 in 0..1, and the mask ``[height, width]`` float32 of
+        pixels that are image, or None when all are.
     """
     if mode == "siglip":
-        return _interpolate(image.float(), size, "bilinear", antialias=False).round_().byte(), None
+        resized = _interpolate(image.float(), size, "bilinear", antialias=False)
+        return resized.round_().div_(255), None
     if mode == "default":
         return _fit(image, size, pad_value)
     resized = _interpolate(image.float(), size, "bicubic", antialias=True)
-    return resized.clamp_(0, 255).round_().byte(), None
+    return resized.clamp_(0, 255).round_().div_(255), None
 
 
-def normalize(pixels: torch.Tensor, mode: str) -> torch.Tensor:
-    """Shift and scale pixels ``[..., 3]`` (uint8, or float32 in 0..1) as float32."""
-    values = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+def normalize_(values: torch.Tensor, mode: str) -> torch.Tensor:
+    """Shift and scale float32 values ``[..., 3]`` in 0..1, in place."""
     if mode == "siglip":
-        return values * 2 - 1
-    mean, std = (torch.tensor(row, device=pixels.device) for row in _MEAN_STD[mode])
-    return (values - mean) / std
+        return values.mul_(2).sub_(1)
+    mean, std = (torch.tensor(row, device=values.device) for row in _MEAN_STD[mode])
+    return values.sub_(mean).div_(std)
 
 
 def _fit(
@@ -77,7 +77,7 @@ def _fit(
 def _interpolate(
     image: torch.Tensor, size: tuple[int, int], mode: str, antialias: bool
 ) -> torch.Tensor:
-    """Resize float ``[H, W, 3]``; channels stay last in memory, which is the fast layout."""
+    """Resize float ``[H, W, 3]``."""
     planes = image.permute(2, 0, 1)[None]
     planes = F.interpolate(planes, size=size, mode=mode, align_corners=False, antialias=antialias)
-    return planes[0].permute(1, 2, 0).contiguous()
+    return planes[0].permute(1, 2, 0)
