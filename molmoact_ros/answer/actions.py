@@ -13,12 +13,13 @@ holds the single value 1 and decodes like bin 254, because 256 edges have only 2
 """
 
 import json
-from collections.abc import Container
 from functools import lru_cache
 from importlib import resources
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from molmoact_ros.answer.vocabulary import in_base_vocabulary
 
 N_BINS = 256
 CODEBOOKS = ("vocab_tail", "byte_level")
@@ -36,17 +37,12 @@ class ActionTokenizer:
         values: float64 [256], the value that each bin decodes to, non-decreasing.
     """
 
-    def __init__(
-        self, codebook: str = "vocab_tail", base_vocabulary: Container[str] | None = None
-    ) -> None:
+    def __init__(self, codebook: str = "vocab_tail") -> None:
         """Choose a codebook.
 
         Args:
             codebook: "vocab_tail" or "byte_level" (`action_codebook` of config.json; absent
                 there means "vocab_tail").
-            base_vocabulary: strings of the Qwen2 base vocabulary (ids below 151643, without
-                added tokens), only for `decode_string`: the reference reads such an ordinary
-                string as the largest value and every other wrong string as the smallest.
 
         Raises:
             ValueError: when the codebook is not known.
@@ -58,7 +54,6 @@ class ActionTokenizer:
         self.values = np.append(_CENTRES, _CENTRES[-1])
         self.values.setflags(write=False)
         self._bins = {string: bin_ for bin_, string in enumerate(self.strings)}
-        self._base_vocabulary: Container[str] = () if base_vocabulary is None else base_vocabulary
 
     def bin_of(self, string: str) -> int | None:
         """Bin 0..255 of an action string; None when it is not one of the 256."""
@@ -90,12 +85,12 @@ class ActionTokenizer:
     def decode_string(self, string: str) -> float:
         """Value of one string exactly as the reference reads it, wrong strings included.
 
-        An ordinary vocabulary string gives the largest value, anything else that is not an
-        action string the smallest (spec section 18, quirk 6). For control use `bin_of`.
+        An ordinary string of the Qwen2 base vocabulary gives the largest value, anything else
+        that is no action string the smallest (spec 18, quirk 6). For control use `bin_of`.
         """
         bin_ = self._bins.get(string)
         if bin_ is None:
-            bin_ = N_BINS - 1 if string in self._base_vocabulary else 0
+            bin_ = N_BINS - 1 if in_base_vocabulary(string) else 0
         return float(self.values[bin_])
 
     def _row(self, bins: NDArray[np.int64]) -> str:
