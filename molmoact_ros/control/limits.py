@@ -130,17 +130,31 @@ class Limits:
     orientation: OrientationCone | None = None
     joints: Mapping[str, JointLimit] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what can not be promised together."""
+        smooth = self.angular is not None and self.angular.jerk is not None
+        require(
+            not (smooth and self.orientation is not None),
+            "angular.jerk",
+            "can not be kept together with limits.orientation; remove one of them",
+        )
+
     def require_for(self, axes: tuple[str, ...], cartesian: bool) -> None:
-        """Refuse to go on without a limit for each used axis.
+        """Refuse to go on without a limit for each used axis, or with one that nobody keeps.
 
         Args:
             axes: x, y, z, roll, pitch, yaw, or joint names.
             cartesian: Whether ``axes`` are those of an end effector.
 
         Raises:
-            ProfileError: Names the missing key.
+            ProfileError: Names the key.
         """
+        ignored = ("joints",) if cartesian else ("linear", "angular", "workspace", "orientation")
+        for key in ignored:
+            require(not getattr(self, key), key, "can not be kept in this action space")
         if not cartesian:
+            for name in self.joints:
+                require(name in axes, f"joints.{name}", f"unknown joint; joints: {', '.join(axes)}")
             for name in axes:
                 if name not in self.joints:
                     raise ProfileError(f"joints.{name}", f"is missing: joint {name} is used")

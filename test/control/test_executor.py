@@ -106,9 +106,7 @@ def test_chunk_whose_rows_are_all_over_is_late(twist_rig, steps):
 
 
 def test_blending_goes_from_the_old_row_to_the_new(twist_rig, steps):
-    rig = twist_rig(
-        {"execution.blend_steps": 2, "limits.linear.acceleration": 100.0}
-    ).enabled()
+    rig = twist_rig({"execution.blend_steps": 2, "limits.linear.acceleration": 100.0}).enabled()
     rig.send(steps(x=0.01))
     rig.seconds(0.3)
     rig.send(steps(x=0.02))
@@ -242,9 +240,7 @@ def test_joint_deltas_add_up(joint_rig):
 
 
 def test_joint_positions_are_reached_within_their_range(joint_rig):
-    rig = joint_rig(
-        {"action.space": "joint_position", "execution.at_end": "hold"}
-    ).enabled()
+    rig = joint_rig({"action.space": "joint_position", "execution.at_end": "hold"}).enabled()
     rows = np.zeros((8, 4))
     rows[:, 0] = np.linspace(0.15, 1.2, 8)  # the range ends at 0.9
     rig.send(rows)

@@ -21,7 +21,9 @@ def events(draw):
     """A list of (what happens, how many periods pass then)."""
     kinds = ["calm", "calm", "calm", "wild", "off", "on", "halt", "clear", "silence", "kick"]
     kind = st.sampled_from(kinds)
-    return draw(st.lists(st.tuples(kind, st.integers(1, 40), st.integers(0, 2**32 - 1)), max_size=10))
+    return draw(
+        st.lists(st.tuples(kind, st.integers(1, 40), st.integers(0, 2**32 - 1)), max_size=10)
+    )
 
 
 def happen(rig, kind, rng, columns):
