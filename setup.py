@@ -90,8 +90,10 @@ setup(
             "molmoact-demo = molmoact_ros.demo.__main__:main",
             "molmoact-inspect = molmoact_ros.cli.inspect:main",
             "molmoact-predict = molmoact_ros.cli.predict:main",
+            "molmoact-replay = molmoact_ros.cli.replay:main",
         ]
     },
+    extras_require={"replay": ["rosbags>=0.11,<0.12"]},
     distclass=CMakeDistribution,
     cmdclass={"build": CMakeBuild},
 )

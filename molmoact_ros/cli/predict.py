@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmoact_ros.answer.trajectory import from_pixels, to_pixels
+from molmoact_ros.cli.policy import add_policy_arguments, load_policy
 from molmoact_ros.cli.table import format_list, format_table
+from molmoact_ros.reasoning import Observation
 from molmoact_ros.viz import depth_picture, draw_overlay, side_by_side
 
 if TYPE_CHECKING:
-    from molmoact_ros.model.loading import LoadProgress
-    from molmoact_ros.policy import MolmoActPolicy, Reasoning
+    from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.reasoning import Reasoning
 
 OVERLAY_FILE = "overlay.png"
 JSON_FILE = "answer.json"
@@ -49,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         '--image front.png --image wrist.png --instruction "close the box"',
     )
     add = parser.add_argument
-    add("--checkpoint", required=True, metavar="PATH_OR_ID", help="directory, or hub id owner/name")
+    add_policy_arguments(parser)
     add(
         "--image",
         required=True,
@@ -59,13 +61,6 @@ def _parser() -> argparse.ArgumentParser:
         help="camera image; once for each camera, in the order that the checkpoint wants",
     )
     add("--instruction", required=True, help='what to do, such as "close the box"')
-    add("--revision", help="branch, tag or commit of a hub id")
-    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: as the profile says)")
-    add("--profile", metavar="FILE", help="profile to use instead of choosing one")
-    add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
-    add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
-    add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
-    add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
     add(
         "--hint",
         metavar="POINTS",
@@ -83,10 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
     hint = None if arguments.hint is None else _read_hint(arguments.hint, first)
     arguments.out.mkdir(parents=True, exist_ok=True)
 
-    # Imported late: --help and wrong arguments answer at once.
-    from molmoact_ros.policy import Observation
-
-    policy = _load_policy(arguments)
+    policy = load_policy(arguments)
     print(f"profile: {policy.profile.name}, unnorm_key: {policy.stats.key}")
     reasoning = policy.infer(Observation(images, arguments.instruction, hint))
     print(_report(reasoning, policy.profile.actions.names))
@@ -95,33 +87,6 @@ def _run(arguments: argparse.Namespace) -> int:
     (arguments.out / JSON_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False))
     print(f"wrote {arguments.out / OVERLAY_FILE} and {arguments.out / JSON_FILE}")
     return 0 if reasoning.valid else 1
-
-
-def _load_policy(arguments: argparse.Namespace) -> MolmoActPolicy:
-    import torch
-
-    from molmoact_ros.policy import MolmoActPolicy
-
-    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = arguments.dtype or ("float32" if device == "cpu" else "bfloat16")
-    return MolmoActPolicy.from_pretrained(
-        arguments.checkpoint,
-        unnorm_key=arguments.unnorm_key,
-        device=device,
-        dtype=dtype,
-        quantization=arguments.quantization,
-        revision=arguments.revision,
-        profile=arguments.profile,
-        max_new_tokens=arguments.max_new_tokens,
-        progress=_show_progress if sys.stderr.isatty() else None,
-    )
-
-
-def _show_progress(progress: LoadProgress) -> None:
-    done, total = progress.bytes_done / 1e9, progress.bytes_total / 1e9
-    end = "\n" if progress.bytes_done == progress.bytes_total else ""
-    line = f"\rloading {done:.2f} of {total:.2f} GB, {progress.seconds_left:.0f} s left "
-    print(line, end=end, file=sys.stderr, flush=True)
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:

@@ -1,0 +1,54 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which policy a command runs: the arguments, and loading with progress."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from molmoact_ros.model.loading import LoadProgress
+    from molmoact_ros.policy import MolmoActPolicy
+
+
+def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `load_policy` reads."""
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="PATH_OR_ID", help="directory, or hub id owner/name")
+    add("--revision", help="branch, tag or commit of a hub id")
+    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: as the profile says)")
+    add("--profile", metavar="FILE", help="profile to use instead of choosing one")
+    add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
+    add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
+    add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
+    add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
+
+
+def load_policy(arguments: argparse.Namespace) -> MolmoActPolicy:
+    """Load the policy; on a terminal with progress."""
+    import torch
+
+    from molmoact_ros.policy import MolmoActPolicy
+
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = arguments.dtype or ("float32" if device == "cpu" else "bfloat16")
+    return MolmoActPolicy.from_pretrained(
+        arguments.checkpoint,
+        unnorm_key=arguments.unnorm_key,
+        device=device,
+        dtype=dtype,
+        quantization=arguments.quantization,
+        revision=arguments.revision,
+        profile=arguments.profile,
+        max_new_tokens=arguments.max_new_tokens,
+        progress=_show_progress if sys.stderr.isatty() else None,
+    )
+
+
+def _show_progress(progress: LoadProgress) -> None:
+    done, total = progress.bytes_done / 1e9, progress.bytes_total / 1e9
+    end = "\n" if progress.bytes_done == progress.bytes_total else ""
+    line = f"\rloading {done:.2f} of {total:.2f} GB, {progress.seconds_left:.0f} s left "
+    print(line, end=end, file=sys.stderr, flush=True)

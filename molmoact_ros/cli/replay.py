@@ -1,0 +1,198 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""molmoact-replay: the policy over the images of a recorded rosbag2, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from molmoact_ros.cli.policy import add_policy_arguments, load_policy
+
+if TYPE_CHECKING:
+    from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.replay import Bag, Replay, ReplaySettings
+    from molmoact_ros.replay.outputs import Outputs
+    from molmoact_ros.replay.recording import ActionMeaning
+
+_INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+_FALLBACK_PERIOD = 0.1  # s between action rows, where neither profile nor option says it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0: done, 1: an error, which is on stderr, 130: interrupted."""
+    options = _parse(argv)
+    try:
+        import rosbags  # noqa: F401
+    except ImportError:
+        return _fail("reading bags needs the package rosbags: pip install 'rosbags>=0.11,<0.12'")
+    from molmoact_ros.replay import BagError
+
+    try:
+        return _run(options)
+    except (BagError, OSError, ValueError, RuntimeError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print(f"stopped; what was done so far is in {options.out}", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="molmoact-replay",
+        description="Run the policy over the images of a recorded rosbag2 (sqlite3 or MCAP) and "
+        "write a film, tables and a bag with the answers. Needs no ROS.",
+    )
+    parser.add_argument("bag", type=Path, help="folder of the bag, or one .mcap or .db3 file")
+    add_policy_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, help="new folder for the results (default: <bag>_replay here)"
+    )
+    parser.add_argument(
+        "--control-period",
+        type=_seconds,
+        metavar="SECONDS",
+        help="time between two action rows (default: as the profile says, or 0.1)",
+    )
+    parser.add_argument(
+        "--action-frame", default="base_link", help="frame of the actions (default: base_link)"
+    )
+    _add_input_options(parser)
+    options = parser.parse_args(argv)
+    options.out = options.out or Path(f"{options.bag.resolve().stem}_replay")
+    return options
+
+
+def _add_input_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to read")
+    group.add_argument(
+        "--image-topic",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="Image or CompressedImage topic, once per camera in the order that the checkpoint "
+        "wants (default: the bag's only camera)",
+    )
+    group.add_argument(
+        "--instruction", default="", help="what to do (default: as the instruction topic says)"
+    )
+    group.add_argument(
+        "--instruction-topic",
+        default="",
+        metavar="TOPIC",
+        help="String topic (default: the bag's only one that ends with /instruction)",
+    )
+    group.add_argument(
+        "--period",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="least time between two inferences, in the bag's time (default: every frame)",
+    )
+    group.add_argument("--limit", type=int, default=0, help="inferences at most (default: all)")
+    group.add_argument(
+        "--max-camera-skew",
+        type=_seconds,
+        default=0.05,
+        metavar="SECONDS",
+        help="largest difference between the cameras' stamps (default: 0.05)",
+    )
+    group.add_argument(
+        "--max-image-age",
+        type=_seconds,
+        default=0.5,
+        metavar="SECONDS",
+        help="largest age of a camera's newest frame (default: 0.5)",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from molmoact_ros.replay import Bag, Replay
+    from molmoact_ros.replay.outputs import Outputs, check_folder
+    from molmoact_ros.replay.types import message_types
+
+    # Everything that can be wrong with bag and folder is found before the weights are loaded.
+    check_folder(options.out)
+    types = message_types()
+    with Bag(options.bag, types) as bag:
+        settings = _settings(options, bag)
+        cameras, topic = settings.image_topics, settings.instruction_topic
+        print(f"cameras:     {', '.join(cameras)}")
+        print(f"instruction: {topic or repr(settings.instruction)}", flush=True)
+        policy = load_policy(options)
+        print(f"profile:     {policy.profile.name}, unnorm_key {policy.stats.key}", flush=True)
+        meaning = _meaning(options, policy)
+        replay = Replay(bag, policy, settings)
+        rate = bag.rate(cameras[0], settings.period)
+        with Outputs(options.out, types, meaning, rate, bag.is_mcap) as outputs:
+            _write_all(replay, outputs)
+    return _report(replay, outputs)
+
+
+def _settings(options: argparse.Namespace, bag: Bag) -> ReplaySettings:
+    from molmoact_ros.replay import ReplaySettings, choose_images, choose_instruction
+
+    topic = ""
+    if not options.instruction:
+        topic = choose_instruction(bag, options.instruction_topic)
+    return ReplaySettings(
+        image_topics=choose_images(bag, options.image_topic),
+        instruction=options.instruction,
+        instruction_topic=topic,
+        period=options.period,
+        limit=options.limit,
+        max_camera_skew=options.max_camera_skew,
+        max_image_age=options.max_image_age,
+    )
+
+
+def _meaning(options: argparse.Namespace, policy: MolmoActPolicy) -> ActionMeaning:
+    """Return what the checkpoint's profile says about its actions."""
+    from molmoact_ros.replay.recording import ActionMeaning
+
+    actions = policy.profile.actions
+    actions.check_dof(policy.stats.dof)
+    period = options.control_period or actions.control_period or _FALLBACK_PERIOD
+    return ActionMeaning(actions.action_space, actions.names, period, options.action_frame)
+
+
+def _write_all(replay: Replay, outputs: Outputs) -> None:
+    """Run to the end with a progress bar that counts the bag's pictures."""
+    with tqdm(total=replay.total_frames, unit="frame", dynamic_ncols=True) as bar:
+        for answer in replay:
+            outputs.write(answer)
+            bar.update(replay.frames - bar.n)
+            reasoning = answer.reasoning
+            trust = "" if reasoning.valid else ", not trusted"
+            seconds = reasoning.timings.get("total", 0.0)
+            bar.set_postfix_str(f"#{answer.sequence}: {seconds:.2f} s{trust}")
+        bar.update(replay.frames - bar.n)
+
+
+def _report(replay: Replay, outputs: Outputs) -> int:
+    """Say what was done and what was not; return the exit code."""
+    for unused in replay.unused.values():
+        print(f"not used:    {unused.count} frames, the last because: {unused.reason}")
+    if not outputs.answers:
+        return _fail("no frame of the bag could be used")
+    film = outputs.film.name if outputs.film else "no film: OpenCV has no encoder"
+    print(f"answers:     {outputs.answers}, of which {outputs.untrusted} are not trusted")
+    print(f"results:     {outputs.folder}: {film}, answers.csv, actions.csv, bag")
+    return 0
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a time in s, 0 or more")
+    return value
+
+
+def _fail(reason: str) -> int:
+    print(f"error: {reason}", file=sys.stderr)
+    return 1
