@@ -1,0 +1,119 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for tests with real ROS: a domain of its own, a client, and nodes as processes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+PATIENCE = 120.0  # s; the machine may be busy, and no test fails because it is slow
+_domains = itertools.count(os.getpid() * 7)
+
+
+class Client:
+    """A node inside the test."""
+
+    def __init__(self, context: Any) -> None:
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.node import Node
+
+        self.node = Node("test_client", context=context)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def spin(self, seconds: float = 0.05) -> None:
+        """Take one message, or wait for one."""
+        self._executor.spin_once(timeout_sec=seconds)
+
+    def listen(self, kind: type, topic: str, qos: Any = 10) -> list[Any]:
+        """Return a list that grows with the messages of a topic."""
+        messages: list[Any] = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def wait_for(
+        self, ready: Callable[[], Any], what: str = "it", tick: Callable[[], None] | None = None
+    ) -> Any:
+        """Spin until ``ready()`` is true and return its value; call ``tick`` meanwhile."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if value := ready():
+                return value
+            if tick is not None:
+                tick()
+            self.spin()
+        raise AssertionError(f"waited {PATIENCE} s for {what}")
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """Call a service and return its answer."""
+        client = self.node.create_client(kind, name)
+        self.wait_for(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        self.wait_for(future.done, f"the answer of {name}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def stamp(self, offset: float = 0.0) -> Any:
+        """Return now, plus an offset in s, as a message."""
+        from molmoact_ros.ros.conversions import time_message
+
+        return time_message(self.node.get_clock().now().nanoseconds * 1e-9 + offset)
+
+
+@pytest.fixture(scope="module")
+def ros_environment() -> Iterator[dict[str, str]]:
+    """Settings of a graph that no other test and no other user sees."""
+    from molmoact_ros.demo.processes import private_environment
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH") or sys.prefix)
+    environment = private_environment(1 + next(_domains) % 100)
+    for name, value in environment.items():
+        patch.setenv(name, value)
+    yield environment
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def client(ros_environment: dict[str, str]) -> Iterator[Client]:
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    made = Client(context)
+    yield made
+    made.close()
+    context.try_shutdown()
+
+
+@pytest.fixture(scope="module")
+def start(ros_environment: dict[str, str], tmp_path_factory: Any) -> Iterator[Callable]:
+    """A function that starts nodes by their installed executables; they end with the module."""
+    from molmoact_ros.demo.processes import NodeProcesses
+
+    running = []
+
+    def start_nodes(*specs: Any) -> Any:
+        nodes = NodeProcesses(specs, tmp_path_factory.mktemp("logs"))
+        nodes.__enter__()
+        running.append(nodes)
+        return nodes
+
+    yield start_nodes
+    for nodes in running:
+        nodes.__exit__(None, None, None)
