@@ -7,6 +7,7 @@ from .config import AdapterConfig, LlmConfig, MolmoActConfig, VitConfig
 from .files import CheckpointError, checkpoint_directory, read_json
 from .loading import LoadProgress, load_config
 from .molmoact import MolmoActForActionReasoning
+from .quantization import QUANTIZATIONS
 from .vqvae import VqVae, load_vqvae
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "LoadProgress",
     "MolmoActConfig",
     "MolmoActForActionReasoning",
+    "QUANTIZATIONS",
     "VitConfig",
     "VqVae",
     "checkpoint_directory",

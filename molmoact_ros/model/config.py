@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from typing import Any, TypeVar
 
 from transformers import PretrainedConfig
@@ -76,6 +77,8 @@ class _ConfigPart:
         unknown = set(value) - set(fields) - _IGNORED_KEYS - _TRANSFORMERS_KEYS
         _warn_unknown({f"{where}.{key}" for key in unknown})
         known = {name: value[name] for name in fields if name in value}
+        for name, entry in known.items():
+            _check_type(f"{where}.{name}", entry, str(fields[name].type))
         try:
             return cls(**known)
         except (TypeError, ValueError) as error:
@@ -111,6 +114,9 @@ class VitConfig(_ConfigPart):
                 f"image_default_input_size {height}x{width} is not a multiple of"
                 f" image_patch_size {self.image_patch_size}"
             )
+        positions = self.image_num_pos - int(self.use_cls_token)
+        if math.isqrt(max(positions, 0)) ** 2 != positions:
+            raise ValueError(f"image_num_pos: {positions} patch positions do not form a square")
 
     @property
     def patch_grid(self) -> tuple[int, int]:
@@ -266,6 +272,24 @@ _PART_MODEL_TYPES = {
     "adapter_config": "",
     "llm_config": "molmoact_llm",
 }
+
+
+def _check_type(key: str, value: Any, annotation: str) -> None:
+    """Refuse a value of the wrong kind, by the annotation of its field."""
+    if annotation == "bool":
+        right = isinstance(value, bool)
+    elif annotation == "int":
+        # Only the second embedding table may be empty.
+        least = 0 if key.endswith("additional_vocab_size") else 1
+        right = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    elif annotation == "float":
+        right = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    elif annotation == "str":
+        right = isinstance(value, str)
+    else:
+        return
+    if not right:
+        raise ValueError(f"config.json: '{key}' is {value!r}, not a valid {annotation}")
 
 
 def _check_heads(heads: int, kv_heads: int) -> None:

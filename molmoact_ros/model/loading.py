@@ -16,6 +16,7 @@ from transformers import GenerationConfig
 
 from .config import MolmoActConfig
 from .files import CheckpointError, checkpoint_directory, read_json
+from .quantization import is_quantized, make_quantizer
 from .safetensors_files import StoredTensor, list_tensors, shorten, stream_tensors
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ WEIGHT_FILES = (
     "*.safetensors",
     "model.safetensors.index.json",
 )
+_PIECE_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -78,32 +80,37 @@ def load_model(
     dtype: torch.dtype | str | None,
     device: torch.device,
     revision: str | None,
+    quantization: str | None,
     progress: Callable[[LoadProgress], None] | None,
 ) -> MolmoActForActionReasoning:
     """Build the network without memory, check the files against it, and fill it.
 
-    Host memory holds one tensor (and what the system maps of one file) at a time beside what
-    `device` keeps. See `MolmoActForActionReasoning.from_pretrained` for the arguments.
+    Host memory holds what the system maps of one file, and 64 MB, beside what `device` keeps. See
+    `MolmoActForActionReasoning.from_pretrained` for the arguments.
 
     Raises:
         CheckpointError: As `load_config` and `list_tensors`, or tensors are missing, unexpected or
             of another shape than the configuration says.
+        ValueError: `dtype` or `quantization` is unknown or not to be had on `device`.
     """
     directory = checkpoint_directory(path_or_id, revision, WEIGHT_FILES)
     if config is None:
         config = load_config(directory)
     tensors = list_tensors(directory)
+    target = _parse_dtype(dtype) or _common_dtype(tensors)
+    quantize = make_quantizer(quantization, device, target) if quantization else None
     try:
         with torch.device("meta"):
             model = model_class(config)
     except ValueError as error:
         raise CheckpointError(f"{directory / 'config.json'}: {error}") from error
     check_fit(model, tensors, directory)
-    target = _parse_dtype(dtype) or _common_dtype(tensors)
     total = sum(stored.nbytes for stored in tensors.values())
     start, done = time.monotonic(), 0
     for name, tensor in stream_tensors(tensors):
-        _place(model, name, tensor.to(device=device, dtype=target))
+        _place(model, name, _copy(tensor, device, target))
+        if quantize is not None and is_quantized(name):
+            quantize(model.get_submodule(name.removesuffix(".weight")))  # type: ignore[arg-type]
         done += tensors[name].nbytes
         if progress is not None:
             progress(LoadProgress(done, total, time.monotonic() - start))
@@ -144,6 +151,20 @@ def _place(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
     """Put a tensor in the place of the parameter `name`, which has no memory yet."""
     parent, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(parent), leaf, nn.Parameter(tensor))
+
+
+def _copy(tensor: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Copy a mapped tensor to the device and type, in pieces.
+
+    A plain ``to`` may convert the whole tensor on the host first, a gigabyte for a 7B embedding,
+    and on the CPU it may keep the file mapped.
+    """
+    copied = torch.empty(tensor.shape, device=device, dtype=dtype)
+    source, target = tensor.flatten(), copied.view(-1)
+    step = _PIECE_BYTES // tensor.element_size()
+    for start in range(0, len(source), step):
+        target[start : start + step].copy_(source[start : start + step])
+    return copied
 
 
 def _parse_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:

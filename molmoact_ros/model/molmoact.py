@@ -57,6 +57,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
         torch_dtype: torch.dtype | str | None = None,
         device: torch.device | str = "cpu",
         revision: str | None = None,
+        quantization: str | None = None,
         progress: Callable[[LoadProgress], None] | None = None,
         **auto_class_kwargs: Any,
     ) -> MolmoActForActionReasoning:
@@ -69,12 +70,14 @@ class MolmoActForActionReasoning(PreTrainedModel):
             torch_dtype: Older name of `dtype`.
             device: Where the weights go, tensor by tensor.
             revision: Branch, tag or commit of a hub id.
+            quantization: None, "int8", "int4" or "fp8"; see `quantization.make_quantizer`.
             progress: Called after each tensor.
             **auto_class_kwargs: Accepted from transformers' Auto classes; anything else is refused.
 
         Raises:
             CheckpointError: A file is missing or broken, or does not fit the network.
             TypeError: A keyword argument is not known.
+            ValueError: `dtype` or `quantization` is unknown or not to be had on `device`.
         """
         unknown = set(auto_class_kwargs) - _AUTO_CLASS_KWARGS
         if unknown:
@@ -86,6 +89,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
             dtype=torch_dtype if dtype is None else dtype,
             device=torch.device(device),
             revision=revision,
+            quantization=quantization,
             progress=progress,
         )
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -143,7 +145,7 @@ class VisionTower(nn.Module):
 
 
 def resize_positions(table: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Resize a square table of position embeddings to `grid` rows and columns (spec 4.3).
+    """Resize a square table of position embeddings to `grid` rows and columns (spec 4).
 
     Args:
         table: ``[g * g, width]``, without the class token's row.
@@ -152,9 +154,7 @@ def resize_positions(table: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor
     Returns:
         ``[rows * columns, width]``; the table itself when it fits already.
     """
-    side = int(len(table) ** 0.5)
-    if side * side != len(table):
-        raise ValueError(f"image_num_pos: a table of {len(table)} patch positions is not square")
+    side = math.isqrt(len(table))
     if (side, side) == grid:
         return table
     image = table.reshape(1, side, side, -1).permute(0, 3, 1, 2).float()

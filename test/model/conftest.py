@@ -3,6 +3,8 @@
 """The golden checkpoints and their cases."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
@@ -94,3 +97,31 @@ def models() -> dict[str, MolmoActForActionReasoning]:
 def golden() -> Path:
     """Folder of the golden data."""
     return GOLDEN
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A copy of a golden checkpoint that a test may break."""
+    directory = tmp_path / "checkpoint"
+    shutil.copytree(GOLDEN / "qwen_siglip", directory, ignore=shutil.ignore_patterns("cases"))
+    return directory
+
+
+@pytest.fixture
+def shard() -> Callable[[Path, int], None]:
+    """Return a function that splits model.safetensors of a directory into shards."""
+
+    def split(directory: Path, count: int) -> None:
+        tensors = load_file(directory / "model.safetensors")
+        (directory / "model.safetensors").unlink()
+        weight_map = {}
+        names = sorted(tensors)
+        for index in range(count):
+            file = f"model-{index + 1:05d}-of-{count:05d}.safetensors"
+            part = names[index::count]
+            save_file({name: tensors[name] for name in part}, directory / file)
+            weight_map.update(dict.fromkeys(part, file))
+        index_file = directory / "model.safetensors.index.json"
+        index_file.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+    return split
