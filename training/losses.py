@@ -22,7 +22,7 @@ from .sequences import Format, Targets, Vocabulary
 COORDINATE_SIGMA = 3.0  # of 0..255
 ACTION_SIGMA = 6.0  # of 256 bytes
 _BLOCK_LAYER, _REACH_LAYER = 1, 2
-_WEIGHTS = {"template": 0.1, "code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.1}
+_WEIGHTS = {"template": 0.5, "code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
 _ROW, _SPACE = 7, 3  # an action row holds 7 values, x, y, z first
 
 
@@ -65,6 +65,7 @@ class Trainer:
         self._actions = torch.from_numpy(vocab.actions)
         self._soft_numbers = soft_labels(COORDINATE_SIGMA)
         self._soft_actions = soft_labels(ACTION_SIGMA)
+        self._hard_actions = torch.eye(256)
 
     def loss(
         self, name: str, frames: Frames, targets: Targets, index: np.ndarray, seed: int
@@ -146,7 +147,10 @@ class Trainer:
         weights[form.coordinates[-2:]] = _WEIGHTS["end_point"]
         if form.rows:
             actions = torch.from_numpy(targets.actions[index, :, : form.rows]).flatten(2)
-            soft = self._soft_actions[actions]
+            moves = torch.arange(actions.shape[-1]) % _ROW < _SPACE
+            soft = torch.where(
+                moves[:, None], self._soft_actions[actions], self._hard_actions[actions]
+            )
             first = int(self._actions[0])
             slots = logits[:, :, form.actions][..., first : first + 256]
             expected = expected.index_copy(2, _long(form.actions), (slots * soft).sum(-1))

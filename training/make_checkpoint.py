@@ -41,6 +41,7 @@ SEED = 0
 TRAIN_FRAMES, TEST_FRAMES = 20000, 500
 # Scenes of the three uses never overlap.
 DAGGER_SEEDS, TEST_SEEDS = 5_000_000, 10_000
+_AT_ONCE = 48  # episodes in lock step
 DEFAULT_WORK = Path.home() / ".cache" / "molmoact_ros" / "training"
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "checkpoints" / "tabletop"
 
@@ -129,8 +130,8 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
 def _dagger(policy: AnswerPolicy, number: int) -> Frames:
     """Collect frames that the present network runs into."""
     parts = []
-    for start in range(0, DAGGER_EPISODES, 64):
-        seeds, colors = _scenes(DAGGER_SEEDS + 10_000 * number + start, 64)
+    for start in range(0, DAGGER_EPISODES, _AT_ONCE):
+        seeds, colors = _scenes(DAGGER_SEEDS + 10_000 * number + start, _AT_ONCE)
         _, frames = run_episodes(policy, seeds, colors, record=True, title=f"dagger {number}")
         assert frames is not None
         parts.append(frames)

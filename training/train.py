@@ -46,7 +46,7 @@ class Stage:
     recent: float = 0.0
 
 
-IMAGES = {"vision": 32, "trajectory": 16, "action": 12, "opening": 6, "full": 4}  # per step
+IMAGES = {"vision": 32, "trajectory": 16, "action": 12, "opening": 6, "full": 5}  # per step
 
 
 class Optimizers:
