@@ -33,6 +33,7 @@ class ImageMessage(Protocol):
     height: int
     width: int
     encoding: str
+    is_bigendian: int
     step: int
     data: Any
 

@@ -4,6 +4,6 @@
 
 from molmoact_ros.viz.depth import depth_picture, side_by_side
 from molmoact_ros.viz.film import Film
-from molmoact_ros.viz.overlay import draw_hint, draw_overlay
+from molmoact_ros.viz.overlay import draw_hint, draw_overlay, path_colours
 
-__all__ = ["Film", "depth_picture", "draw_hint", "draw_overlay", "side_by_side"]
+__all__ = ["Film", "depth_picture", "draw_hint", "draw_overlay", "path_colours", "side_by_side"]

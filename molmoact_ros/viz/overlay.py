@@ -83,6 +83,13 @@ def draw_hint(rgb: NDArray[np.uint8], points: ArrayLike) -> NDArray[np.uint8]:
     return picture
 
 
+def path_colours(source: Source, count: int) -> NDArray[np.uint8]:
+    """The colours of a path's points in the overlay, RGB uint8 [count, 3], from now to the end."""
+    return np.array(
+        [_shade(_COLOURS[source], time) for time in np.linspace(0, 1, count)], dtype=np.uint8
+    ).reshape(-1, 3)
+
+
 def _visible_range(points: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
     """Finite points only, no farther out than one image size: cv2 computes in 32 bits."""
     array = np.asarray(points, dtype=np.float64).reshape(-1, 2)
