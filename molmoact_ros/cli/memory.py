@@ -5,17 +5,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from molmoact_ros.model import MolmoActConfig
+from molmoact_ros.model.quantization import is_quantized
 
-# Quantised are the matrices of the language model's blocks, which hold nearly all weights.
-# Embeddings, norms, head, vision tower and adapter stay in 16 bits: they are small or sensitive.
-_QUANTISED = re.compile(
-    r"model\.transformer\.blocks\.\d+\.(self_attn\.(att_proj|attn_out)|mlp\.(ff_proj|ff_out))\.weight"
-)
 _GROUP = 128  # int4 values that share a scale and a zero point of 16 bits each
 _BYTES_PER_VALUE = {
     "float32": 4.0,
@@ -59,9 +54,9 @@ def memory_need(
     plain = 4.0 if mode == "float32" else 2.0
     total = 0.0
     for name, shape in shapes.items():
-        count = math.prod(shape)
-        total += count * (_BYTES_PER_VALUE[mode] if _QUANTISED.fullmatch(name) else plain)
-        if mode in ("int8", "fp8") and _QUANTISED.fullmatch(name):
+        quantized = is_quantized(name)
+        total += math.prod(shape) * (_BYTES_PER_VALUE[mode] if quantized else plain)
+        if quantized and mode in ("int8", "fp8"):
             total += shape[0] * plain  # one scale a row
     llm = config.llm_config
     values = 2 * llm.num_hidden_layers * llm.num_key_value_heads * llm.head_dim * context_length
