@@ -144,13 +144,11 @@ class MolmoActPolicy:
             CheckpointError: a file is missing or broken.
             ValueError: an argument does not fit the checkpoint or this machine.
         """
-        if quantization is not None:
-            raise ValueError(f"quantization is {quantization!r}; this build knows none yet")
         device = _check_device(device)
         directory = checkpoint_directory(path_or_hub_id, revision, CHECKPOINT_FILES)
         processor = MolmoActProcessor.from_pretrained(directory)
         model = MolmoActForActionReasoning.from_pretrained(
-            directory, dtype=dtype, device=device, progress=progress
+            directory, dtype=dtype, device=device, quantization=quantization, progress=progress
         )
         vqvae = next((directory / f for f in VQVAE_FILES if (directory / f).is_file()), None)
         depth = DepthTokenizer(network=None if vqvae is None else load_vqvae(vqvae))

@@ -103,3 +103,8 @@ def test_help_needs_no_checkpoint(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--help"])
     assert stop.value.code == 0 and "--hint" in capsys.readouterr().out
+
+
+def test_unknown_quantization_is_named(tmp_path, capsys):
+    assert _run(tmp_path, "--quantization", "int3") == 1
+    assert "quantization 'int3' is not one of int8, int4, fp8" in capsys.readouterr().err
