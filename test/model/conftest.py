@@ -20,6 +20,9 @@ from molmoact_ros.processing import MolmoActProcessor
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 VARIANTS = ("qwen_siglip", "olmo_clip")
 
+# The tensors are tiny: more threads only wait for each other.
+torch.set_num_threads(1)
+
 
 @dataclass(frozen=True)
 class Case:

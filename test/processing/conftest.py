@@ -7,11 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from molmoact_ros.processing import MolmoActProcessor
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 VARIANTS = ("qwen_siglip", "olmo_clip")
+
+# The tensors are tiny: more threads only wait for each other.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
