@@ -17,14 +17,15 @@ from tqdm import trange
 
 from molmoact_ros.answer import ActionTokenizer, Answer, parse_answer
 from molmoact_ros.model import MolmoActForActionReasoning
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim import CameraModel, Tabletop
 from molmoact_ros.sim.camera import OffscreenRenderer
 from molmoact_ros.sim.scene import EXTERNAL_CAMERA
 
 from .data import RENDER_SIZE, FrameRecorder, Frames, halve
 from .decode import generate_batch
-from .expert import GOAL_ABOVE_BLOCK, ROWS, STEP_SECONDS, expert_step
-from .sequences import COLORS, Targets, Vocabulary
+from .expert import GOAL_ABOVE_BLOCK, ROWS, STEP_SECONDS, expert_labels, expert_step
+from .losses import draw_line
+from .sequences import COLORS, Targets, Vocabulary, to_unit
 
 CHUNKS = 8  # of eight steps: 6.4 s
 SUCCESS = 0.05  # m
@@ -81,15 +82,17 @@ class AnswerPolicy:
 
     def read(self, images: np.ndarray, colors: np.ndarray) -> list[Answer]:
         """Return the parsed answers; the short formats lack parts that the strict mode wants."""
-        full = self._form.name == "full"
+        steer = self._form.name == "steer"
+        whole = steer or self._form.name == "full"
         return [
             parse_answer(
                 self._vocab.tokenizer.decode(ids, skip_special_tokens=True),
                 self._stats,
                 "tabletop",
-                mode="strict" if full else "compatible",
+                mode="strict" if whole else "compatible",
                 action_tokenizer=self._reader,
-                rows=self._form.rows if full else None,
+                rows=self._form.rows if whole else None,
+                steered=steer,
                 finished=ids[-1] == self._vocab.eos,
             )
             for ids in generate_batch(self._model, self._vocab, self._form, images, colors)
@@ -102,6 +105,29 @@ class AnswerPolicy:
             if answer.valid and len(answer.actions) == len(row):
                 row[:] = answer.actions[:, :3]
         return moves
+
+
+class SteeredPolicy:
+    """Follows a line per scene, drawn into every picture, whatever block the words name."""
+
+    def __init__(self, policy: AnswerPolicy, lines: np.ndarray) -> None:
+        """Use a policy of the "steer" format; ``lines`` ``[N, K, 2]``, 0..255."""
+        self._policy, self._lines = policy, lines
+
+    def __call__(self, images: np.ndarray, colors: np.ndarray) -> np.ndarray:
+        """Return movements ``[N, 8, 3]``, m; the words name the next colour, not this one."""
+        drawn = [draw_line(image, line) for image, line in zip(images, self._lines, strict=True)]
+        return self._policy(np.stack(drawn), (colors + 1) % len(COLORS))
+
+
+def steering_lines(seeds: list[int], colors: np.ndarray, camera: CameraModel) -> np.ndarray:
+    """Return the expert's trajectories ``[N, 5, 2]``, 0..255, from the scenes' beginnings."""
+    lines = []
+    for seed, color in zip(seeds, colors, strict=True):
+        table = Tabletop(seed)
+        block = table.block_pose(COLORS[color])[0]
+        lines.append(expert_labels(table.ee_pose()[0][None], block[None]).points[0])
+    return to_unit(camera.project(np.stack(lines)))
 
 
 def free_running(policy: AnswerPolicy, frames: Frames, targets: Targets) -> dict[str, float]:

@@ -86,10 +86,10 @@ class Heads(nn.Module):
         goal_uv: torch.Tensor,
         gripper_uv: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the loss where numbers are predicted, hidden ``[B, 3, K, D]``."""
+        """Return the loss where numbers are predicted, hidden ``[B, C, K, D]``."""
         way = (goal - gripper[:, None]) / _SPREAD
         own = torch.cat([normal_position(gripper), normal_pixel(gripper_uv)], dim=-1)
-        own = own[:, None].expand(-1, 3, -1)
+        own = own[:, None].expand(-1, goal.shape[1], -1)
         wanted = torch.cat([own[..., :3], way, normal_pixel(goal_uv), own[..., 3:]], dim=-1)
         read = self.reach(hidden.float())
         return F.smooth_l1_loss(read, wanted[:, :, None].expand_as(read), beta=_BETA)

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.viz import draw_hint
 
-from .data import Frames
+from .data import Frames, halve
 from .heads import Heads, HiddenTap
 from .network import patches, pooling_index
 from .sequences import Format, Targets, Vocabulary
@@ -39,13 +40,13 @@ def mixed_precision() -> Iterator[None]:
     The CPU's attention kernel is two and a half times slower in bfloat16, backward above all, and
     autocast has no switch for it.
     """
-    attention = F.scaled_dot_product_attention
+    attention: Any = F.scaled_dot_product_attention
 
     def in_float32(*tensors: torch.Tensor, **options: Any) -> torch.Tensor:
         with torch.autocast("cpu", enabled=False):
             return attention(*(tensor.float() for tensor in tensors), **options)
 
-    F.scaled_dot_product_attention = in_float32
+    F.scaled_dot_product_attention = in_float32  # type: ignore[assignment]
     try:
         with torch.autocast("cpu", torch.bfloat16):
             yield
@@ -72,14 +73,21 @@ class Trainer:
     ) -> torch.Tensor:
         """Return the loss of a format on the frames ``index``."""
         form = self.vocab.formats[name]
-        images = augment(frames.images[index], np.random.default_rng(seed))
-        answers = torch.from_numpy(self.vocab.answers(form, targets, index))
+        rng = np.random.default_rng(seed)
+        images, batch = frames.images[index], targets[index]
+        words = np.tile(np.arange(3), (len(index), 1))
+        if name == "steer":
+            images, batch = steered(images, batch, rng)
+            words = rng.integers(3, size=(len(index), 1))
+        prompts = torch.from_numpy(form.prompts[words])
+        answers = torch.from_numpy(self.vocab.answers(form, batch))
+        # Three short answers share the image prefix in one row; long ones cost less in rows.
+        packed = words.shape[1] > 1 and not len(form.codes)
         with mixed_precision():
-            # Short answers share the image prefix in one row; long ones cost less in rows.
-            predictors, prompt = self._run(form, images, answers, packed=not len(form.codes))
+            predictors, tapped = self._run(prompts, augment(images, rng), answers, packed)
             logits = self.model.lm_head(predictors)
-        token = self._token_loss(form, logits.float(), answers, targets, index)
-        return token + self._head_loss(form, prompt, targets, index)
+        token = self._token_loss(form, logits.float(), answers, batch)
+        return token + self._head_loss(form, tapped, batch)
 
     def vision_loss(
         self, frames: Frames, targets: Targets, index: np.ndarray, seed: int
@@ -97,83 +105,114 @@ class Trainer:
         )
 
     def _run(
-        self, form: Format, images: torch.Tensor, answers: torch.Tensor, packed: bool
+        self, prompts: torch.Tensor, images: torch.Tensor, answers: torch.Tensor, packed: bool
     ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
-        """Return the states that predict the answer, ``[B, 3, La, D]``, and tapped states."""
-        batch, start = len(images), len(self._prefix)
-        prompts = torch.from_numpy(form.prompts).expand(batch, -1, -1)
+        """Return the states that predict the answer, ``[B, C, La, D]``, and tapped states.
+
+        Args:
+            prompts: ``[B, C, Lp]`` ids; C instructions about each image.
+            images: ``[B, 1, 81, 588]``.
+            answers: ``[B, C, La]`` ids.
+            packed: One row per image with a block-diagonal mask, or one per instruction.
+        """
+        start = len(self._prefix)
         segment = torch.cat([prompts, answers[:, :, :-1]], dim=-1)
-        length = segment.shape[-1]
-        prefix = self.model.embed(
-            self._prefix.expand(batch, -1), images, pooling_index(batch)
-        )
-        rest = self.model.embed(segment.flatten(1)).unflatten(1, (3, length))
+        batch, count, length = segment.shape
+        prefix = self.model.embed(self._prefix.expand(batch, -1), images, pooling_index(batch))
+        rest = self.model.embed(segment.flatten(1)).unflatten(1, (count, length))
         positions = torch.arange(start + length)
         if packed:
             embeds = torch.cat([prefix, rest.flatten(1, 2)], dim=1)
-            order = torch.cat([positions, *[positions[start:]] * 2])
-            mask = _packed_mask(start, length)
+            order = torch.cat([positions, *[positions[start:]] * (count - 1)])
+            mask = _packed_mask(start, length, count)
             hidden = self.model.run(embeds, order.expand(batch, -1), mask=mask)
         else:
-            shared = prefix[:, None].expand(-1, 3, -1, -1)
+            shared = prefix[:, None].expand(-1, count, -1, -1)
             embeds = torch.cat([shared, rest], dim=2).flatten(0, 1)
-            hidden = self.model.run(embeds, positions.expand(3 * batch, -1))
+            hidden = self.model.run(embeds, positions.expand(count * batch, -1))
 
         def segments(states: torch.Tensor) -> torch.Tensor:
             if packed:
-                return states[:, start:].unflatten(1, (3, length))
-            return states[:, start:].unflatten(0, (batch, 3))
+                return states[:, start:].unflatten(1, (count, length))
+            return states[:, start:].unflatten(0, (batch, count))
 
         tapped = {layer: segments(states) for layer, states in self._tap.outputs.items()}
-        return segments(hidden)[:, :, form.prompt_length - 1 :], tapped
+        return segments(hidden)[:, :, prompts.shape[-1] - 1 :], tapped
 
     def _token_loss(
-        self,
-        form: Format,
-        logits: torch.Tensor,
-        answers: torch.Tensor,
-        targets: Targets,
-        index: np.ndarray,
+        self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Targets
     ) -> torch.Tensor:
         log_z = logits.logsumexp(-1)
         expected = logits.gather(-1, answers[..., None])[..., 0]
         weights = torch.full((len(form.answer),), _WEIGHTS["template"])
         weights[form.codes] = _WEIGHTS["code"]
-        coordinates = torch.from_numpy(targets.coordinates[index])
-        soft = self._soft_numbers[coordinates]
-        slots = logits[:, :, form.coordinates][..., self._numbers]
-        expected = expected.index_copy(2, _long(form.coordinates), (slots * soft).sum(-1))
-        weights[form.coordinates] = 1.0
-        weights[form.coordinates[-2:]] = _WEIGHTS["end_point"]
+        if len(form.coordinates):
+            soft = self._soft_numbers[torch.from_numpy(targets.coordinates)]
+            slots = logits[:, :, form.coordinates][..., self._numbers]
+            expected = expected.index_copy(2, _long(form.coordinates), (slots * soft).sum(-1))
+            weights[form.coordinates] = 1.0
+            weights[form.coordinates[-2:]] = _WEIGHTS["end_point"]
         if form.rows:
-            actions = torch.from_numpy(targets.actions[index, :, : form.rows]).flatten(2)
-            moves = torch.arange(actions.shape[-1]) % _ROW < _SPACE
-            soft = torch.where(
-                moves[:, None], self._soft_actions[actions], self._hard_actions[actions]
-            )
+            soft = self._soft_rows(torch.from_numpy(targets.actions[:, :, : form.rows]))
             first = int(self._actions[0])
             slots = logits[:, :, form.actions][..., first : first + 256]
             expected = expected.index_copy(2, _long(form.actions), (slots * soft).sum(-1))
             weights[form.actions] = _action_weights(form.rows)
         return ((log_z - expected).mean(dim=(0, 1)) * weights).sum() / weights.sum()
 
+    def _soft_rows(self, actions: torch.Tensor) -> torch.Tensor:
+        """Return labels ``[B, C, rows * 7, 256]``: soft for x, y, z, hard for the constants."""
+        flat = actions.flatten(2)
+        moves = (torch.arange(flat.shape[-1]) % _ROW < _SPACE)[:, None]
+        return torch.where(moves, self._soft_actions[flat], self._hard_actions[flat])
+
     def _head_loss(
-        self, form: Format, tapped: dict[int, torch.Tensor], targets: Targets, index: np.ndarray
+        self, form: Format, tapped: dict[int, torch.Tensor], targets: Targets
     ) -> torch.Tensor:
-        goal = torch.from_numpy(targets.goal[index])
-        at_color = tapped[_BLOCK_LAYER][:, :, form.second_color]
-        block = self.heads.block_loss(at_color, torch.from_numpy(targets.block_uv[index]), goal)
+        goal = torch.from_numpy(targets.goal)
         space = form.actions.reshape(-1, _ROW)[:, :_SPACE].ravel()
         slots = np.concatenate([form.coordinates, space]).astype(int)
         at = np.concatenate([[0], slots]) + form.prompt_length - 1
-        reach = self.heads.reach_loss(
+        loss = self.heads.reach_loss(
             tapped[_REACH_LAYER][:, :, at],
-            torch.from_numpy(targets.gripper[index]),
+            torch.from_numpy(targets.gripper),
             goal,
-            torch.from_numpy(targets.goal_uv[index]),
-            torch.from_numpy(targets.gripper_uv[index]),
+            torch.from_numpy(targets.goal_uv),
+            torch.from_numpy(targets.gripper_uv),
         )
-        return 2.0 * block + 2.0 * reach
+        if form.name != "steer":  # there the line says which block, not the word
+            at_color = tapped[_BLOCK_LAYER][:, :, form.last_color]
+            block_uv = torch.from_numpy(targets.block_uv)
+            loss = loss + self.heads.block_loss(at_color, block_uv, goal)
+        return 2.0 * loss
+
+
+def draw_line(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Draw a steering trajectory ``[K, 2]``, 0..255, as the policy does.
+
+    The policy draws into the camera's image, which the processor halves afterwards.
+    """
+    return halve(draw_hint(image.repeat(2, axis=0).repeat(2, axis=1), points))
+
+
+def steered(
+    images: np.ndarray, targets: Targets, rng: np.random.Generator
+) -> tuple[np.ndarray, Targets]:
+    """Draw a trajectory to a random block into each image, roughly, as a person would.
+
+    Half of the lines begin at the gripper, half somewhere else: while the arm follows a line,
+    its beginning stays behind.
+
+    Returns:
+        The images, and the targets of the chosen blocks, ``[B, 1, ...]``.
+    """
+    chosen = targets.of_color(rng.integers(3, size=len(images)))
+    drawn = []
+    for image, now, earlier in zip(images, chosen.coordinates, chosen.earlier, strict=True):
+        points = (now if rng.random() < 0.5 else earlier).reshape(-1, 2)
+        rough = points + rng.normal(0.0, 2.0, points.shape)
+        drawn.append(draw_line(image, rough.clip(0, 255)))
+    return np.stack(drawn), chosen
 
 
 def augment(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
@@ -187,9 +226,9 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
     return ((x + 1.0) * torch.from_numpy(gains) - 1.0 + noise).clamp(-1.0, 1.0)
 
 
-def _packed_mask(start: int, length: int) -> torch.Tensor:
-    """Return ``[1, 1, S, S]``: causal, and no colour sees another one."""
-    owner = torch.cat([torch.zeros(start), *[torch.full((length,), c) for c in (1.0, 2.0, 3.0)]])
+def _packed_mask(start: int, length: int, count: int) -> torch.Tensor:
+    """Return ``[1, 1, S, S]``: causal, and no instruction sees another one."""
+    owner = torch.cat([torch.zeros(start), torch.arange(1.0, count + 1).repeat_interleave(length)])
     causal = torch.ones(len(owner), len(owner), dtype=torch.bool).tril()
     return (causal & ((owner[:, None] == owner) | (owner == 0)))[None, None]
 

@@ -23,11 +23,19 @@ import torch
 from safetensors.torch import save_file
 
 from molmoact_ros.model import VqVae, load_vqvae
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim import CameraModel, Tabletop
 
 from .curriculum import DAGGER_EPISODES, ROUNDS
 from .data import IMAGE_SIZE, Frames, make_frames
-from .evaluate import AnswerPolicy, free_running, random_policy, run_episodes, run_expert
+from .evaluate import (
+    AnswerPolicy,
+    SteeredPolicy,
+    free_running,
+    random_policy,
+    run_episodes,
+    run_expert,
+    steering_lines,
+)
 from .export import export_checkpoint, norm_statistics
 from .heads import Heads
 from .losses import Trainer
@@ -122,7 +130,9 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
                 closed, _ = run_episodes(policy, *_scenes(TEST_SEEDS + 1000, 48))
                 run.note(f"after {stage.name}", {**measured, "closed_loop": closed.summary()})
                 export_checkpoint(out, model, vqvae, tokenizer, stats)
-    run.note("result", _result(policy, free_running(policy, test[:200], held_out), episodes))
+    measured = free_running(policy, test[:200], held_out)
+    result = _result(policy, AnswerPolicy(model, vocab, stats, "steer"), camera, episodes)
+    run.note("result", {"free_running": measured, **result})
     export_checkpoint(out, model, vqvae, tokenizer, stats)
     _write_report(run, out)
 
@@ -142,13 +152,16 @@ def _scenes(first: int, count: int) -> tuple[list[int], np.ndarray]:
     return list(range(first, first + count)), np.arange(count) % 3
 
 
-def _result(policy: AnswerPolicy, measured: dict[str, float], episodes: int) -> dict[str, Any]:
+def _result(
+    policy: AnswerPolicy, steer: AnswerPolicy, camera: CameraModel, episodes: int
+) -> dict[str, Any]:
     """Measure on scenes that nothing was trained or selected on, with the baselines."""
     seeds, colors = _scenes(TEST_SEEDS, episodes)
+    line = SteeredPolicy(steer, steering_lines(seeds, colors, camera))
     return {
-        "free_running": measured,
         "closed_loop": run_episodes(policy, seeds, colors)[0].summary(),
         "other_instruction": run_episodes(policy, seeds, (colors + 1) % 3)[0].summary(),
+        "line_against_words": run_episodes(line, seeds, colors)[0].summary(),
         "no_motion": run_episodes(None, seeds, colors)[0].summary(),
         "random": run_episodes(random_policy(SEED), seeds, colors)[0].summary(),
         "expert": run_expert(seeds, colors).summary(),

@@ -4,7 +4,7 @@
 
 "trajectory" and "action" answer shorter questions that only training asks; "full" is what the
 product asks (prompt P1, answer A1), "opening" the same cut behind the first action row: most of
-what is to learn, for two thirds of the time.
+what is to learn, for two thirds of the time. "steer" is the steering prompt (S1, A4).
 
 All sequences of a format are equally long, so a batch is an array: a template of ids whose slots
 are filled with coordinates, depth codes and action bytes.
@@ -12,23 +12,24 @@ are filled with coordinates, depth codes and action bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from molmoact_ros.answer.actions import ActionTokenizer
-from molmoact_ros.answer.prompts import reasoning_answer
+from molmoact_ros.answer.prompts import reasoning_answer, steering_answer
 from molmoact_ros.sim import CameraModel
+from molmoact_ros.sim.tabletop import START_AREA
 
 from . import tokenizer as vocabulary
 from .data import IMAGE_SIZE, Frames
-from .expert import GOAL_ABOVE_BLOCK, POINTS, ROWS, expert_labels
+from .expert import GOAL_ABOVE_BLOCK, POINTS, ROWS, Labels, expert_labels
 from .network import POOLED
 
 COLORS = ("red", "green", "blue")
-FORMATS = ("trajectory", "action", "opening", "full")
+FORMATS = ("trajectory", "action", "opening", "full", "steer")
 DIMENSIONS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 DEPTH_CODES = 100
 _COORDINATE, _CODE, _ACTION = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
@@ -45,6 +46,7 @@ class Targets:
 
     Attributes:
         coordinates: int64 ``[N, 3, 10]``: five points x, y in 0..255.
+        earlier: int64 ``[N, 3, 10]``, the same for a gripper that comes from somewhere else.
         actions: int64 ``[N, 3, 8, 7]`` action bytes.
         codes: int64 ``[N, 100]`` depth codes.
         goal_uv: float32 ``[N, 3, 2]`` where the reach ends in the image, 0..255.
@@ -55,6 +57,7 @@ class Targets:
     """
 
     coordinates: np.ndarray
+    earlier: np.ndarray
     actions: np.ndarray
     codes: np.ndarray
     goal_uv: np.ndarray
@@ -62,6 +65,19 @@ class Targets:
     gripper_uv: np.ndarray
     goal: np.ndarray
     gripper: np.ndarray
+
+    def __getitem__(self, index: np.ndarray) -> Targets:
+        return Targets(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def of_color(self, colors: np.ndarray) -> Targets:
+        """Return the targets of one colour per frame, ``[N]``, as ``[N, 1, ...]``."""
+        rows = np.arange(len(colors))
+        chosen = {
+            field.name: getattr(self, field.name)[rows, colors][:, None]
+            for field in fields(self)
+            if field.name not in ("codes", "gripper_uv", "gripper")
+        }
+        return replace(self, **chosen)
 
 
 @dataclass(frozen=True)
@@ -99,11 +115,13 @@ def make_targets(
 ) -> Targets:
     """Label frames; ``camera`` is the external camera at 126x126 px."""
     labels = [expert_labels(frames.gripper, frames.blocks[:, color]) for color in range(3)]
-    points = np.stack([label.points for label in labels], axis=1)
-    traces = np.rint(to_unit(camera.project(points))).clip(0, 255).astype(np.int64)
+    low, high = np.array(START_AREA).T
+    start = np.random.default_rng(len(frames)).uniform(low, high, (len(frames), 3))
+    earlier = [expert_labels(start, frames.blocks[:, color]) for color in range(3)]
     goal = frames.blocks + GOAL_ABOVE_BLOCK
     return Targets(
-        coordinates=traces.reshape(len(frames), 3, 2 * POINTS),
+        coordinates=_traces(labels, camera),
+        earlier=_traces(earlier, camera),
         actions=scale.encode(np.stack([label.deltas for label in labels], axis=1)),
         codes=codes.reshape(-1, DEPTH_CODES).astype(np.int64),
         goal_uv=to_unit(camera.project(goal)).astype(np.float32),
@@ -112,6 +130,12 @@ def make_targets(
         goal=goal.astype(np.float32),
         gripper=frames.gripper,
     )
+
+
+def _traces(labels: list[Labels], camera: CameraModel) -> np.ndarray:
+    points = np.stack([label.points for label in labels], axis=1)
+    unit = np.rint(to_unit(camera.project(points))).clip(0, 255).astype(np.int64)
+    return unit.reshape(len(unit), len(labels), 2 * POINTS)
 
 
 def to_unit(pixels: np.ndarray) -> np.ndarray:
@@ -128,13 +152,13 @@ class Format:
         coordinates: positions of the 10 coordinates in the answer.
         codes: positions of the depth codes in the answer (none in the short formats).
         actions: positions of the action bytes in the answer, row-major.
-        second_color: position of the colour's second mention in the prompt.
+        last_color: position of the colour's last mention in the prompt.
     """
 
     def __init__(self, name: str, tokenizer: Tokenizer) -> None:
         """Build one of `FORMATS`."""
         self.name = name
-        self.rows = {"trajectory": 0, "action": 1, "opening": 1, "full": ROWS}[name]
+        self.rows = {"trajectory": 0, "action": 1, "opening": 1}.get(name, ROWS)
         prompts = [tokenizer.encode(_prompt(name, color)).ids for color in COLORS]
         self.prompts = np.array(prompts)
         self.answer = np.array(
@@ -147,7 +171,7 @@ class Format:
             self.actions = self.actions[: len(DIMENSIONS)]
             self.answer = self.answer[: self.actions[-1] + 2]
         red = token_id(tokenizer, "Ġred")
-        self.second_color = int(np.flatnonzero(self.prompts[0] == red)[1])
+        self.last_color = int(np.flatnonzero(self.prompts[0] == red)[-1])
 
     def _find(self, tokenizer: Tokenizer, text: str) -> np.ndarray:
         return np.flatnonzero(self.answer == token_id(tokenizer, text))
@@ -178,14 +202,16 @@ class Vocabulary:
         row = [patch] * POOLED + [column]
         return np.array([self.eos, start, *(row * POOLED), end])
 
-    def answers(self, form: Format, targets: Targets, index: np.ndarray) -> np.ndarray:
-        """Return the answers' ids ``[B, 3, La]`` of the frames ``index`` ``[B]``."""
-        ids = np.broadcast_to(form.answer, (len(index), 3, len(form.answer))).copy()
-        ids[:, :, form.coordinates] = self.numbers[targets.coordinates[index]]
+    def answers(self, form: Format, targets: Targets) -> np.ndarray:
+        """Return the answers' ids ``[B, C, La]`` for C colours."""
+        shape = targets.coordinates.shape[:2]
+        ids = np.broadcast_to(form.answer, (*shape, len(form.answer))).copy()
+        if len(form.coordinates):
+            ids[:, :, form.coordinates] = self.numbers[targets.coordinates]
         if len(form.codes):
-            ids[:, :, form.codes] = self.depth[targets.codes[index]][:, None]
+            ids[:, :, form.codes] = self.depth[targets.codes][:, None]
         if form.rows:
-            rows = targets.actions[index, :, : form.rows].reshape(len(index), 3, -1)
+            rows = targets.actions[:, :, : form.rows].reshape(*shape, -1)
             ids[:, :, form.actions] = self.actions[rows]
         return ids
 
@@ -203,6 +229,9 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
 
 
 def _prompt(name: str, color: str) -> str:
+    if name == "steer":
+        head, end = vocabulary.STEER_PROMPT
+        return head + instruction(color) + end
     head, middle, end = vocabulary.FULL_PROMPT
     ends = {"trajectory": vocabulary.TRAJECTORY_END, "action": vocabulary.ACTION_END}
     return head + instruction(color) + middle + instruction(color) + ends.get(name, end)
@@ -211,9 +240,11 @@ def _prompt(name: str, color: str) -> str:
 def _answer(name: str) -> str:
     trajectory = f"[{', '.join([f'[{_COORDINATE}, {_COORDINATE}]'] * POINTS)}]"
     row = f"[{', '.join([_ACTION] * len(DIMENSIONS))}]"
+    actions = f"[{', '.join([row] * ROWS)}]"
+    if name == "steer":
+        return " " + steering_answer(actions)
     if name in ("opening", "full"):
         depth = f"<DEPTH_START>{_CODE * DEPTH_CODES}<DEPTH_END>"
-        actions = f"[{', '.join([row] * ROWS)}]"
         return " " + reasoning_answer(depth, trajectory, actions, 1)
     tail = "." if name == "trajectory" else vocabulary.FULL_ANSWER[-1] + row + "."
     return vocabulary.SHORT_ANSWER + trajectory + tail

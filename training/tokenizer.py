@@ -3,9 +3,10 @@
 r"""Builds the small checkpoint's tokenizer: a byte-level BPE that knows its few words whole.
 
 Order of the ids, as released tokenizers are made (spec 8): bytes and merges, end of text, the
-fixed phrases, 256 action tokens (Braille patterns U+2800 + byte), 130 depth tokens, fillers up to
-the embedding size E, and from E the six image tokens. Phrases, actions and depth tokens are
-ordinary added tokens: text that holds them reads the same, it only costs fewer tokens.
+fixed phrases, 256 action tokens (Braille patterns U+2800 + byte), 130 depth tokens, the phrases of
+the steering prompt, fillers up to the embedding size E, and from E the six image tokens. Phrases,
+actions and depth tokens are ordinary added tokens: text that holds them reads the same, it only
+costs fewer tokens.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from molmoact_ros.answer.prompts import reasoning_answer, reasoning_prompt
+from molmoact_ros.answer.prompts import (
+    reasoning_answer,
+    reasoning_prompt,
+    steering_answer,
+    steering_prompt,
+)
 
 END_OF_TEXT = "<|endoftext|>"
 IMAGE_TOKENS = ("<im_start>", "<im_end>", "<im_patch>", "<im_col>", "<|image|>", "<im_low>")
@@ -50,6 +56,8 @@ FULL_ANSWER = tuple(
     piece for piece in _pieces(" " + reasoning_answer(_MARK, _MARK, _MARK, 1)) if piece != "."
 )
 SHORT_ANSWER = " The trajectory of the end effector is "
+STEER_PROMPT = _pieces(f"User: {steering_prompt(_MARK, 1)} Assistant:")
+STEER_ANSWER = _pieces(" " + steering_answer(_MARK))[0]
 PHRASES = (*FULL_PROMPT, TRAJECTORY_END, ACTION_END, *FULL_ANSWER, SHORT_ANSWER)
 
 
@@ -71,7 +79,7 @@ def build_tokenizer() -> Tokenizer:
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
     tokenizer.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
-    ordinary = (*PHRASES, *ACTION_TOKENS, *DEPTH_TOKENS)
+    ordinary = (*PHRASES, *ACTION_TOKENS, *DEPTH_TOKENS, STEER_PROMPT[1], STEER_ANSWER)
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in ordinary])
     size = embedding_size(tokenizer)
     fillers = [f"|<EXTRA_TOKENS_{i}>|" for i in range(size - tokenizer.get_vocab_size())]

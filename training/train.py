@@ -46,7 +46,8 @@ class Stage:
     recent: float = 0.0
 
 
-IMAGES = {"vision": 32, "trajectory": 16, "action": 12, "opening": 6, "full": 5}  # per step
+# Per step, so that every format takes about the same time.
+IMAGES = {"vision": 32, "trajectory": 16, "action": 12, "opening": 6, "full": 5, "steer": 16}
 
 
 class Optimizers:

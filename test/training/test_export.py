@@ -69,8 +69,9 @@ def test_no_colour_sees_another_ones_answer(vocab, frames, targets, exported):
     trainer = Trainer(model, Heads(), vocab)
     images = patches(frames.images[:2])
     form = vocab.formats["action"]
-    answers = torch.from_numpy(vocab.answers(form, targets, np.arange(2)))
+    prompts = torch.from_numpy(form.prompts).expand(2, -1, -1)
+    answers = torch.from_numpy(vocab.answers(form, targets[np.arange(2)]))
     with torch.inference_mode():
-        packed, _ = trainer._run(form, images, answers, packed=True)
-        apart, _ = trainer._run(form, images, answers, packed=False)
+        packed, _ = trainer._run(prompts, images, answers, packed=True)
+        apart, _ = trainer._run(prompts, images, answers, packed=False)
     assert torch.allclose(packed, apart, atol=1e-4)

@@ -46,7 +46,7 @@ def test_trajectory_ends_on_the_blocks_pixels(frames, targets):
 def test_full_answer_reads_back_as_the_labels(frames, targets, scale, vocab):
     stats = norm_statistics(frames, scale)
     form = vocab.formats["full"]
-    answers = vocab.answers(form, targets, np.arange(len(frames)))
+    answers = vocab.answers(form, targets)
     labels = expert_labels(frames.gripper, frames.blocks[:, 2])
     for i in range(len(frames)):
         text = vocab.tokenizer.decode(answers[i, 2].tolist(), skip_special_tokens=True)
@@ -68,13 +68,13 @@ def test_prompts_are_those_of_the_product(vocab, name):
     for color, row in zip(COLORS, form.prompts, strict=True):
         text = f"User: {reasoning_prompt(instruction(color), 1)} Assistant:"
         assert vocab.tokenizer.encode(text, add_special_tokens=False).ids == row.tolist()
-        assert vocab.tokenizer.decode([row[form.second_color]]).strip() == color
+        assert vocab.tokenizer.decode([row[form.last_color]]).strip() == color
 
 
 def test_opening_is_the_beginning_of_the_full_answer(vocab, targets):
     index = np.arange(3)
-    full = vocab.answers(vocab.formats["full"], targets, index)
-    opening = vocab.answers(vocab.formats["opening"], targets, index)
+    full = vocab.answers(vocab.formats["full"], targets[index])
+    opening = vocab.answers(vocab.formats["opening"], targets[index])
     assert (full[:, :, : opening.shape[-1]] == opening).all()
     assert (full[:, :, -1] == vocab.eos).all()
 
