@@ -61,7 +61,7 @@ class Replay:
         for number in range(WARM_ANSWERS + self._answers):
             frames.append(stream.next())
             ids = self._reader.encode(answer_text(frames[-1], self._actions, style))
-            batch = self._model.script(PROMPT_TOKENS, ids)
+            batch = self._model.script([1] * PROMPT_TOKENS, ids)
             result = self._decoder.generate(batch, 640, draft)
             if result.ids != ids:
                 raise RuntimeError("drafted decoding changed the answer")
