@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +60,7 @@ class FrameMatcher:
         self._max_skew = max_skew
         self._max_age = max_age
         self._frames: dict[str, deque[Frame]] = {c: deque(maxlen=_HISTORY) for c in cameras}
-        self._used: float | None = None
+        self._used = -math.inf  # stamp of the leading frame that was given last
         self._arrived = threading.Condition()
 
     def add(self, camera: str, frame: Frame) -> None:
@@ -68,7 +69,7 @@ class FrameMatcher:
             frames = self._frames[camera]
             if frames and frame.stamp < frames[-1].stamp:
                 frames.clear()
-                self._used = None
+                self._used = -math.inf
             frames.append(frame)
             self._arrived.notify_all()
 
@@ -99,12 +100,8 @@ class FrameMatcher:
             if problem is not None:
                 return problem
             matched = self._match()
-            if isinstance(matched, NoMatch):
-                return matched
-            stamp = matched[self._cameras[0]].stamp
-            if stamp == self._used:
-                return NoMatch("waiting for a new frame", waiting=True)
-            self._used = stamp
+            if not isinstance(matched, NoMatch):
+                self._used = matched[self._cameras[0]].stamp
             return matched
 
     def _problem(self, now: float) -> NoMatch | None:
@@ -127,18 +124,19 @@ class FrameMatcher:
 
     def _match(self) -> Mapping[str, Frame] | NoMatch:
         """Return the newest set within the skew, or how far the best one is off."""
-        worst: tuple[float, str] | None = None
-        for lead in reversed(self._frames[self._cameras[0]]):
+        leads = [f for f in self._frames[self._cameras[0]] if f.stamp > self._used]
+        if not leads:
+            return NoMatch("waiting for a new frame", waiting=True)
+        best = (math.inf, "")
+        for lead in reversed(leads):
             chosen = {c: self._nearest(c, lead.stamp) for c in self._cameras}
             chosen[self._cameras[0]] = lead
             skew, camera = max((abs(f.stamp - lead.stamp), c) for c, f in chosen.items())
             if skew <= self._max_skew:
                 return chosen
-            if worst is None or skew < worst[0]:
-                worst = (skew, camera)
-        assert worst is not None  # every camera has a frame
+            best = min(best, (skew, camera))
         return NoMatch(
-            f"camera '{worst[1]}': {worst[0]:.3f} s apart from camera '{self._cameras[0]}', "
+            f"camera '{best[1]}': {best[0]:.3f} s apart from camera '{self._cameras[0]}', "
             f"more than max_camera_skew ({self._max_skew} s)"
         )
 

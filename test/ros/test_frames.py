@@ -96,6 +96,16 @@ def test_a_dropped_frame_is_not_given_again(matcher: FrameMatcher) -> None:
     assert taken(matcher, 10.2) == {"front": 10.0, "wrist": 10.04}
 
 
+def test_never_goes_back_behind_what_was_given(matcher: FrameMatcher) -> None:
+    for stamp in (10.0, 10.1):
+        matcher.add("front", frame(stamp))
+        matcher.add("wrist", frame(stamp))
+    newest = matcher.take(10.1)
+    assert not isinstance(newest, NoMatch)
+    matcher.drop("front", newest["front"])
+    assert refused(matcher, 10.1).waiting
+
+
 def test_time_that_was_reset_starts_anew(matcher: FrameMatcher) -> None:
     for stamp in (10.0, 1.0):
         matcher.add("front", frame(stamp))

@@ -31,9 +31,7 @@ def test_a_line_its_points_and_the_current_one() -> None:
     assert {m.action for m in (line, spheres, current)} == {Marker.ADD}
     assert all(m.header == HEADER and m.pose.orientation.w == 1.0 for m in (line, spheres))
     assert (line.type, line.scale.x) == (Marker.LINE_LIST, 0.01)
-    assert [(p.x, p.y, p.z) for p in line.points] == [
-        tuple(POINTS[i]) for i in (0, 1, 1, 2, 2, 3)
-    ]
+    assert [(p.x, p.y, p.z) for p in line.points] == [tuple(POINTS[i]) for i in (0, 1, 1, 2, 2, 3)]
     assert [(p.x, p.z) for p in spheres.points] == [(x, z) for x, _, z in POINTS]
     assert [(p.x, p.y, p.z) for p in current.points] == [tuple(POINTS[0])]
     assert current.scale.x > spheres.scale.x > line.scale.x

@@ -1,0 +1,108 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for the nodes: what surrounds a policy node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SIZE = (96, 72)  # px
+RGB = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+
+
+class Surroundings:
+    """Cameras, an operator, and ears for what a policy node says."""
+
+    def __init__(self, client: Any, name: str, cameras: dict[str, type]) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+        from molmoact_ros.msg import ActionReasoning
+        from sensor_msgs.msg import CompressedImage
+        from std_msgs.msg import String
+
+        from molmoact_ros.ros import qos
+
+        self.client, self.name = client, name
+        self.reasonings = client.listen(ActionReasoning, f"{name}/reasoning", qos.RESULT)
+        self._diagnostics = client.listen(DiagnosticArray, "/diagnostics")
+        self._cameras = {}
+        for camera, kind in cameras.items():
+            end = "/compressed" if kind is CompressedImage else ""
+            topic = f"{name}/{camera}/image{end}"
+            self._cameras[camera] = client.node.create_publisher(kind, topic, qos.IMAGE)
+        self._instruction = client.node.create_publisher(String, f"{name}/instruction", qos.LATCHED)
+
+    def instruct(self, text: str) -> None:
+        """Publish an instruction."""
+        from std_msgs.msg import String
+
+        self._instruction.publish(String(data=text))
+
+    def image(self, offset: float = 0.0) -> Any:
+        """Return a good picture of ``offset`` s from now."""
+        from std_msgs.msg import Header
+
+        from molmoact_ros.ros.images import image_from_rgb
+
+        header = Header(stamp=self.client.stamp(offset), frame_id="camera_optical")
+        return image_from_rgb(RGB, header)
+
+    def show(self, message: Any, camera: str = "camera") -> None:
+        """Publish a picture."""
+        self._cameras[camera].publish(message)
+
+    def statuses(self, concern: str) -> list[Any]:
+        """Return all diagnostic statuses of a concern so far."""
+        name = f"{self.name}: {concern}"
+        return [s for array in self._diagnostics for s in array.status if s.name == name]
+
+    def count(self, concern: str, key: str) -> int:
+        """Return the latest value of a counter."""
+        for status in reversed(self.statuses(concern)):
+            return int(next(v.value for v in status.values if v.key == key))
+        return 0
+
+    def next_answer(self, tick: Callable[[], None] | None = None) -> Any:
+        """Show good pictures, or what ``tick`` shows, until there is a new answer."""
+        before = len(self.reasonings)
+        show = tick or (lambda: self.show(self.image()))
+        return self.client.wait_for(lambda: self.reasonings[before:], "an answer", show)[-1]
+
+    def answers_while(self, tick: Callable[[], None]) -> int:
+        """Let things settle, then ``tick`` until two more diagnostics; count the answers."""
+        self._pass_diagnostics(2, None)
+        before = len(self.reasonings)
+        self._pass_diagnostics(2, tick)
+        return len(self.reasonings) - before
+
+    def _pass_diagnostics(self, number: int, tick: Callable[[], None] | None) -> None:
+        end = len(self.statuses("cameras")) + number
+        self.client.wait_for(
+            lambda: len(self.statuses("cameras")) >= end, f"diagnostics of {self.name}", tick
+        )
+
+
+@pytest.fixture(scope="module")
+def surround(client: Any) -> Callable[..., Surroundings]:
+    def make(name: str, cameras: dict[str, type]) -> Surroundings:
+        return Surroundings(client, name, cameras)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, Any]:
+    """Parameters for the golden checkpoint: random weights, so its answers are nonsense."""
+    return {
+        "checkpoint": str(Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"),
+        "unnorm_key": "molmoact",
+        "device": "cpu",
+        "dtype": "float32",
+        "threads": 1,
+        "control_period": 0.1,
+        "max_new_tokens": 12,
+    }

@@ -1,0 +1,64 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Two compressed cameras: matched by stamp, or not used, and then the reason is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header
+
+from molmoact_ros.demo.graph import NodeSpec
+from molmoact_ros.ros.images import compressed_from_rgb, rgb_from_image
+
+NAME = "two_cameras"
+
+
+@pytest.fixture(scope="module")
+def robot(surround: Any, start: Any, golden: dict[str, Any]) -> Any:
+    parameters = {
+        **golden,
+        "cameras": ["front", "wrist"],
+        "image_transport": "compressed",
+        "instruction": "close the box",
+        "max_camera_skew": 0.02,
+        "max_image_age": 5.0,
+    }
+    start(NodeSpec("policy_node", NAME, parameters=parameters))
+    made = surround(NAME, {"front": CompressedImage, "wrist": CompressedImage})
+    made.next_answer(lambda: show(made))
+    return made
+
+
+def show(robot: Any, skew: float = 0.0, broken: bool = False) -> None:
+    """Show a picture with each camera, the wrist's ``skew`` s earlier."""
+    image = robot.image()
+    rgb = rgb_from_image(image, "test")
+    front = compressed_from_rgb(rgb, image.header)
+    if broken:
+        front.data = front.data[:20]
+    wrist = compressed_from_rgb(rgb, Header(stamp=robot.client.stamp(-skew)))
+    wrist.header.stamp = image.header.stamp if skew == 0.0 else wrist.header.stamp
+    robot.show(front, "front")
+    robot.show(wrist, "wrist")
+
+
+def test_matching_frames_are_used(robot: Any) -> None:
+    assert robot.next_answer(lambda: show(robot)).header.frame_id == "camera_optical"
+
+
+def test_too_much_skew_is_diagnosed_with_the_camera(robot: Any) -> None:
+    # Pairs that are apart by more than the ticks' distance never match each other by chance.
+    assert robot.answers_while(lambda: show(robot, skew=4.0)) <= 1
+    message = robot.statuses("cameras")[-1].message
+    assert "camera 'wrist'" in message
+    assert "apart from camera 'front'" in message
+    robot.next_answer(lambda: show(robot))
+
+
+def test_a_broken_jpeg_is_dropped_and_counted(robot: Any) -> None:
+    assert robot.answers_while(lambda: show(robot, broken=True)) == 0
+    assert robot.count("cameras", "dropped front") > 0
+    robot.next_answer(lambda: show(robot))

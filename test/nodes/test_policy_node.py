@@ -1,0 +1,191 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy node as a process: what it makes of good and of bad input."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from molmoact_ros.msg import ActionChunk, DepthTokens, Trajectory2D
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage, Image
+
+from molmoact_ros.demo.graph import POLICY, NodeSpec
+from molmoact_ros.ros import qos
+from molmoact_ros.ros.images import rgb_from_compressed, rgb_from_image
+
+pytestmark = pytest.mark.usefixtures("node")
+
+
+@pytest.fixture(scope="module")
+def node(start: Any, golden: dict[str, Any]) -> Any:
+    parameters = {**golden, "cameras": ["camera"]}
+    return start(NodeSpec("policy_node", POLICY, parameters=parameters))
+
+
+@pytest.fixture(scope="module")
+def robot(surround: Any, node: Any) -> Any:
+    made = surround(POLICY, {"camera": Image})
+    made.instruct("close the box")
+    made.next_answer()
+    return made
+
+
+def test_an_answer_carries_the_images_header_and_comes_on_every_topic(robot: Any) -> None:
+    listen, name = robot.client.listen, POLICY
+    chunks = listen(ActionChunk, f"{name}/action_chunk", qos.RESULT)
+    depths = listen(DepthTokens, f"{name}/depth", qos.RESULT)
+    paths = listen(Trajectory2D, f"{name}/trajectory", qos.RESULT)
+    overlays = listen(Image, f"{name}/overlay", qos.PICTURE)
+    jpegs = listen(CompressedImage, f"{name}/overlay/compressed", qos.PICTURE)
+    shown: list[Image] = []
+
+    def show() -> None:
+        shown.append(robot.image())
+        robot.show(shown[-1])
+
+    topics = (robot.reasonings, chunks, depths, paths, overlays, jpegs)
+
+    def stamped(messages: list[Any]) -> dict[tuple[int, int], Any]:
+        return {(m.header.stamp.sec, m.header.stamp.nanosec): m for m in messages}
+
+    def complete() -> list[Any]:
+        """Return a picture, and the messages about it when they came on all topics."""
+        found = [stamped(messages) for messages in (shown, *topics)]
+        common = set.intersection(*map(set, found))
+        return [messages[min(common)] for messages in found] if common else []
+
+    image, reasoning, chunk, *others = robot.client.wait_for(complete, "all topics", show)
+    overlay, jpeg = others[-2:]
+    assert all(message.header == image.header for message in (reasoning, *others))
+    assert chunk.header.frame_id == "base_link"
+    assert reasoning.instruction == "close the box"
+    assert reasoning.generated_tokens == 12
+    assert set(reasoning.stage_names) >= {"preprocess", "decode", "total"}
+    assert rgb_from_image(overlay, "overlay").shape == (72, 96, 3)
+    assert rgb_from_compressed(jpeg, "overlay").shape == (72, 96, 3)
+
+
+def test_nonsense_is_published_as_not_valid_and_numbered(robot: Any) -> None:
+    chunks = robot.client.listen(ActionChunk, f"{POLICY}/action_chunk", qos.RESULT)
+    robot.client.wait_for(lambda: len(chunks) >= 3, "chunks", lambda: robot.show(robot.image()))
+    numbers = [chunk.sequence for chunk in chunks]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    for chunk in chunks:
+        assert not chunk.valid
+        assert len(chunk.values) == chunk.horizon * chunk.dof
+        assert (chunk.dof, chunk.action_space, chunk.step_period) == (7, "ee_delta", 0.1)
+    assert robot.reasonings[-1].problems
+
+
+@pytest.mark.parametrize("encoding", ["bgr8", "rgba8", "bgra8", "mono8"])
+def test_reads_every_common_encoding(robot: Any, encoding: str) -> None:
+    code = getattr(
+        cv2, {"mono8": "COLOR_RGB2GRAY"}.get(encoding, f"COLOR_RGB2{encoding[:-1].upper()}")
+    )
+    pixels = cv2.cvtColor(np.zeros((72, 96, 3), np.uint8), code)
+
+    def show() -> None:
+        image = robot.image()
+        image.encoding, image.step = encoding, pixels[0].size
+        image.data = pixels.tobytes()
+        robot.show(image)
+
+    dropped = robot.count("cameras", "dropped camera")
+    assert robot.answers_while(show) > 0
+    assert robot.count("cameras", "dropped camera") == dropped
+
+
+def short(image: Image) -> None:
+    image.data = image.data[:-1]
+
+
+def unknown_encoding(image: Image) -> None:
+    image.encoding = "yuv422_yuy2_of_tomorrow"
+
+
+def without_stamp(image: Image) -> None:
+    image.header.stamp.sec = image.header.stamp.nanosec = 0
+
+
+@pytest.mark.parametrize("spoil", [short, unknown_encoding, without_stamp])
+def test_a_bad_frame_is_dropped_and_counted_and_the_next_good_one_works(
+    robot: Any, spoil: Any
+) -> None:
+    def show() -> None:
+        image = robot.image()
+        spoil(image)
+        robot.show(image)
+
+    dropped = robot.count("cameras", "dropped camera")
+    assert robot.answers_while(show) == 0
+    assert robot.count("cameras", "dropped camera") > dropped
+    robot.next_answer()
+
+
+@pytest.mark.parametrize(("offset", "said"), [(-2.0, "s old"), (2.0, "s in the future")])
+def test_a_frame_of_another_time_is_not_used_and_diagnosed(
+    robot: Any, offset: float, said: str
+) -> None:
+    assert robot.answers_while(lambda: robot.show(robot.image(offset))) == 0
+    status = robot.statuses("cameras")[-1]
+    assert "camera 'camera'" in status.message
+    assert said in status.message
+    assert status.level == status.WARN
+    robot.next_answer()
+
+
+def test_a_refused_instruction_stops_until_a_good_one_comes(robot: Any) -> None:
+    robot.instruct("close the <im_patch> box")
+    waiting = "waiting for an instruction"
+    robot.client.wait_for(lambda: robot.statuses("inference")[-1].message == waiting, waiting)
+    assert robot.answers_while(lambda: robot.show(robot.image())) == 0
+    robot.instruct("open the box")
+    assert robot.next_answer().instruction == "open the box"
+
+
+def test_the_instruction_parameter_changes_the_task_and_is_checked(robot: Any) -> None:
+    def put(text: str) -> Any:
+        value = Parameter("instruction", value=text).to_parameter_msg()
+        request = SetParameters.Request(parameters=[value])
+        return robot.client.call(SetParameters, f"{POLICY}/set_parameters", request).results[0]
+
+    refused = put("lift the <|endoftext|> lid")
+    assert not refused.successful
+    assert "instruction" in refused.reason
+    assert put("lift the lid").successful
+    robot.client.wait_for(
+        lambda: robot.reasonings[-1].instruction == "lift the lid",
+        "the new instruction",
+        lambda: robot.show(robot.image()),
+    )
+
+
+def test_a_hint_is_followed_until_it_is_cleared(robot: Any) -> None:
+    hints = robot.client.node.create_publisher(Trajectory2D, f"{POLICY}/trajectory_hint", 10)
+    robot.client.wait_for(hints.get_subscription_count, "the hint's subscription")
+    hints.publish(Trajectory2D(image_width=96, image_height=72, x=[0.0, 95.0], y=[0.0, 71.0]))
+
+    def source() -> int:
+        return robot.reasonings[-1].trajectory.source
+
+    def show() -> None:
+        robot.show(robot.image())
+
+    robot.client.wait_for(lambda: source() == Trajectory2D.SOURCE_USER, "the hint", show)
+    path = robot.reasonings[-1].trajectory
+    assert (list(path.x), list(path.y)) == ([0.0, 95.0], [0.0, 71.0])
+    hints.publish(Trajectory2D(image_width=96, image_height=72, x=[1.0], y=[]))  # dropped
+    hints.publish(Trajectory2D())
+    robot.client.wait_for(lambda: source() == Trajectory2D.SOURCE_PREDICTED, "no hint", show)
+
+
+def test_sigterm_ends_the_node_cleanly(robot: Any, node: Any) -> None:
+    process = node.process(POLICY)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0

@@ -1,0 +1,116 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A policy node that can not run does not start: exit code 1 and one line that says why."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from molmoact_ros.demo.graph import NodeSpec
+from molmoact_ros.demo.processes import command
+from molmoact_ros.ros.policy_setup import (
+    PolicyParameters,
+    action_format,
+    camera_topics,
+    load_policy,
+)
+from molmoact_ros.ros.running import StartError
+
+PROCESS_CASES: dict[str, tuple[dict[str, Any], str]] = {
+    "no checkpoint": ({"checkpoint": ""}, "parameter 'checkpoint': give"),
+    "missing directory": (
+        {"checkpoint": "/no/such/directory"},
+        "parameter 'checkpoint': there is no directory '/no/such/directory'",
+    ),
+    "unknown statistics": ({"unnorm_key": "nowhere"}, "'nowhere' not in"),
+    "unknown parameter": ({"chekpoint": "x"}, "parameter 'chekpoint' is unknown"),
+    "wrong type": ({"max_image_age": "soon"}, "parameter 'max_image_age'"),
+}
+
+
+def refused(arguments: list[str]) -> str:
+    """Run a node that must refuse to start; return its line of error."""
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 1
+    assert len(errors) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return errors[0]
+
+
+@pytest.mark.parametrize("case", PROCESS_CASES)
+def test_the_process_refuses_to_start(ros_environment: Any, golden: Any, case: str) -> None:
+    changes, said = PROCESS_CASES[case]
+    spec = NodeSpec("policy_node", "refused", parameters={**golden, **changes})
+    assert said in refused(command(spec))
+
+
+def test_the_process_refuses_a_broken_parameter_file(ros_environment: Any, tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("policy: [1, true]\n")
+    spec = NodeSpec("policy_node", "refused", parameter_files=(file,))
+    assert "broken.yaml" in refused(command(spec))
+
+
+@pytest.fixture(scope="module")
+def parameters(golden: dict[str, Any]) -> PolicyParameters:
+    return PolicyParameters(**golden)
+
+
+@pytest.fixture(scope="module")
+def policy(parameters: PolicyParameters) -> Any:
+    return load_policy(parameters)
+
+
+def test_a_broken_checkpoint_is_refused(parameters: PolicyParameters, tmp_path: Path) -> None:
+    shutil.copytree(parameters.checkpoint, tmp_path, dirs_exist_ok=True)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(StartError, match=f"checkpoint '{tmp_path}'.*model.safetensors"):
+        load_policy(dataclasses.replace(parameters, checkpoint=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cameras": ("a", "a")}, "parameter 'cameras': names one camera twice"),
+        (
+            {"cameras": ("a", "b"), "image_topics": ("/a",)},
+            "parameter 'image_topics': 1 topics for the 2 cameras a, b",
+        ),
+    ],
+)
+def test_cameras_and_topics_must_fit(
+    parameters: PolicyParameters, policy: Any, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(StartError, match=said):
+        camera_topics(dataclasses.replace(parameters, **changes), policy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"action_names": ("x", "y")}, r"'action_names': 2 names \(x, y\), but 'molmoact' has 7"),
+        ({"control_period": 0.0}, "parameter 'control_period': give the time"),
+    ],
+)
+def test_actions_must_be_understood(
+    parameters: PolicyParameters, policy: Any, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(StartError, match=said):
+        action_format(dataclasses.replace(parameters, **changes), policy)
+
+
+def test_what_is_left_open_comes_from_the_profile(
+    parameters: PolicyParameters, policy: Any
+) -> None:
+    assert camera_topics(parameters, policy) == {"primary": "~/primary/image"}
+    form = action_format(parameters, policy)
+    assert form.names == ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
+    assert (form.action_space, form.step_period, form.frame_id) == ("ee_delta", 0.1, "base_link")
