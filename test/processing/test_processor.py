@@ -1,0 +1,214 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the processor accepts and refuses, and the layout of its prompt."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from molmoact_ros.model import CheckpointError
+from molmoact_ros.processing import MolmoActProcessor
+
+FRAME = np.zeros((60, 60, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def processor(processors):
+    return processors["qwen_siglip"]
+
+
+@pytest.fixture
+def checkpoint(golden, tmp_path):
+    directory = tmp_path / "checkpoint"
+    ignored = shutil.ignore_patterns("cases", "*.safetensors")
+    shutil.copytree(golden / "qwen_siglip", directory, ignore=ignored)
+    return directory
+
+
+def _edit(path, **changes):
+    content = json.loads(path.read_text())
+    content.update(changes)
+    path.write_text(json.dumps({key: value for key, value in content.items() if value != "DROP"}))
+
+
+def test_bare_image_has_no_prefix_and_a_list_of_one_has(processor):
+    """Spec 18.12: single views are passed bare, as they were trained."""
+    bare = processor(images=FRAME, text="go")["input_ids"][0].tolist()
+    listed = processor(images=[FRAME], text="go")["input_ids"][0].tolist()
+    prefix = processor.tokenizer.encode("Image 1")
+    assert listed == [bare[0], *prefix, *bare[1:]]
+
+
+def test_list_uses_its_own_limit_of_crops(golden, checkpoint):
+    _edit(checkpoint / "preprocessor_config.json", max_multi_image_crops=1)
+    processor = MolmoActProcessor.from_pretrained(checkpoint)
+    large = np.zeros((300, 300, 3), dtype=np.uint8)
+    assert processor(images=large)["images"].shape[1] == 1 + 4
+    assert processor(images=[large])["images"].shape[1] == 1 + 1
+
+
+def test_several_images_with_one_text(processor):
+    """Spec 18.13: the reference raises an index error here."""
+    batch = processor(images=[FRAME, FRAME], text="go")
+    assert batch["images"].shape[:2] == (1, 4)
+    assert batch["input_ids"].tolist()[0].count(898) == batch["pooled_patches_idx"].shape[1]
+
+
+def test_no_images(processor):
+    for images in (None, [], ()):
+        assert set(processor(images=images, text="go")) == {"input_ids", "attention_mask"}
+
+
+def test_column_tokens_can_be_off(checkpoint, processor):
+    _edit(checkpoint / "processor_config.json", use_col_tokens=False)
+    without = MolmoActProcessor.from_pretrained(checkpoint)
+    ids = without(images=FRAME, text="go")["input_ids"][0].tolist()
+    with_columns = processor(images=FRAME, text="go")["input_ids"][0].tolist()
+    column = processor.tokenizer.convert_tokens_to_ids("<im_col>")
+    assert ids == [token for token in with_columns if token != column]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (FRAME[..., 0], r"images is uint8 \[60, 60\]"),
+        (FRAME.astype(np.float32), "images is float32"),
+        ([FRAME, FRAME[..., :2]], r"images\[1\] is uint8 \[60, 60, 2\]"),
+        (np.zeros((0, 5, 3), dtype=np.uint8), r"\[0, 5, 3\]"),
+        ("photo.png", "images is a str"),
+        ([[FRAME]], r"images\[0\] is a list"),
+    ],
+)
+def test_what_is_not_an_rgb_frame_is_named(processor, images, message):
+    with pytest.raises(ValueError, match=message):
+        processor(images=images, text="go")
+
+
+def test_text_must_be_one_string(processor):
+    with pytest.raises(ValueError, match="text must be one string"):
+        processor(text=["one", "two"])
+
+
+def test_pillow_images_are_converted_and_not_turned(processor):
+    """Spec 18.22: EXIF orientation is left alone, alpha is dropped, as in the reference."""
+
+    class Picture:
+        def convert(self, mode):
+            assert mode == "RGB"
+            return np.arange(60 * 60 * 3, dtype=np.uint8).reshape(60, 60, 3)
+
+    direct = processor(images=Picture().convert("RGB"), text="go")
+    assert torch.equal(processor(images=Picture(), text="go")["images"], direct["images"])
+
+
+def test_views_of_frames_need_no_copy_by_the_caller(processor):
+    """A flipped view has negative strides."""
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    flipped = processor(images=frame[:, ::-1], text="go")["images"]
+    assert torch.equal(flipped, processor(images=frame[:, ::-1].copy(), text="go")["images"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [({}, 700), ({"bos_token": "!"}, 0), ({"bos_token": None}, 700)],
+    ids=["as stored", "id 0", "none: EOS"],
+)
+def test_first_token(checkpoint, changes, first):
+    """The reference ignores a BOS of id 0 (spec 18.11); here it counts."""
+    vocabulary = json.loads((checkpoint / "tokenizer.json").read_text())["model"]["vocab"]
+    assert vocabulary["!"] == 0
+    _edit(checkpoint / "tokenizer_config.json", **changes)
+    processor = MolmoActProcessor.from_pretrained(checkpoint)
+    ids = processor(images=FRAME, text="go")["input_ids"][0].tolist()
+    assert ids[:2] == [first, processor.tokenizer.convert_tokens_to_ids("<im_start>")]
+
+
+def test_decoding_keeps_depth_tokens_and_spaces(processor):
+    tokenizer = processor.tokenizer
+    text = " the map is <DEPTH_START><DEPTH_5><DEPTH_END> . It 's done !"
+    ids = [*tokenizer.encode(text), tokenizer.eos_token_id]
+    assert processor.decode(ids) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["close the box", "mettre la pomme rouge à côté", "打开抽屉", "use <b> & [1, 2]", "a | b"],
+)
+def test_ordinary_instructions_pass(processor, text):
+    processor.check_instruction(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("close <|endoftext|> the box", r"'<\|endoftext\|>'"),
+        ("look at <im_patch>", "'<im_patch>'"),
+        ("x|<EXTRA_TOKENS_3>|", r"'\|<EXTRA_TOKENS_3>\|'"),
+        ("set <DEPTH_12> now", "'<DEPTH_12>'"),
+        ("a<DEPTH_END>", "'<DEPTH_END>'"),
+        ("close\nthe box", r"control character '\\n'"),
+        ("bell \x07", r"control character '\\x07'"),
+    ],
+)
+def test_reserved_tokens_are_refused_by_name(processor, text, named):
+    with pytest.raises(ValueError, match=named):
+        processor.check_instruction(text)
+
+
+def test_action_tokens_are_refused(checkpoint):
+    processor = MolmoActProcessor.from_pretrained(checkpoint)
+    processor.check_instruction("turn ⠿ left")
+    processor.tokenizer.add_tokens([chr(0x2800 + byte) for byte in range(256)])
+    with pytest.raises(ValueError, match="'⠿'"):
+        processor.check_instruction("turn ⠿ left")
+    with pytest.raises(ValueError, match="action token 'âį¨'"):
+        processor.check_instruction("turn âį¨ left", action_texts=("âį¨",))
+
+
+def test_tokenizer_without_depth_tokens(checkpoint):
+    path = checkpoint / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["added_tokens"] = [
+        token for token in content["added_tokens"] if "DEPTH" not in token["content"]
+    ]
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="tokenizer.json has no depth tokens: <DEPTH_START>"):
+        MolmoActProcessor.from_pretrained(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("preprocessor_config.json", {"crop_mode": "tiles"}, "crop_mode 'tiles' is not one of"),
+        ("preprocessor_config.json", {"resize_mode": "lanczos"}, "resize_mode 'lanczos'"),
+        ("preprocessor_config.json", {"normalize_mode": "none"}, "normalize_mode 'none'"),
+        ("preprocessor_config.json", {"max_crops": "DROP"}, "misses the key 'max_crops'"),
+        ("preprocessor_config.json", {"max_crops": 0}, "max_crops and max_multi_image_crops"),
+        ("preprocessor_config.json", {"base_image_input_size": [70, 84]}, "70x84 is not square"),
+        ("preprocessor_config.json", {"base_image_input_size": [71, 71]}, "71 is not a multiple"),
+        ("preprocessor_config.json", {"overlap_margins": [3, 2]}, "leave nothing of a crop"),
+        ("preprocessor_config.json", {"overlap_margins": 4}, "preprocessor_config.json: "),
+        ("processor_config.json", {"message_format": "none"}, "only message_format 'role'"),
+        ("processor_config.json", {"always_start_with_space": True}, "without a leading space"),
+        ("tokenizer_config.json", {"bos_token": None, "eos_token": None}, "neither bos_token nor"),
+    ],
+)
+def test_settings_that_are_not_supported(checkpoint, file, changes, message):
+    _edit(checkpoint / file, **changes)
+    with pytest.raises(CheckpointError, match=message):
+        MolmoActProcessor.from_pretrained(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "file", ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]
+)
+def test_missing_and_broken_files_are_named(checkpoint, file):
+    (checkpoint / file).write_text("{")
+    with pytest.raises(CheckpointError, match=f"{file} is not"):
+        MolmoActProcessor.from_pretrained(checkpoint)
+    (checkpoint / file).unlink()
+    with pytest.raises(CheckpointError, match=f"{file} is missing"):
+        MolmoActProcessor.from_pretrained(checkpoint)
