@@ -102,7 +102,7 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     test = run.frames("test", lambda: make_frames(TEST_FRAMES, seed=1))
     frames = run.frames("train", lambda: make_frames(TRAIN_FRAMES, seed=2))
     vqvae = run.vqvae(frames.depth)
-    run.note("vqvae", measure_vqvae(vqvae, test.depth))
+    run.note("vqvae", measure_vqvae(vqvae, frames.depth, test.depth))
     camera = Tabletop().camera(width=IMAGE_SIZE, height=IMAGE_SIZE)
     scale = fit_scale(frames)
     stats = norm_statistics(frames, scale)
