@@ -174,6 +174,12 @@ class Executor:
             return self._command(now)
         return None
 
+    def rest(self, now: float) -> Command:
+        """Return the command to rest at once, for a loop that can not go on."""
+        position = self._mover.position
+        self._mover.reset(position)
+        return Command(now, self._mover.velocity, position, final=True)
+
     def status(self, now: float) -> Status:
         """Return a snapshot."""
         plan, chunk = self._schedule.plan, self._chunk

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from .chunk import Refusal
 
 _SHORTEST_LEASE = 1.0  # s
-_LEASE_INTERVALS = 2.5
-_LONGEST_INTERVAL = 10.0  # s
+_LEASE_INTERVALS = 1.5
+_LONGEST_INTERVAL = 4.0  # s; a restarted policy is not kept waiting for longer than 6 s
+_GAP = 10
 _MEMORY = 30.0  # s
 
 
@@ -43,7 +44,7 @@ class SequenceGuard:
     A number that does not go up belongs to another run: a policy that was restarted, or a second
     one. It is not accepted while the first run is alive. If it goes on while the first is alive,
     two policies publish at once, and neither is accepted until one of them has been silent for its
-    lease: 2.5 times its interval, at least 1 s.
+    lease: 1.5 times its interval, 1 s at least and 6 s at most.
     """
 
     def __init__(self) -> None:
@@ -77,10 +78,15 @@ class SequenceGuard:
         self._leader, self._last = run, (sequence, stamp)
         return None
 
+    def _reach(self, run: _Run) -> float:
+        # The policy that is followed may have lost any number of chunks on the way; a stray number
+        # is only believed to be a run of its own when its neighbours come too.
+        return float("inf") if run is self._leader else run.head + _GAP
+
     def _run_of(self, sequence: int, now: float) -> _Run:
         """Return the run that a number continues, or a new one."""
         self._runs = [r for r in self._runs if r is self._leader or now - r.heard < _MEMORY]
-        runs = [run for run in self._runs if run.head < sequence]
+        runs = [run for run in self._runs if run.head < sequence <= self._reach(run)]
         if not runs:
             self._runs.append(_Run(sequence, now))
             return self._runs[-1]

@@ -7,9 +7,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.control import (
+    Command,
     Executor,
     Outcome,
     Pose,
@@ -29,7 +32,7 @@ from molmoact_ros.control import (
     State,
     load_profile,
 )
-from molmoact_ros.control.pacing import Pacer
+from molmoact_ros.control.pacing import LoopStatistics, Pacer
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.commands import create_outputs
@@ -74,7 +77,8 @@ class ExecutorNode(ClosableNode):
         self._profile = _profile(self._settings)
         self._core = Executor(self._profile)
         self._lock = threading.Lock()  # guards the core
-        self._pacer = Pacer(self._profile.execution.dt)
+        self._pacer = Pacer(self._profile.execution.dt)  # of the loop's thread alone
+        self._loop = LoopStatistics()
         self._enable_wanted = self._settings.enable_on_start
         self._told: tuple[State, str, bool] | None = None
         self._next_status = 0.0
@@ -94,9 +98,9 @@ class ExecutorNode(ClosableNode):
         self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
         self.create_subscription(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT)
         if self._profile.action.cartesian:
-            self.create_subscription(PoseStamped, "~/ee_pose", self._on_pose, qos.COMMAND)
+            self.create_subscription(PoseStamped, "~/ee_pose", self._on_pose, qos.STATE)
         else:
-            self.create_subscription(JointState, "~/joint_states", self._on_joints, qos.COMMAND)
+            self.create_subscription(JointState, "~/joint_states", self._on_joints, qos.STATE)
         self.create_service(SetBool, "~/enable", self._on_enable)
         for name, act in (
             ("halt", lambda _: self._core.halt("~/halt was called")),
@@ -111,7 +115,7 @@ class ExecutorNode(ClosableNode):
             self._enable_wanted = False
             self._core.disable()
         deadline = time.monotonic() + _longest_ramp(self._profile)
-        while time.monotonic() < deadline and not self._is_silent():
+        while self._thread.is_alive() and time.monotonic() < deadline and not self._is_silent():
             time.sleep(self._profile.execution.dt)
         self._stopping.set()
         self._thread.join(1.0)
@@ -121,18 +125,29 @@ class ExecutorNode(ClosableNode):
     # The loop.
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            time.sleep(self._pacer.wait(time.monotonic()))
-            now = self._now()
-            self._pacer.start(time.monotonic(), now)
-            with self._lock:
-                if self._enable_wanted and self._enable(now).success:
-                    self._enable_wanted = False
-                command = self._core.step(now)
-            if command is not None:
-                for output in self._outputs:
-                    output.publish(command)
-            self._tell(now)
+        try:
+            while not self._stopping.is_set():
+                time.sleep(self._pacer.wait(time.monotonic()))
+                self._step(self._now())
+        except Exception:  # noqa: BLE001 - whatever it is, the robot must not be left moving
+            self.get_logger().fatal(f"the control loop failed:\n{traceback.format_exc()}")
+            self.exit_code = 1
+            self._publish(self._core.rest(self._now()))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _step(self, now: float) -> None:
+        self._pacer.start(time.monotonic(), now)
+        with self._lock:
+            if self._enable_wanted and self._enable(now).success:
+                self._enable_wanted = False
+            command = self._core.step(now)
+        if command is not None:
+            self._publish(command)
+        self._tell(now)
+
+    def _publish(self, command: Command) -> None:
+        for output in self._outputs:
+            output.publish(command)
 
     def _tell(self, now: float) -> None:
         """Publish the status at 10 Hz and on change."""
@@ -145,7 +160,7 @@ class ExecutorNode(ClosableNode):
         if self._told is None or told[:2] != self._told[:2]:
             self.get_logger().info(f"{status.state.name}: {status.reason}")
         self._told, self._next_status = told, steady + _STATUS_PERIOD
-        loop = self._pacer.statistics()
+        self._loop = loop = self._pacer.statistics()
         message = ExecutorStatus(
             state=int(status.state),
             reason=status.reason,
@@ -245,7 +260,7 @@ class ExecutorNode(ClosableNode):
         return Status(Level.OK, f"{status.state.name}: {status.reason}", values)
 
     def _loop_status(self) -> Status:
-        period, loop = self._profile.execution.dt, self._pacer.statistics()
+        period, loop = self._profile.execution.dt, self._loop
         values = {
             "rate": f"{loop.rate:.1f}",
             "largest deviation of a start in the last second [s]": f"{loop.jitter:.5f}",

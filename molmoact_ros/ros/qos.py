@@ -22,6 +22,8 @@ def _reliable(depth: int, durability: DurabilityPolicy = DurabilityPolicy.VOLATI
 
 # Camera images: only new ones matter, a lost one is not sent again.
 IMAGE = qos_profile_sensor_data
+# Measured states of the robot: best effort also hears publishers that are reliable.
+STATE = qos_profile_sensor_data
 # Pictures for a person, about one a second: reliable, so that every viewer's settings match.
 PICTURE = _reliable(1)
 # The last value also reaches subscribers that start later.

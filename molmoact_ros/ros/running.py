@@ -25,7 +25,13 @@ class StartError(RuntimeError):
 
 
 class ClosableNode(Node):
-    """A node that has something to stop or to say before ROS shuts down."""
+    """A node that has something to stop or to say before ROS shuts down.
+
+    Attributes:
+        exit_code: Of the process; a node that ends itself because of a fault sets 1.
+    """
+
+    exit_code = 0
 
     def close(self) -> None:
         """Stop threads, publish last messages; ROS still works."""
@@ -42,7 +48,8 @@ def run_node(create: Callable[[], ClosableNode], args: Sequence[str] | None = No
         args: Command line with ROS arguments; None: that of the process.
 
     Returns:
-        Exit code: 0 after a signal, 1 when the node could not start (the reason is on stderr).
+        Exit code: 0 after a signal, 1 when the node could not start (the reason is on stderr) or
+        ended itself because of a fault.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # while starting: KeyboardInterrupt
@@ -57,6 +64,7 @@ def run_node(create: Callable[[], ClosableNode], args: Sequence[str] | None = No
         finally:
             node.close()
             node.destroy_node()
+        return node.exit_code
     except (ParameterError, StartError) as error:
         return _refuse(error)
     except (KeyboardInterrupt, ExternalShutdownException):

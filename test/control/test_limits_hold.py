@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever comes in, no command leaves its limits. Checked by arithmetic of its own, not by Audit."""
+"""Whatever comes in, no command leaves its limits: checked by arithmetic of its own."""
 
 import numpy as np
 import pytest

@@ -79,7 +79,7 @@ def test_shipped_profile_moves_its_robot(name):
         ("tabletop", "limits.linear", None, "limits.linear: is missing: the action uses x, y, z"),
         ("tabletop", "limits.angular", None, "limits.angular: is missing"),
         ("tabletop", "limits.workspace", None, "limits.workspace: is missing"),
-        ("tabletop", "limits.workspace.min", [1.0, 2.0, 0.4], "limits.workspace.min[1]: 2.0 is not"),
+        ("tabletop", "limits.workspace.min", [1.0, 2.0, 0.4], "limits.workspace.min[1]: 2.0"),
         ("tabletop", "limits.workspace.min", [1.0, 2.0], "limits.workspace.min: must have 3"),
         ("tabletop", "limits.orientation.max_angle", 4.0, "limits.orientation.max_angle: must be"),
         ("tabletop", "limits.angular.jerk", 5.0, "limits.angular.jerk: "),

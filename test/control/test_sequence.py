@@ -28,6 +28,11 @@ def test_repeated_and_going_back(hear):
     assert said == ["ok", "sequence", "ok", "sequence", "sequence", "ok"]
 
 
+def test_two_unrelated_glitches_are_no_second_policy(hear):
+    said = hear((50, 0.0), (5, 0.2), (51, 0.4), (51, 0.5), (52, 0.8))
+    assert said == ["ok", "sequence", "ok", "sequence", "ok"]
+
+
 def test_restarted_policy_is_accepted(hear):
     again = [(sequence, 4.0 + 0.5 * sequence) for sequence in range(1, 8)]
     assert hear((4, 0.0), (5, 0.5), *again) == ["ok"] * 9

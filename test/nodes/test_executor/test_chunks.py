@@ -1,0 +1,48 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Bad chunks over real DDS, sent while a good one is executed."""
+
+import numpy as np
+import pytest
+from molmoact_ros.msg import ExecutorStatus
+from std_msgs.msg import Header
+
+NAMES = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
+GOOD = np.zeros((8, 7))
+
+
+@pytest.mark.parametrize(
+    ("counter", "values", "changes"),
+    [
+        ("refused_not_finite", np.full((8, 7), np.nan), {}),
+        ("refused_not_finite", np.full((8, 7), np.inf), {}),
+        ("refused_step_size", np.full((8, 7), 1e9), {}),
+        ("refused_shape", GOOD, {"dof": 6}),
+        ("refused_names", GOOD[:, :6], {"names": NAMES[:6]}),
+        ("refused_names", GOOD, {"names": ["a", *NAMES[1:]]}),
+        ("refused_shape", GOOD[:0], {}),
+        ("refused_horizon", np.zeros((10_000, 7)), {}),
+        ("refused_stamp_old", GOOD, {"offset": -10.0}),
+        ("refused_stamp_future", GOOD, {"offset": 10.0}),
+        ("refused_stamp_zero", GOOD, {"header": Header()}),
+        ("refused_sequence", GOOD, {"sequence": 5}),
+        ("refused_invalid", GOOD, {"valid": False}),
+    ],
+)
+def test_bad_chunk_mid_motion_changes_nothing(robot, steps, counter, values, changes):
+    robot.drive(steps(x=0.018))
+    before, ended = robot.count(counter), robot.count("stopped_no_chunk")
+    robot.chunk(values, **changes)
+    robot.until(lambda: robot.count(counter) == before + 1, counter)
+    still_executing = robot.status.state == ExecutorStatus.STATE_EXECUTING
+    assert still_executing or robot.count("stopped_no_chunk") == ended + 1, "ended as it should"
+
+
+def test_repeated_sequence_is_executed_once(robot, steps):
+    accepted, refused = robot.count("accepted"), robot.count("refused_sequence")
+    robot.chunk(steps())
+    robot.until(lambda: robot.count("accepted") == accepted + 1, "the chunk")
+    robot.chunk(steps(x=-0.02), sequence=robot.sequence)
+    robot.until(lambda: robot.count("refused_sequence") == refused + 1, "the refusal")
+    robot.until_rest()
+    assert robot.count("accepted") == accepted + 1

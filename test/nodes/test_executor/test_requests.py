@@ -1,0 +1,64 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Enable, disable, halt, clear, and the end of the process."""
+
+import time
+
+from molmoact_ros.msg import ExecutorStatus
+
+DISABLED, HALTED = ExecutorStatus.STATE_DISABLED, ExecutorStatus.STATE_HALTED
+
+
+def silence_after(robot, state):
+    robot.until_state(state)
+    robot.until_rest()
+    heard = len(robot.twists)
+    time.sleep(0.3)
+    assert len(robot.twists) == heard, "nothing is published any more"
+
+
+def test_disable_ramps_down_and_falls_silent(robot, steps, measured):
+    robot.drive(steps())
+    asked = time.monotonic()
+    robot.enable(False)
+    measured("disable -> rest", robot.until_rest() - asked)
+    silence_after(robot, DISABLED)
+    refused = robot.count("refused_not_enabled")
+    robot.chunk(steps())
+    robot.until(lambda: robot.count("refused_not_enabled") == refused + 1, "the refusal")
+    assert robot.speed == 0.0
+
+
+def test_halt_is_latched(robot, steps, measured):
+    robot.drive(steps())
+    asked = time.monotonic()
+    robot.call("halt")
+    measured("halt -> rest", robot.until_rest() - asked)
+    silence_after(robot, HALTED)
+    answer = robot.enable()
+    assert not answer.success and "clear" in answer.message
+    assert robot.call("clear").success and robot.enable().success
+
+
+def test_enable_toggled_at_50_hz(robot, steps):
+    for i in range(50):
+        robot.enable(bool(i % 2), wait=False)
+        if i % 5 == 0:
+            robot.chunk(steps())
+        time.sleep(0.02)
+    robot.prepare()
+
+
+def test_nothing_is_said_before_enable_and_sigterm_ends_with_zero(new_lab, steps, measured):
+    started = time.monotonic()
+    lab = new_lab()
+    lab.until(lambda: lab.statuses, "the first status")
+    measured("start of the process -> first status", time.monotonic() - started)
+    assert lab.twists == []
+    lab.prepare()
+    lab.drive(steps())
+    asked = time.monotonic()
+    lab.process.terminate()
+    assert lab.process.wait(10) == 0
+    measured("SIGTERM -> end of the process", time.monotonic() - asked)
+    lab.until_rest()

@@ -1,0 +1,82 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The robot's measured state, the clock, and a machine without a free core."""
+
+import os
+import time
+
+import numpy as np
+from molmoact_ros.msg import ExecutorStatus
+
+HALTED, READY = ExecutorStatus.STATE_HALTED, ExecutorStatus.STATE_READY
+
+
+def test_stale_pose(robot, steps, measured):
+    robot.drive(steps())
+    robot.reports, since = False, time.monotonic()
+    measured("last pose -> rest", robot.until_rest() - since)
+    assert "ee_pose is" in robot.status.reason
+    refused = robot.count("refused_unhealthy")
+    robot.chunk(steps())
+    robot.until(lambda: robot.count("refused_unhealthy") == refused + 1, "the refusal")
+    assert robot.speed == 0.0
+    robot.reports = True
+    robot.until(lambda: robot.enable().success, "health")
+    robot.drive(steps())
+
+
+def test_nan_pose(robot, steps):
+    robot.drive(steps())
+    robot.robot_works = False
+    good, robot.position = robot.position, np.full(3, np.nan)
+    robot.until_rest()
+    robot.position = good
+    assert robot.count("state_not_finite") > 0
+
+
+def test_robot_that_does_not_follow_halts(robot, steps):
+    robot.robot_works = False
+    for _ in range(8):
+        robot.chunk(steps(x=0.03))
+        time.sleep(0.3)
+    robot.until_state(HALTED)
+    assert "max_following_error" in robot.status.reason
+    robot.until_rest()
+
+
+def test_measured_pose_far_from_the_command_halts(robot, steps):
+    robot.drive(steps())
+    robot.position = robot.position + [0.0, 0.3, 0.0]
+    robot.until_state(HALTED)
+    robot.until_rest()
+
+
+def test_all_cores_busy(robot, steps, measured):
+    """The arm moves or stops, whatever this machine still manages, but never out of its limits."""
+    robot.burn(2 * (os.cpu_count() or 2))
+    for i in range(6):
+        robot.chunk(steps(x=0.02 * (-1) ** i))
+        time.sleep(0.4)
+    measured("loop rate under load, Hz", robot.status.loop_rate)
+    assert robot.count("halted_internal") == 0
+    robot.stop_children()
+    robot.prepare()
+    robot.drive(steps())
+
+
+def test_simulated_clock_pauses_and_jumps_back(new_lab, steps, measured):
+    lab = new_lab(simulated_time=True)
+    lab.prepare()
+    lab.drive(steps())
+    lab.clock_runs, since = False, time.monotonic()
+    measured("simulated clock stops -> rest", lab.until_rest() - since)
+    assert "clock stands still" in lab.status.reason
+    assert not lab.enable().success or lab.status.state == READY
+    lab.clock_runs = True
+    lab.prepare()
+    lab.drive(steps())
+    lab.time = 5.0
+    lab.until_rest()
+    assert lab.count("clock_jumped_back") == 1
+    lab.until(lambda: lab.enable().success, "health")
+    lab.drive(steps())

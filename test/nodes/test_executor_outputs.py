@@ -1,0 +1,299 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Commands as messages on real topics, and what needs packages that are not installed here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from molmoact_ros.control import Command, Pose, Preview, load_profile
+from molmoact_ros.control.outputs import GripperOutput
+from molmoact_ros.control.profile import RobotProfile
+from molmoact_ros.control.strict import build
+from molmoact_ros.nodes.executor_node import ExecutorNode
+from molmoact_ros.ros.commands import create_outputs
+from molmoact_ros.ros.grippers import create_gripper
+from molmoact_ros.ros.optional import MissingPackage
+from molmoact_ros.ros.running import StartError
+from molmoact_ros.ros.servo import ServoSwitch
+
+ROBOTS = Path(__file__).parents[2] / "config" / "robots"
+DOMAIN = 1 + (os.getpid() + 71) % 90
+
+
+@pytest.fixture
+def node() -> Iterator[Any]:
+    rclpy.init(domain_id=DOMAIN)
+    node = rclpy.create_node("outputs")
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def profile(outputs: dict[str, Any], joints: bool = False) -> RobotProfile:
+    limit = {"speed": 1.0, "acceleration": 1.0, "max_step": 1.0, "max_following_error": 1.0}
+    if joints:
+        action = {"space": "joint_delta", "columns": ["a", "b"], "joints": ["a", "b"]}
+        limits: dict[str, Any] = {
+            "joints": {name: {"min": -1.0, "max": 1.0} | limit for name in ("a", "b")}
+        }
+    else:
+        action = {"space": "ee_delta", "columns": ["x", "y", "z"]}
+        limits = {"linear": limit, "workspace": {"min": [0, 0, 0], "max": [1, 1, 1]}}
+    keys = {"robot": "r", "frame": "base", "action": action, "limits": limits, "outputs": outputs}
+    return build(RobotProfile, keys)
+
+
+def heard(node: Any, kind: type, topic: str, publish: Any) -> Any:
+    """Return the first message on a topic."""
+    messages: list[Any] = []
+    subscription = node.create_subscription(kind, topic, messages.append, 10)
+    deadline = time.monotonic() + 10.0
+    while not messages and time.monotonic() < deadline:
+        publish()
+        rclpy.spin_once(node, timeout_sec=0.05)
+    node.destroy_subscription(subscription)
+    assert messages, f"nothing came on {topic}"
+    return messages[0]
+
+
+ARM = Command(
+    12.5,
+    np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+    Pose(np.array([0.5, 0.6, 0.7]), np.array([0.0, 0.0, 1.0, 0.0])),
+)
+JOINTS = Command(
+    12.5, np.array([0.1, -0.2]), np.array([0.3, 0.4]),
+    preview=Preview(
+        times=np.array([0.05, 0.1]),
+        positions=np.array([[0.31, 0.38], [0.32, 0.37]]),
+        velocities=np.array([[0.1, -0.2], [0.0, 0.0]]),
+    ),
+)  # fmt: skip
+
+
+def test_twist_and_pose_at_once(node):
+    outputs = create_outputs(node, profile({"twist": {}, "pose": {}}))
+
+    def publish():
+        for output in outputs:
+            output.publish(ARM)
+
+    twist = heard(node, TwistStamped, "/outputs/twist", publish)
+    assert (twist.header.stamp.sec, twist.header.stamp.nanosec) == (12, 500_000_000)
+    assert twist.header.frame_id == "base"
+    assert (twist.twist.linear.y, twist.twist.angular.z) == (0.2, 0.6)
+    pose = heard(node, PoseStamped, "/outputs/pose", publish)
+    assert (pose.pose.position.z, pose.pose.orientation.z) == (0.7, 1.0)
+    for output in outputs:
+        output.flush(1.0)
+
+
+def test_joint_trajectory(node):
+    [output] = create_outputs(node, profile({"joint_trajectory": {}}, joints=True))
+    message = heard(
+        node, JointTrajectory, "/outputs/joint_trajectory", lambda: output.publish(JOINTS)
+    )
+    assert message.joint_names == ["a", "b"] and message.header.stamp.sec == 12
+    first, last = message.points
+    assert (list(first.positions), list(first.velocities)) == ([0.31, 0.38], [0.1, -0.2])
+    assert first.time_from_start.nanosec == 50_000_000
+    assert list(last.velocities) == [0.0, 0.0] and last.time_from_start.nanosec == 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("interface", "values"), [("position", [0.3, 0.4]), ("velocity", [0.1, -0.2])]
+)
+def test_forward(node, interface, values):
+    [output] = create_outputs(node, profile({"forward": {"interface": interface}}, joints=True))
+    message = heard(node, Float64MultiArray, "/outputs/forward", lambda: output.publish(JOINTS))
+    assert list(message.data) == values
+
+
+# Grippers.
+
+
+def gripper(value: float | None, final: bool = False) -> Command:
+    return Command(1.0, np.zeros(6), ARM.position, gripper=value, final=final)
+
+
+def test_forward_gripper_in_the_drivers_unit(node):
+    output = create_gripper(node, GripperOutput(open=0.04, closed=0.0))
+    message = heard(
+        node, Float64MultiArray, "/outputs/gripper", lambda: output.publish(gripper(0.25))
+    )
+    assert list(message.data) == pytest.approx([0.03])
+
+
+def test_trajectory_gripper_speaks_on_change_only(node, monkeypatch):
+    output = create_gripper(node, GripperOutput(type="joint_trajectory", joint="finger"))
+    sent: list[JointTrajectory] = []
+    monkeypatch.setattr(output, "_publisher", SimpleNamespace(publish=sent.append))
+    for value in (None, 0.0, 0.0, 0.02, 0.06, 0.08, 0.99, 1.0, 1.0):
+        output.publish(gripper(value))
+    output.publish(gripper(0.0, final=True))
+    assert [m.points[0].positions[0] for m in sent] == [0.0, 0.06, 0.99, 1.0]
+    assert sent[0].joint_names == ["finger"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "joints", "says"),
+    [
+        ({"joint_jog": {}}, True, "outputs.joint_jog: needs the package control_msgs"),
+        (
+            {"twist": {"servo_command_type_service": "/servo"}}, False,
+            "needs the package moveit_msgs; install it with: sudo apt install "
+            "ros-$ROS_DISTRO-moveit-msgs",
+        ),
+    ],
+)  # fmt: skip
+def test_missing_package_is_an_error_that_names_what_to_install(node, outputs, joints, says):
+    with pytest.raises(MissingPackage) as error:
+        create_outputs(node, profile(outputs, joints))
+    assert says in str(error.value)
+
+
+def test_missing_gripper_action_names_the_apt_package(node):
+    with pytest.raises(MissingPackage, match="apt install ros-.ROS_DISTRO-control-msgs"):
+        create_gripper(node, GripperOutput(type="gripper_command"))
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Install a module for a message package that is not here."""
+
+    def stand_in(module: str, **contents: Any) -> None:
+        package = ModuleType(module.partition(".")[0])
+        monkeypatch.setitem(sys.modules, package.__name__, package)
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(**contents))
+
+    return stand_in
+
+
+class FakeActions:
+    """An action client whose server may be missing."""
+
+    def __init__(self, ready: bool) -> None:
+        self.ready, self.goals = ready, []
+
+    def server_is_ready(self) -> bool:
+        """As rclpy's."""
+        return self.ready
+
+    def send_goal_async(self, goal: Any) -> None:
+        """As rclpy's."""
+        self.goals.append(goal)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "position"),
+    [
+        ("gripper_command", "GripperCommand", 0.0),
+        ("parallel_gripper_command", "ParallelGripperCommand", [0.0]),
+    ],
+)
+def test_gripper_action_waits_for_its_server(node, stand_in, monkeypatch, kind, name, position):
+    goal = type("Goal", (), {"__init__": lambda self: setattr(self, "command", SimpleNamespace())})
+    stand_in("control_msgs.action", **{name: SimpleNamespace(Goal=goal)})
+    client = FakeActions(ready=False)
+    monkeypatch.setattr("rclpy.action.ActionClient", lambda *_: client)
+    output = create_gripper(
+        node, GripperOutput(type=kind, joint="j", open=0.04, closed=0.0, max_effort=20.0)
+    )
+    output.publish(gripper(1.0))
+    assert client.goals == [] and "action server is missing" in output.problem()
+    client.ready = True
+    output.publish(gripper(1.0))
+    output.publish(gripper(1.0))
+    assert [goal.command.position for goal in client.goals] == [position]
+    assert output.problem() is None
+
+
+def test_servo_is_switched_before_motion_is_enabled(node, stand_in, monkeypatch):
+    request = type("Request", (SimpleNamespace,), {"TWIST": 1, "POSE": 2})
+    stand_in("moveit_msgs.srv", ServoCommandType=SimpleNamespace(Request=request))
+    calls = []
+
+    class Client:
+        def service_is_ready(self):
+            return True
+
+        def call_async(self, request):
+            calls.append(request.command_type)
+            answer = SimpleNamespace(success=len(calls) > 1)
+            done = SimpleNamespace(result=lambda: answer)
+            return SimpleNamespace(add_done_callback=lambda answered: answered(done))
+
+    monkeypatch.setattr(node, "create_client", lambda *_: Client())
+    switch = ServoSwitch(node, "/servo_node/switch_command_type", "TWIST")
+    assert "/servo_node/switch_command_type" in switch.problem()
+    switch._call()
+    assert switch.problem() is not None, "Servo said no"
+    switch._call()
+    assert switch.problem() is None and calls == [1, 1]
+
+
+# The node refuses to start with a reason.
+
+
+@pytest.mark.parametrize(
+    ("robot", "says"),
+    [
+        ("nobody", "no profile 'nobody'; there are: franka_servo"),
+        ("/nowhere/robot.yaml", "can not be read"),
+        ("franka_servo", "needs the package moveit_msgs"),
+        ("BROKEN", "limits.linear.sped: unknown key"),
+    ],
+)
+def test_node_does_not_start_with_a_wrong_robot(tmp_path, robot, says):
+    if robot == "BROKEN":
+        path = tmp_path / "robot.yaml"
+        path.write_text((ROBOTS / "tabletop.yaml").read_text().replace("speed: 0.3", "sped: 0.3"))
+        robot = str(path)
+    rclpy.init(args=["--ros-args", "-p", f"robot:={robot}"], domain_id=DOMAIN)
+    try:
+        with pytest.raises(StartError) as error:
+            ExecutorNode()
+        assert "parameter 'robot'" in str(error.value) and says in str(error.value)
+    finally:
+        rclpy.shutdown()
+
+
+def test_parameters_change_the_profile():
+    arguments = ["-p", "execute_steps:=3", "-p", "require_approval:=true"]
+    rclpy.init(args=["--ros-args", *arguments], domain_id=DOMAIN)
+    try:
+        node = ExecutorNode()
+        execution = node._profile.execution
+        assert (execution.execute_steps, execution.require_approval) == (3, True)
+        assert execution.rate == load_profile(ROBOTS / "tabletop.yaml").execution.rate
+        node.close()
+        node.destroy_node()
+    finally:
+        rclpy.shutdown()
+
+
+def test_loop_that_fails_publishes_zero_and_ends_the_process(node, monkeypatch):
+    executor = ExecutorNode()
+    killed, said = [], []
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append(pid))
+    monkeypatch.setattr(executor, "_publish", said.append)
+    monkeypatch.setattr(executor, "_step", lambda now: 1 / 0)
+    executor._thread.join(5.0)
+    assert killed == [os.getpid()] and executor.exit_code == 1
+    assert said[-1].final and not said[-1].velocity.any()
+    executor.close()
+    executor.destroy_node()
