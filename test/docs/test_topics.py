@@ -1,0 +1,160 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""docs/topics.md against the running nodes: names, types, directions, QoS."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy")
+pytest.importorskip("molmoact_ros.msg")
+
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
+
+from molmoact_ros.demo.graph import NodeSpec, demo_graph  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+CHECKPOINT = ROOT / "checkpoints" / "tabletop"
+# Of every node; parameters, time and log.
+COMMON_TOPICS = {"/rosout", "/parameter_events", "/clock"}
+COMMON_SERVICES = re.compile(r".*/(\w*parameters?\w*|get_type_description|\w*logger_levels)$")
+# Which executor outputs and inputs a profile has, by the key of its file.
+OUTPUTS = {
+    "/molmoact_executor/twist": "twist",
+    "/molmoact_executor/pose": "pose",
+    "/molmoact_executor/joint_trajectory": "joint_trajectory",
+    "/molmoact_executor/joint_jog": "joint_jog",
+    "/molmoact_executor/forward": "forward",
+    "/molmoact_executor/gripper": "gripper",
+}
+
+
+def running(client: Any, node: str, namespace: str = "/") -> dict[str, dict[str, str]]:
+    """Return publishers, subscriptions and services of a node as name to type."""
+    ask = client.node
+    kinds = {
+        "publishes": ask.get_publisher_names_and_types_by_node,
+        "subscribes": ask.get_subscriber_names_and_types_by_node,
+        "serves": ask.get_service_names_and_types_by_node,
+    }
+    found = {}
+    for direction, names_and_types in kinds.items():
+        names = {name: types[0] for name, types in names_and_types(node, namespace)}
+        found[direction] = {
+            name: kind
+            for name, kind in names.items()
+            if name not in COMMON_TOPICS and not COMMON_SERVICES.match(name)
+        }
+    return found
+
+
+def documented(rows: list[Any], **replace: str) -> dict[str, dict[str, str]]:
+    """Return the rows in the form of `running`; ``<camera>`` is replaced."""
+    found: dict[str, dict[str, str]] = {"publishes": {}, "subscribes": {}, "serves": {}}
+    for row in rows:
+        name = row.name.replace("<camera>", replace.get("camera", "camera"))
+        if name not in COMMON_TOPICS:
+            found[row.direction][name] = row.type
+    return found
+
+
+def interface(
+    start: Callable, client: Any, spec: NodeSpec, rows: list[Any]
+) -> dict[str, dict[str, str]]:
+    """Start a node, wait until its interface stays the same, check its QoS, and stop the node."""
+    nodes = start(spec)
+    last: dict[str, dict[str, str]] = {}
+    steady = 0
+
+    def is_settled() -> bool:
+        nonlocal last, steady
+        nodes.check()
+        try:
+            found = running(client, spec.name)
+        except RuntimeError:  # the node is not known yet
+            return False
+        complete = "/diagnostics" in found["publishes"]
+        steady = steady + 1 if complete and found == last else 0
+        last = found
+        return steady >= 20  # each about 50 ms apart
+
+    client.wait_for(is_settled, spec.name)
+    check_qos(client, rows)
+    nodes.stop(spec.name)
+    client.wait_for(lambda: spec.name not in client.node.get_node_names(), "the node's end")
+    return last
+
+
+def check_qos(client: Any, rows: list[Any]) -> None:
+    """Compare reliability and durability of what a node publishes."""
+    for row in rows:
+        if row.direction != "publishes" or row.qos == "":
+            continue
+        for endpoint in client.node.get_publishers_info_by_topic(row.name):
+            qos = endpoint.qos_profile
+            reliable = qos.reliability == ReliabilityPolicy.RELIABLE
+            assert reliable == (row.qos != "sensor"), row
+            latched = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            assert latched == (row.qos == "latched"), row
+
+
+def test_policy(start: Callable, client: Any, interfaces: dict[str, list[Any]]) -> None:
+    settings = {"checkpoint": str(CHECKPOINT), "device": "cpu", "dtype": "float32"}
+    spec = NodeSpec("policy_node", "molmoact_policy", (), settings | {"cameras": ["front"]})
+    rows = interfaces[spec.name]
+    assert interface(start, client, spec, rows) == documented(rows, camera="front")
+
+
+@pytest.mark.parametrize("robot", ["tabletop", "widowx_forward"])
+def test_executor(
+    start: Callable, client: Any, interfaces: dict[str, list[Any]], robot: str
+) -> None:
+    """Each profile has the documented interface that belongs to it, and no other."""
+    profile = yaml.safe_load((ROOT / "config" / "robots" / f"{robot}.yaml").read_text("utf-8"))
+    node = "molmoact_executor"
+    spec = NodeSpec("executor_node", node, (), {"robot": robot})
+    found = interface(start, client, spec, interfaces[node])
+    expected = documented(interfaces[node])
+    cartesian = profile["action"]["space"].startswith("ee_")
+    del expected["subscribes"][f"/{node}/{'joint_states' if cartesian else 'ee_pose'}"]
+    for name, key in OUTPUTS.items():
+        if key not in profile["outputs"]:
+            del expected["publishes"][name]
+    if profile["outputs"]["gripper"]["type"] == "joint_trajectory":
+        expected["publishes"][f"/{node}/gripper"] = "trajectory_msgs/msg/JointTrajectory"
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NodeSpec("markers_node", "molmoact_markers", (), {"surface": "depth"}),
+        NodeSpec("tabletop_node", "tabletop"),
+    ],
+    ids=lambda spec: spec.name,
+)
+def test_markers_and_simulator(
+    start: Callable, client: Any, interfaces: dict[str, list[Any]], spec: NodeSpec
+) -> None:
+    rows = interfaces[spec.name]
+    assert interface(start, client, spec, rows) == documented(rows)
+
+
+def test_the_demonstrations_graph() -> None:
+    """The table of connections is that of the demonstration and of view.launch.py."""
+    text = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) `(~/\S+)` \| `/(\S+)` \|$", text, flags=re.MULTILINE)
+    table = {(node, name): target for node, name, target in rows}
+    connected = {
+        (spec.name, source): target.removeprefix("/")
+        for spec in demo_graph("checkpoint")
+        for source, target in spec.remappings.items()
+    }
+    markers = {key: value for key, value in table.items() if key[0] == "molmoact_markers"}
+    assert {key: value for key, value in table.items() if key not in markers} == connected
+    view = (ROOT / "launch" / "view.launch.py").read_text(encoding="utf-8")
+    assert all(target in view for target in markers.values())
