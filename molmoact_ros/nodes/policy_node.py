@@ -20,6 +20,7 @@ from molmoact_ros.ros.conversions import MessageError, trajectory_from_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.frames import Frame, FrameMatcher, NoMatch
 from molmoact_ros.ros.images import ImageError
+from molmoact_ros.ros.pacing import pause_after_answer
 from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.policy_setup import (
     PolicyParameters,
@@ -45,9 +46,10 @@ class PolicyNode(ClosableNode):
     """Feeds the policy in a thread of its own; callbacks only store what arrives.
 
     An inference starts as soon as the one before has ended and a frame has arrived that was not
-    used yet, and not before ``inference_period``. It always takes the newest frames. While it
-    runs, the executor follows the chunk before and later enters the new chunk at the step that
-    belongs to the time that has passed since its image.
+    used yet, not before ``inference_period``, and not while a chunk is executed that will be over
+    before the next answer (`ros.pacing`). It always takes the newest frames. While it runs, the
+    executor follows the chunk before and later enters the new chunk at the step that belongs to
+    the motion since its image.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,8 @@ class PolicyNode(ClosableNode):
         self._policy = load_policy(self._settings)
         topics = camera_topics(self._settings, self._policy)
         form = action_format(self._settings, self._policy)
+        rows = self._settings.execute_steps or self._policy.profile.answer.rows or 1
+        self._chunk_seconds = rows * form.step_period
         self._task = Task(self._settings.instruction)
         if self._task.instruction and (reason := self._refusal(self._task.instruction)):
             raise StartError(f"parameter 'instruction': {reason}")
@@ -133,10 +137,11 @@ class PolicyNode(ClosableNode):
     # Inference thread.
 
     def _run(self) -> None:
-        started = -np.inf
+        started, pause_ends = -np.inf, -np.inf
         while not self._stopping.is_set():
             now = self._now()
-            if 0.0 <= now - started < self._settings.inference_period:
+            early = 0.0 <= now - started < self._settings.inference_period
+            if early or 0.0 < pause_ends - now <= self._chunk_seconds:
                 self._stopping.wait(_POLL)
                 continue
             task = self._task
@@ -151,7 +156,9 @@ class PolicyNode(ClosableNode):
                 continue
             self._waiting_for = ""
             started = now
-            self._infer(task, frames)
+            if self._infer(task, frames):
+                answered = self._now()
+                pause_ends = answered + pause_after_answer(self._chunk_seconds, answered - started)
 
     def _now(self) -> float:
         return float(self.get_clock().now().nanoseconds * 1e-9)
@@ -161,10 +168,11 @@ class PolicyNode(ClosableNode):
         if not missing.waiting:
             self.get_logger().warning(f"no inference: {missing.reason}", throttle_duration_sec=5.0)
 
-    def _infer(self, task: Task, frames: Mapping[str, Frame]) -> None:
+    def _infer(self, task: Task, frames: Mapping[str, Frame]) -> bool:
+        """Answer for these frames; return whether actions to be executed were published."""
         images = self._read(frames)
         if images is None:
-            return
+            return False
         stamp = frames[self._lead].stamp
         try:
             reasoning = self._policy.infer(Observation(images, task.instruction, task.hint, stamp))
@@ -173,9 +181,9 @@ class PolicyNode(ClosableNode):
             self.get_logger().error(
                 f"inference failed: {type(error).__name__}: {error}", throttle_duration_sec=2.0
             )
-            return
+            return False
         if self._stopping.is_set() or task is not self._task:
-            return  # the answer to a question that nobody asks any more
+            return False  # the answer to a question that nobody asks any more
         self._sequence += 1
         self._last = reasoning
         self._outputs.publish(
@@ -190,6 +198,7 @@ class PolicyNode(ClosableNode):
                 f"answer {self._sequence} is not trusted: {'; '.join(reasoning.problems)}",
                 throttle_duration_sec=2.0,
             )
+        return reasoning.valid
 
     def _read(self, frames: Mapping[str, Frame]) -> dict[str, np.ndarray] | None:
         images = {}

@@ -35,6 +35,11 @@ class PolicyParameters:
     dtype: str = parameter(
         "bfloat16", "Precision of the weights.", choices=("float32", "bfloat16", "float16")
     )
+    quantization: str = parameter(
+        "",
+        "Weights of fewer bits, to save GPU memory; empty: none.",
+        choices=("", "int8", "int4", "fp8"),
+    )
     threads: int = parameter(
         0, "CPU threads of the network; 0: torch's choice.", minimum=0, maximum=256
     )
@@ -71,6 +76,13 @@ class PolicyParameters:
         unit="s",
         minimum=0.01,
         maximum=60.0,
+    )
+    execute_steps: int = parameter(
+        0,
+        "Rows of each chunk that the executor follows, as set there; 0: all. While a chunk lasts "
+        "not much longer than an inference, the next look waits for its end.",
+        minimum=0,
+        maximum=1000,
     )
     inference_period: float = parameter(
         0.0,
@@ -126,6 +138,7 @@ def load_policy(parameters: PolicyParameters) -> MolmoActPolicy:
             unnorm_key=parameters.unnorm_key or None,
             device=parameters.device,
             dtype=parameters.dtype,
+            quantization=parameters.quantization or None,
             revision=parameters.revision or None,
             profile=parameters.profile or None,
             rows=parameters.rows or None,
