@@ -93,7 +93,8 @@ class Show:
             frame = self._frame(rgb)
             self._film.add(frame)
             valid = self._answer is not None and not self._answer.problems
-            if self._answer is not None and not self._pictured_valid:
+            complete = self._answer is not None and self._watcher.depth is not None
+            if complete and not self._pictured_valid:
                 self._picture, self._pictured_valid = frame, valid
         self._watcher.pictures.clear()
 
