@@ -13,7 +13,10 @@ Installs everything into .venv in the repository's root and builds the package:
 Done once; a second call only builds what has changed.
 
   --cuda   torch with CUDA instead of the CPU build
-Environment: MOLMOACT_WHEELS=1 uses the wheels although there is a ROS.
+Environment:
+  MOLMOACT_WHEELS=1      use the wheels although there is a ROS
+  MOLMOACT_TORCH_INDEX   URL of PyTorch's package index for CPU builds (see "Get Started" on
+                         PyTorch's site): 200 MB instead of the several GB of the CUDA build
 TEXT
 }
 
@@ -31,7 +34,6 @@ cd "$root"
 venv="$root/.venv"
 requirements="$root/scripts/requirements"
 torch_version=2.13.0
-torch_cpu_index=https://download.pytorch.org/whl/cpu
 # shellcheck source=scripts/environment.sh
 source "$root/scripts/environment.sh"
 ros_setup="$(molmoact_ros_setup || true)"
@@ -90,8 +92,11 @@ pip_install() {
 install_torch() {
   if [ -n "$cuda" ]; then
     pip_install "torch==$torch_version"
+  elif [ -n "${MOLMOACT_TORCH_INDEX:-}" ]; then
+    pip_install "torch==$torch_version" --index-url "$MOLMOACT_TORCH_INDEX"
   elif ! pip_install "torch==$torch_version+cpu" 2>/dev/null; then
-    pip_install "torch==$torch_version" --index-url "$torch_cpu_index"
+    say "no CPU build of torch in pip's index: taking the ordinary one (several GB); see --help"
+    pip_install "torch==$torch_version"
   fi
 }
 
@@ -106,7 +111,7 @@ install_dependencies() {
   fi
   say "pip and setuptools"
   pip_install "pip>=23" "setuptools>=68,<80" "wheel<1"
-  say "torch $torch_version (about 200 MB; with --cuda several GB)"
+  say "torch $torch_version"
   install_torch
   if [ -z "$ros_setup" ]; then
     say "ROS 2 Kilted"
