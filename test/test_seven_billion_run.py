@@ -68,8 +68,8 @@ def _network(dtype):
     # Shared, so listed once: under the embedding's name.
     for name, parameter in list(model.named_parameters()):
         parent, _, leaf = name.rpartition(".")
-        many = parameter.ndim > 1
-        value = _filled(parameter.shape, noise) if many else torch.ones_like(parameter, device="cpu")
+        shape = parameter.shape
+        value = _filled(shape, noise) if len(shape) > 1 else torch.ones(shape)
         setattr(model.get_submodule(parent), leaf, torch.nn.Parameter(value.to(dtype)))
     model.lm_head.weight = model.model.transformer.wte.embedding
     return model.eval()
