@@ -12,6 +12,7 @@ from molmoact_ros.model import MolmoActConfig
 from molmoact_ros.model.quantization import is_quantized
 
 _GROUP = 128  # int4 values that share a scale and a zero point of 16 bits each
+_INT4_WIDTH = 1024  # the int4 kernel for GPUs pads rows to a multiple of this
 _BYTES_PER_VALUE = {
     "float32": 4.0,
     "bfloat16": 2.0,
@@ -55,6 +56,8 @@ def memory_need(
     total = 0.0
     for name, shape in shapes.items():
         quantized = is_quantized(name)
+        if quantized and mode == "int4":
+            shape = (shape[0], -(-shape[1] // _INT4_WIDTH) * _INT4_WIDTH)
         total += math.prod(shape) * (_BYTES_PER_VALUE[mode] if quantized else plain)
         if quantized and mode in ("int8", "fp8"):
             total += shape[0] * plain  # one scale a row
