@@ -88,6 +88,7 @@ setup(
     entry_points={
         "console_scripts": [
             "molmoact-demo = molmoact_ros.demo.__main__:main",
+            "molmoact-evaluate = molmoact_ros.cli.evaluate:main",
             "molmoact-inspect = molmoact_ros.cli.inspect:main",
             "molmoact-predict = molmoact_ros.cli.predict:main",
             "molmoact-replay = molmoact_ros.cli.replay:main",

@@ -18,7 +18,6 @@ from molmoact_ros.viz import Film, draw_overlay, side_by_side
 from .arrival import Arrival
 from .watcher import Watcher
 
-_START = 120.0  # s until all nodes are up
 _LIMIT = 150.0  # s of motion at most
 _FILM_RATE = 10.0  # frames per second, the simulator's camera rate
 _FILM_HEIGHT = 480  # px
@@ -54,7 +53,7 @@ class Show:
     def run(self) -> str:
         """Run to the end and return the outcome in words."""
         watcher = self._watcher
-        watcher.wait_for_nodes(_START)
+        watcher.wait_for_nodes()
         watcher.reset(self._seed)
         watcher.pictures.clear()
         watcher.instruct(self._instruction)

@@ -36,6 +36,7 @@ class Watcher:
     """A client of the running graph.
 
     Attributes:
+        node: The client's own node.
         reasonings: Answers that nobody has taken yet, oldest first.
         pictures: Camera pictures RGB uint8 ``[H, W, 3]`` likewise.
         depth: The latest depth picture, None before the first.
@@ -50,28 +51,28 @@ class Watcher:
             check: Called again and again; raises when a node has ended.
         """
         self._check = check
-        self._node = Node("demo")
+        self.node = Node("demo")
         self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self.reasonings: list[ActionReasoning] = []
         self.pictures: list[np.ndarray] = []
         self.depth: np.ndarray | None = None
         self.gripper: np.ndarray | None = None
         self.blocks: np.ndarray | None = None
-        subscribe = self._node.create_subscription
+        subscribe = self.node.create_subscription
         subscribe(ActionReasoning, f"{POLICY}/reasoning", self.reasonings.append, qos.RESULT)
         subscribe(Image, f"{POLICY}/depth_image", self._take_depth, qos.PICTURE)
         subscribe(Image, f"{SIMULATOR}/camera/image", self._take_picture, qos.IMAGE)
         subscribe(PoseStamped, f"{SIMULATOR}/ee_pose", self._take_pose, qos.COMMAND)
         subscribe(PoseArray, f"{SIMULATOR}/blocks", self._take_blocks, qos.COMMAND)
-        self._instruction = self._node.create_publisher(
+        self._instruction = self.node.create_publisher(
             String, f"{POLICY}/instruction", qos.LATCHED
         )
 
     def close(self) -> None:
         """Leave the graph."""
-        self._executor.remove_node(self._node)
-        self._node.destroy_node()
+        self._executor.remove_node(self.node)
+        self.node.destroy_node()
 
     def spin(self) -> None:
         """Take what has arrived; raises when a node has ended."""
@@ -90,13 +91,16 @@ class Watcher:
                 raise GraphError(f"waited {timeout:.0f} s for {what}")
             self.spin()
 
-    def wait_for_nodes(self, timeout: float) -> None:
-        """Wait until simulator, executor and policy are up and were heard."""
+    def wait_for_nodes(self, timeout: float = 120.0, needs_policy: bool = True) -> None:
+        """Wait until simulator and, where it is part of the graph, policy are up and were heard."""
         self.wait_for("the simulator's pictures", lambda: bool(self.pictures), timeout)
         self.wait_for("the gripper's pose", lambda: self.gripper is not None, timeout)
+        self.wait_for("the blocks' places", lambda: self.blocks is not None, timeout)
+        if not needs_policy:
+            return
         self.wait_for(
             "the policy",
-            lambda: self._node.count_publishers(f"{POLICY}/reasoning") > 0,
+            lambda: self.node.count_publishers(f"{POLICY}/reasoning") > 0,
             timeout,
         )
 
@@ -120,14 +124,14 @@ class Watcher:
         self._instruction.publish(String(data=instruction))
 
     def _call(self, kind: type, name: str, request: Any) -> Any:
-        client = self._node.create_client(kind, name)
+        client = self.node.create_client(kind, name)
         try:
             self.wait_for(f"service {name}", client.service_is_ready, _ANSWER)
             future = client.call_async(request)
             self.wait_for(f"an answer of {name}", future.done, _ANSWER)
             return future.result()
         finally:
-            self._node.destroy_client(client)
+            self.node.destroy_client(client)
 
     def _take_picture(self, message: Image) -> None:
         self.pictures.append(rgb_from_image(message, "camera"))
