@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.model.adapter import gather_slots
 from molmoact_ros.model.layers import rotary_angles
 from molmoact_ros.model.vision import resize_positions
 
@@ -77,6 +78,14 @@ def test_features_are_added_not_written(model, batch):
     token = model.embed(torch.tensor([[model.config.image_patch_id]]))[0, 0]
     torch.testing.assert_close(embeds[at_patch], features + token)
     assert torch.equal(embeds[~at_patch], model.embed(row["input_ids"])[~at_patch])
+
+
+def test_pooling_mean_divides_by_four_always():
+    """Empty slots are zeros that count (spec 18.14)."""
+    features = torch.arange(12.0).reshape(1, 6, 2) + 1
+    query, slots = gather_slots(features, torch.tensor([[[0, 2, -1, -1], [1, 3, 4, 5]]]))
+    assert torch.equal(slots[0], torch.tensor([[1.0, 2.0], [5.0, 6.0], [0.0, 0.0], [0.0, 0.0]]))
+    assert torch.equal(query[:, 0], torch.tensor([[1.5, 2.0], [7.5, 8.5]]))
 
 
 @torch.no_grad()

@@ -212,3 +212,9 @@ def test_missing_and_broken_files_are_named(checkpoint, file):
     (checkpoint / file).unlink()
     with pytest.raises(CheckpointError, match=f"{file} is missing"):
         MolmoActProcessor.from_pretrained(checkpoint)
+
+
+def test_no_switches_per_call(processor):
+    """The reference accepts do_pad and do_convert_rgb and ignores them (spec 18.10)."""
+    with pytest.raises(TypeError, match="do_pad"):
+        processor(images=FRAME, text="go", do_pad=False)
