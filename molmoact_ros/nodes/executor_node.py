@@ -63,7 +63,10 @@ class ExecutorParameters:
         maximum=1000,
     )  # fmt: skip
     realtime_priority: int = parameter(
-        0, "SCHED_FIFO priority of the loop where permitted; 0: ordinary.", minimum=0, maximum=99
+        10,
+        "SCHED_FIFO priority, where the system permits it; 0: an ordinary process.",
+        minimum=0,
+        maximum=99,
     )
 
 
@@ -322,9 +325,9 @@ def _take_priority(node: ClosableNode, priority: int) -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (AttributeError, OSError) as error:
-        node.get_logger().warning(
-            f"parameter 'realtime_priority': not permitted ({error}); "
-            "allow it with rtprio in /etc/security/limits.conf; going on without"
+        node.get_logger().info(
+            f"running with ordinary priority ({error}); a busy machine may delay commands. "
+            "To permit realtime_priority, give this user an rtprio in /etc/security/limits.conf"
         )
 
 
