@@ -5,7 +5,7 @@
     ros2 launch molmoact_ros view.launch.py
     ros2 launch molmoact_ros view.launch.py image:=/front/color/image_raw \
         camera_info:=/front/color/camera_info ee_pose:=/ee_pose params_file:=my_view.yaml \
-        camera_transform:=""
+        camera_transform:=none
 
 Without arguments it fits demo.launch.py and scripts/demo.sh. All names are relative, so that
 `namespace` suffices to look at one of several robots.
@@ -40,7 +40,7 @@ ARGUMENTS = {
     "ee_pose": ("tabletop/ee_pose", "End effector's pose (PoseStamped)."),
     "camera_transform": (
         TABLETOP_CAMERA,
-        "Transform to publish as static: x y z qx qy qz qw parent child; empty: TF has it.",
+        "Static transform to publish: x y z qx qy qz qw parent child; none: TF has the camera.",
     ),
     "log_level": ("info", "Log level of the nodes."),
 }
@@ -87,10 +87,10 @@ def _nodes(context: LaunchContext) -> list[Node]:
 
 
 def _static_transform(text: str) -> list[Node]:
-    """Return the publisher of a transform such as TABLETOP_CAMERA; none without one."""
-    parts = text.split()
-    if not parts:
+    """Return the publisher of a transform such as TABLETOP_CAMERA."""
+    if text == "none":
         return []
+    parts = text.split()
     if len(parts) != 9:
         raise ValueError(
             "launch argument 'camera_transform' needs x y z qx qy qz qw parent child, "
