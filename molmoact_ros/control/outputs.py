@@ -82,9 +82,10 @@ class GripperOutput:
     """How the gripper is commanded.
 
     Attributes:
-        type: ``forward``: std_msgs/Float64MultiArray on ``~/gripper``. ``joint_trajectory``:
-            trajectory_msgs/JointTrajectory on ``~/gripper``. ``gripper_command`` and
-            ``parallel_gripper_command``: actions of control_msgs named ``~/gripper``.
+        type: ``forward``: topic of std_msgs/Float64MultiArray. ``joint_trajectory``: topic of
+            trajectory_msgs/JointTrajectory. ``gripper_command`` and ``parallel_gripper_command``:
+            actions of control_msgs.
+        name: Of the topic or action; ROS can remap topics, but not actions as a whole.
         open: Commanded for a fully open gripper, in the driver's unit.
         closed: Commanded for a fully closed gripper.
         joint: Name of its joint, where the message needs one.
@@ -94,6 +95,7 @@ class GripperOutput:
     """
 
     type: str = "forward"
+    name: str = "~/gripper"
     open: float = 0.0
     closed: float = 1.0
     joint: str = ""
@@ -105,6 +107,7 @@ class GripperOutput:
         types = ("forward", "joint_trajectory", "gripper_command", "parallel_gripper_command")
         require_choice(self, "type", types)
         require(self.open != self.closed, "closed", "must differ from open")
+        require(bool(self.name), "name", "must not be empty")
         named = self.type in ("joint_trajectory", "parallel_gripper_command")
         require(not named or bool(self.joint), "joint", f"is missing: {self.type} names it")
         require(self.max_effort >= 0.0, "max_effort", f"must be >= 0, is {self.max_effort}")

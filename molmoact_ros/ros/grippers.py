@@ -75,7 +75,7 @@ class ForwardGripper(Gripper):
 
     def __init__(self, node: Node, output: GripperOutput) -> None:
         super().__init__(output)
-        self._publisher = node.create_publisher(Float64MultiArray, "~/gripper", qos.COMMAND)
+        self._publisher = node.create_publisher(Float64MultiArray, output.name, qos.COMMAND)
 
     def _is_news(self, wanted: float, sent: float) -> bool:
         return True
@@ -90,7 +90,7 @@ class TrajectoryGripper(Gripper):
 
     def __init__(self, node: Node, output: GripperOutput) -> None:
         super().__init__(output)
-        self._publisher = node.create_publisher(JointTrajectory, "~/gripper", qos.COMMAND)
+        self._publisher = node.create_publisher(JointTrajectory, output.name, qos.COMMAND)
 
     def _send(self, value: float) -> bool:
         point = JointTrajectoryPoint(
@@ -113,7 +113,7 @@ class ActionGripper(Gripper):
         self._kind = import_optional(
             "control_msgs.action", name, f"outputs.gripper ({output.type})"
         )
-        self._client = ActionClient(node, self._kind, "~/gripper")
+        self._client = ActionClient(node, self._kind, output.name)
 
     def problem(self) -> str | None:
         """Return why the gripper would not follow."""
