@@ -44,6 +44,7 @@ __all__ = ["ActionDecoding", "MolmoActPolicy", "Observation", "Reasoning"]
 ActionDecoding = Literal["argmax", "expectation"]
 
 CHECKPOINT_FILES = ("*.json", "*.jinja", "*.safetensors", "vae-final.*")
+WARM_UP_TOKENS = 16
 DEFAULT_ROWS = 8  # of a chunk, as a first guess for drafting
 VQVAE_FILES = ("vae-final.safetensors", "vae-final.pt")
 
@@ -158,10 +159,18 @@ class MolmoActPolicy:
             model, processor, unnorm_key=unnorm_key, depth=depth, profile=profile, **settings
         )
 
-    def infer(self, observation: Observation) -> Reasoning:
+    def infer(
+        self, observation: Observation, should_stop: Callable[[], bool] | None = None
+    ) -> Reasoning:
         """Look, think, act: one pass from images to actions.
 
+        Args:
+            observation: what the robot sees and is told.
+            should_stop: asked before every pass of the network; when it says so, the inference is
+                given up, as if it had never begun.
+
         Raises:
+            StoppedError: `should_stop` said so.
             ValueError: the observation can not be used (no image, wrong shape or dtype, an empty
                 instruction or one that holds reserved tokens). Never because of the answer:
                 what is wrong with that is listed in `problems`.
@@ -170,11 +179,31 @@ class MolmoActPolicy:
         with _stopwatch(seconds, "total"):
             with _stopwatch(seconds, "preprocess"):
                 batch = self._prepare(observation)
-            result = self._generate(batch, observation.stamp)
+            result = self._generate(batch, observation.stamp, should_stop)
             with _stopwatch(seconds, "parse"):
                 reasoning = self._read(result, observation.trajectory_hint)
                 reasoning = self._check_trust(reasoning, observation)
         return replace(reasoning, timings={**result.seconds, **seconds})
+
+    def warm_up(
+        self, n_images: int | None = None, should_stop: Callable[[], bool] | None = None
+    ) -> None:
+        """Run everything once, so that the first answer is not slow; nothing of it is kept.
+
+        Args:
+            n_images: how many images an observation will have; None: as the profile says.
+            should_stop: as for `infer`.
+
+        Raises:
+            StoppedError: `should_stop` said so.
+        """
+        self._decoder.warm_up()
+        image = np.full((480, 640, 3), 127, np.uint8)
+        n_images = n_images or len(self.profile.prompt.cameras)
+        images = {str(number): image for number in range(n_images)}
+        batch = self._prepare(Observation(images, "wait"))
+        self._decoder.generate(batch, WARM_UP_TOKENS, self._draft, self._bin_ids, should_stop)
+        self.relative_depth(np.zeros((10, 10), np.uint8))
 
     def relative_depth(self, depth_codes: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """Decode depth codes to a picture, float32 [H, W], 0..1, relative; None without VQ-VAE."""
@@ -198,11 +227,15 @@ class MolmoActPolicy:
         # A bare image carries no "Image 1" prefix, and single views were trained without it.
         return self.processor(images=images[0] if len(images) == 1 else images, text=prompt)
 
-    def _generate(self, batch: Any, stamp: float | None) -> GenerationResult:
+    def _generate(
+        self, batch: Any, stamp: float | None, should_stop: Callable[[], bool] | None
+    ) -> GenerationResult:
         """Decode the answer, with the answers before it as its draft."""
         if self._last_answer is not None:
             self._draft.observe(self._last_answer, executed_steps=self._steps_until(stamp))
-        result = self._decoder.generate(batch, self._max_new_tokens, self._draft, self._bin_ids)
+        result = self._decoder.generate(
+            batch, self._max_new_tokens, self._draft, self._bin_ids, should_stop
+        )
         self._last_answer, self._last_stamp = result.ids, stamp
         return result
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from molmoact_ros.decoding import StoppedError
 from molmoact_ros.policy import MolmoActPolicy, Observation
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
@@ -53,6 +54,25 @@ def test_the_same_observation_gives_the_same_answer(
     policy: MolmoActPolicy, image: np.ndarray
 ) -> None:
     observation = Observation({"primary": image}, "close the box")
+    assert policy.infer(observation).ids == policy.infer(observation).ids
+
+
+def test_warming_up_leaves_no_trace(policy: MolmoActPolicy, image: np.ndarray) -> None:
+    observation = Observation({"primary": image}, "close the box")
+    before = policy.infer(observation)
+    policy.warm_up(n_images=2)
+    after = policy.infer(observation)
+    assert after.ids == before.ids and after.problems == before.problems
+
+
+def test_an_inference_can_be_given_up_between_two_passes(
+    policy: MolmoActPolicy, image: np.ndarray
+) -> None:
+    observation = Observation({"primary": image}, "close the box")
+    asked = iter([False, False, True])
+    with pytest.raises(StoppedError, match="given up after"):
+        policy.infer(observation, should_stop=lambda: next(asked))
+    assert next(asked, None) is None
     assert policy.infer(observation).ids == policy.infer(observation).ids
 
 

@@ -4,7 +4,7 @@
 
 from molmoact_ros.decoding.cache import ContextTooLongError
 from molmoact_ros.decoding.drafts import SOURCES, Draft
-from molmoact_ros.decoding.engine import Decoder, TokenDraft, generate
+from molmoact_ros.decoding.engine import Decoder, StoppedError, TokenDraft, generate
 from molmoact_ros.decoding.result import GenerationResult
 from molmoact_ros.decoding.tree import TokenTree
 
@@ -14,6 +14,7 @@ __all__ = [
     "Decoder",
     "Draft",
     "GenerationResult",
+    "StoppedError",
     "TokenDraft",
     "TokenTree",
     "generate",

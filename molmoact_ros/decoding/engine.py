@@ -15,7 +15,7 @@ rounding is coarser, so a near tie can fall differently (see docs/performance.md
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,6 +53,10 @@ class _Progress:
     drafted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
     probes: list[tuple[list[int], Tensor]] = field(default_factory=list)
+
+
+class StoppedError(RuntimeError):
+    """An answer was given up because its caller asked for that."""
 
 
 class Decoder:
@@ -126,6 +130,7 @@ class Decoder:
         max_new_tokens: int = 512,
         draft: TokenDraft | None = None,
         probe_ids: Tensor | None = None,
+        should_stop: Callable[[], bool] | None = None,
     ) -> GenerationResult:
         """Greedily continue one prompt.
 
@@ -134,8 +139,10 @@ class Decoder:
             max_new_tokens: most tokens to emit, EOS included.
             draft: guesses; None: one token per pass.
             probe_ids: int64 [P] token ids whose probabilities are recorded, see GenerationResult.
+            should_stop: asked before every pass; when it says so, the answer is given up.
 
         Raises:
+            StoppedError: when `should_stop` said so.
             ContextTooLongError: when prompt and `max_new_tokens` exceed the capacity.
             ValueError: when the batch does not hold exactly one prompt, or max_new_tokens < 1.
         """
@@ -158,6 +165,8 @@ class Decoder:
             draft.begin()
             draft.extend(progress.ids)
         while progress.ids[-1] not in self._eos and len(progress.ids) < max_new_tokens:
+            if should_stop is not None and should_stop():
+                raise StoppedError(f"given up after {len(progress.ids)} tokens")
             self._step(progress, max_new_tokens, draft, probe_ids)
         marks.append(self._time())
 
