@@ -160,3 +160,23 @@ def test_no_answer_derails_it(reader, new_draft, write, replay, data):
     replay(draft, known)
     draft.observe(known)
     assert replay(draft, known) < len(known) / 4
+
+
+def test_the_background_comes_back(reader, new_draft, write, replay):
+    """Codes that the arm hid for a while are foreseen when it leaves."""
+    draft = new_draft()
+    open_view, hidden = (
+        reader.encode(write(0)),
+        reader.encode(_with_other_depth(write(0), write(1))),
+    )
+    for ids in [open_view] * 8 + [hidden] * 2:
+        replay(draft, ids)
+        draft.observe(ids)
+    assert replay(draft, open_view) < 60  # all 100 codes differ from the answer before
+
+
+def _with_other_depth(text: str, other: str) -> str:
+    def depth(t):
+        return t[t.index("<DEPTH_START>") : t.index("<DEPTH_END>")]
+
+    return text.replace(depth(text), depth(other))

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from molmoact_ros.answer import ActionTokenizer
+from molmoact_ros.decoding.drafts.history import History
 from molmoact_ros.decoding.drafts.mixture import Mixture
 from molmoact_ros.decoding.drafts.predictors import (
     BinPredictor,
     CoordinatePredictor,
     DepthPredictor,
-    History,
     Predictor,
 )
 from molmoact_ros.decoding.drafts.reader import AnswerReader
-from molmoact_ros.decoding.drafts.template import DEPTH, MAX_TRAJECTORIES, Literal, Slot, Template
+from molmoact_ros.decoding.drafts.template import MAX_TRAJECTORIES, Literal, Slot, Template
 from molmoact_ros.decoding.drafts.trie import Tokens
 from molmoact_ros.decoding.drafts.walker import Cursor, realign
 from molmoact_ros.decoding.drafts.wording import example_answers
@@ -93,7 +93,7 @@ class Draft:
             raise ValueError(f"unknown draft sources {sorted(unknown)}; known: {sorted(SOURCES)}")
         self._reader = reader
         self._templates: list[Template] = []
-        self._history = History(columns=columns)
+        self._history = History(columns)
         self._predictors: list[Predictor] = [
             DepthPredictor(),
             BinPredictor(),
@@ -169,12 +169,7 @@ class Draft:
             values = self._last_known.values
         else:
             return
-        for old, new in zip(history.last[DEPTH], values[DEPTH], strict=False):
-            if old != new:
-                history.changes[old] = new
-        # An answer without, say, a depth map (steering) leaves the last known one in place.
-        merged = tuple(new or old for new, old in zip(values, history.last, strict=True))
-        history.before, history.last = history.last, merged
+        history.record(values)
 
     def teach(self, depth_codes: Sequence[int]) -> None:
         """Use these depth codes (row-major, 0..127) as a guess for the next answer; () to stop."""

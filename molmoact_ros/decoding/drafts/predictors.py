@@ -10,33 +10,12 @@ image), and "order" for the neighbours of any such guess.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 from math import isqrt
 from typing import Protocol
 
+from molmoact_ros.decoding.drafts.history import History
 from molmoact_ros.decoding.drafts.mixture import Expert
-from molmoact_ros.decoding.drafts.template import BIN, DEPTH, NO_VALUES, NUMBER, Values
-
-
-@dataclass
-class History:
-    """Values of earlier answers.
-
-    Attributes:
-        last: values of the previous answer.
-        before: values of the answer before that.
-        executed: steps of the previous chunk that the robot made until the next image.
-        columns: values in a row of actions.
-        teacher: depth codes of the coming frame by other means, row-major, or empty.
-        changes: depth code -> the code that took its place when it last changed.
-    """
-
-    last: Values = NO_VALUES
-    before: Values = NO_VALUES
-    executed: int = 0
-    columns: int = 7
-    teacher: Sequence[int] = ()
-    changes: dict[int, int] = field(default_factory=dict)
+from molmoact_ros.decoding.drafts.template import BIN, DEPTH, NUMBER, Values
 
 
 class Predictor(Protocol):
@@ -68,6 +47,8 @@ class DepthPredictor:
         Expert("time", 0.04, 0.20),
         Expert("time", 0.03, 0.20),
         Expert("time", 0.03, 0.20),
+        Expert("time", 0.20, 0.40),  # what this cell usually shows
+        Expert("time", 0.05, 0.20),  # what it shows next to that
         Expert("teacher", 0.50, 0.80),
     )
 
@@ -99,6 +80,8 @@ class DepthPredictor:
             _at(last, cell + 1) if column < width - 1 else None,
             _at(last, cell - width),
             _at(last, cell + width),
+            history.usual_code(cell, 0),
+            history.usual_code(cell, 1),
             _at(history.teacher, cell),
         ]
 
