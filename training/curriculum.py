@@ -6,6 +6,7 @@ from .train import Stage
 
 _MIX = {"action": 0.25, "opening": 0.4, "full": 0.35}
 _MIX_STEER = {"action": 0.1, "opening": 0.3, "full": 0.35, "steer": 0.25}
+_MIX_LAST = {"action": 0.05, "opening": 0.25, "full": 0.3, "steer": 0.4}
 
 # Before each round but the first, the network drives and the frames it came to are added.
 ROUNDS = (
@@ -18,6 +19,6 @@ ROUNDS = (
     ),
     (Stage("dagger-1", 700, _MIX, peak=1.5e-3, final=5e-4, recent=0.3),),
     (Stage("dagger-2", 800, _MIX_STEER, peak=1.5e-3, final=3e-4, recent=0.3),),
-    (Stage("dagger-3", 1300, _MIX_STEER, peak=1.2e-3, final=1e-5, recent=0.3),),
+    (Stage("dagger-3", 1750, _MIX_LAST, peak=1.2e-3, final=1e-5, recent=0.3),),
 )
 DAGGER_EPISODES = 96
