@@ -119,6 +119,10 @@ class Watcher:
         if not answer.success:
             raise GraphError(f"the executor refuses: {answer.message}")
 
+    def clear_halt(self) -> None:
+        """Take back a latched halt, where there is one."""
+        self._call(Trigger, f"{EXECUTOR}/clear", Trigger.Request())
+
     def instruct(self, instruction: str) -> None:
         """Tell the policy what to do."""
         self._instruction.publish(String(data=instruction))

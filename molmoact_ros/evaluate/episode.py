@@ -73,6 +73,7 @@ def run_episode(
         act: Called again and again, for a baseline that stands in for the policy.
     """
     watcher.enable(False)
+    watcher.clear_halt()
     watcher.instruct("")
     watcher.reset(episode.seed)
     _spin_for(watcher, _SETTLE)
