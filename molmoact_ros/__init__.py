@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """MolmoAct on a real robot: from camera images to safe commands, over ROS 2."""
 
 from pkgutil import extend_path

@@ -23,7 +23,7 @@ from molmoact_ros.ros.conversions import pose_message, time_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.images import camera_info, compressed_from_rgb, image_from_rgb
 from molmoact_ros.ros.parameters import declare_parameters, parameter, watch_parameters
-from molmoact_ros.ros.running import ClosableNode, run_node
+from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 from molmoact_ros.sim import Tabletop
 
 PHYSICS_PERIOD = 0.01  # s
@@ -73,7 +73,10 @@ class TabletopNode(ClosableNode):
         super().__init__("tabletop")
         self._settings = declare_parameters(self, TabletopParameters)
         watch_parameters(self, self._settings, self._take_parameters)
-        self._sim = Tabletop(self._settings.seed)
+        try:
+            self._sim = Tabletop(self._settings.seed)
+        except FileNotFoundError as error:
+            raise StartError(str(error)) from error
         self._ticks = 0  # physics periods since the start of the node; never goes back
         self._twist_tick = 0
         self._last_wall = time.monotonic()

@@ -1,0 +1,163 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The simulator node as a process: cameras and state out, commands in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseArray, PoseStamped, TwistStamped
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
+
+from molmoact_ros.demo.graph import SIMULATOR, NodeSpec
+from molmoact_ros.ros import qos
+from molmoact_ros.ros.conversions import seconds
+from molmoact_ros.ros.images import rgb_from_compressed, rgb_from_image
+
+FINGER = "l_gripper_finger_joint"
+
+
+class Cell:
+    """The simulator's topics."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        listen = client.listen
+        self.images = listen(Image, f"{SIMULATOR}/camera/image", qos.IMAGE)
+        self.jpegs = listen(CompressedImage, f"{SIMULATOR}/camera/image/compressed", qos.IMAGE)
+        self.infos = listen(CameraInfo, f"{SIMULATOR}/camera/camera_info", qos.IMAGE)
+        self.wrist = listen(Image, f"{SIMULATOR}/gripper_camera/image", qos.IMAGE)
+        self.poses = listen(PoseStamped, f"{SIMULATOR}/ee_pose", qos.COMMAND)
+        self.joints = listen(JointState, "/joint_states", qos.COMMAND)
+        self.blocks = listen(PoseArray, f"{SIMULATOR}/blocks", qos.COMMAND)
+        self.clock = listen(Clock, "/clock", qos.COMMAND)
+        self.diagnostics = listen(DiagnosticArray, "/diagnostics")
+        publish = client.node.create_publisher
+        self._twist = publish(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
+        self._gripper = publish(Float64MultiArray, f"{SIMULATOR}/gripper", qos.COMMAND)
+
+    def push(self, z: float) -> None:
+        """Command a vertical speed, m/s."""
+        message = TwistStamped()
+        message.twist.linear.z = z
+        self._twist.publish(message)
+
+    def grip(self, *values: float) -> None:
+        """Command the gripper."""
+        self._gripper.publish(Float64MultiArray(data=values))
+
+    def height(self) -> float:
+        """Return the grip point's present height, m."""
+        return self.poses[-1].pose.position.z
+
+    def now(self) -> float:
+        """Return the latest simulated time, s."""
+        return seconds(self.poses[-1].header.stamp)
+
+    def after(self, simulated: float) -> None:
+        """Let simulated time pass, s."""
+        end = self.now() + simulated
+        self.client.wait_for(lambda: self.now() >= end, "simulated time")
+
+    def counter(self, key: str) -> int:
+        """Return a counter of the latest diagnostics."""
+        values = self.diagnostics[-1].status[0].values if self.diagnostics else []
+        return next((int(v.value) for v in values if v.key == key), 0)
+
+
+@pytest.fixture(scope="module")
+def cell(client: Any, start: Any) -> Cell:
+    parameters = {"publish_clock": True, "gripper_camera": True, "seed": 5, "camera_rate": 5.0}
+    start(NodeSpec("tabletop_node", SIMULATOR, parameters=parameters))
+    made = Cell(client)
+    topics = (made.images, made.jpegs, made.infos, made.wrist, made.poses, made.joints)
+    client.wait_for(lambda: all(topics) and made.blocks and made.clock, "all topics")
+    return made
+
+
+def test_pictures_and_camera_info_belong_together(cell: Cell) -> None:
+    def triples() -> list[tuple[Image, CompressedImage, CameraInfo]]:
+        return [
+            (image, jpeg, info)
+            for image in cell.images
+            for jpeg in cell.jpegs
+            for info in cell.infos
+            if image.header == jpeg.header == info.header
+        ]
+
+    image, jpeg, info = cell.client.wait_for(triples, "a picture on all topics")[0]
+    rgb = rgb_from_image(image, "camera")
+    assert image.header.frame_id == "camera_optical"
+    assert rgb.shape == (info.height, info.width, 3) == (252, 252, 3)
+    assert np.abs(rgb.astype(int) - rgb_from_compressed(jpeg, "camera")).mean() < 5
+    assert info.k[0] > 0
+    assert (info.k[2], info.k[5]) == (125.5, 125.5)
+    assert cell.wrist[0].header.frame_id == "gripper_camera_optical"
+
+
+def test_stamps_are_simulated_time(cell: Cell) -> None:
+    clock = [seconds(message.clock) for message in cell.clock]
+    assert clock == sorted(clock)
+    assert cell.now() == pytest.approx(clock[-1], abs=1.0)
+    pictures = [seconds(message.header.stamp) for message in cell.images]
+    assert np.all(np.diff(pictures) > 0.19)
+    assert cell.poses[-1].header.frame_id == "base_link"
+
+
+def test_a_twist_moves_the_arm_and_silence_stops_it(cell: Cell) -> None:
+    start = cell.height()
+    cell.client.wait_for(lambda: cell.height() > start + 0.02, "motion", lambda: cell.push(0.1))
+    cell.after(1.0)  # command_timeout and the servos
+    rest = cell.height()
+    cell.after(0.5)
+    assert cell.height() == pytest.approx(rest, abs=1e-3)
+
+
+def test_the_gripper_closes_and_opens(cell: Cell) -> None:
+    def finger() -> float:
+        joints = cell.joints[-1]
+        return joints.position[joints.name.index(FINGER)]
+
+    cell.client.wait_for(lambda: finger() < 0.01, "closing", lambda: cell.grip(1.0))
+    cell.client.wait_for(lambda: finger() > 0.04, "opening", lambda: cell.grip(0.0))
+
+
+def test_wrong_commands_are_dropped_and_counted(cell: Cell) -> None:
+    rest = cell.height()
+    counted = cell.client.wait_for
+    counted(lambda: cell.counter("dropped_twist") > 2, "drops", lambda: cell.push(math.nan))
+    counted(lambda: cell.counter("dropped_gripper") > 2, "drops", lambda: cell.grip(0.0, 1.0))
+    assert cell.height() == pytest.approx(rest, abs=1e-3)
+
+
+def reset(cell: Cell, seed: int) -> np.ndarray:
+    """Reset with a seed and return the blocks' places."""
+    value = Parameter("seed", value=seed).to_parameter_msg()
+    request = SetParameters.Request(parameters=[value])
+    answer = cell.client.call(SetParameters, f"{SIMULATOR}/set_parameters", request)
+    assert answer.results[0].successful
+    answer = cell.client.call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
+    assert (answer.success, answer.message) == (True, f"reset with seed {seed}")
+    cell.after(0.5)
+    return np.array([[p.position.x, p.position.y] for p in cell.blocks[-1].poses])
+
+
+def test_the_same_seed_gives_the_same_scene(cell: Cell) -> None:
+    first, other, again = reset(cell, 11), reset(cell, 12), reset(cell, 11)
+    np.testing.assert_allclose(first, again, atol=1e-3)
+    assert np.abs(first - other).max() > 0.02
+
+
+def test_time_goes_on_over_a_reset(cell: Cell) -> None:
+    before = cell.now()
+    reset(cell, 5)
+    assert cell.now() > before
