@@ -179,7 +179,7 @@ class Fuzz:
                 self._violation(number, "not finite")
             last = np.zeros_like(second.velocity) if first is None else first.velocity
             # At most three control periods at once after a late call; one after a jump back.
-            periods = min(3, max(1, round((now - before) / self._dt)))
+            periods = min(3, max(1, int((now - before) / self._dt + 0.1)))
             self._check_velocity(number, second.velocity, last, periods)
             if self.profile.outputs.commands_positions:
                 self._check_position(number, second.position)

@@ -32,7 +32,7 @@ class ClockWatch:
         self._dt = dt
         self._timeout = timeout
         self._last: float | None = None
-        self._owed = 0.0  # s that the motion is behind the clock
+        self._ticked = 0.0  # the clock when the motion moved on last
         self._still = 0.0  # s that the clock has not moved
 
     @property
@@ -43,17 +43,17 @@ class ClockWatch:
     def advance(self, now: float) -> Advance:
         """Take a reading; called once per control period of the loop."""
         before, self._last = self._last, now
-        if before is None:
-            return Advance(1)
-        if now < before:
-            self._owed = self._still = 0.0
-            return Advance(1, jumped_back=before - now)
+        if before is None or now < before:
+            self._ticked, self._still = now, 0.0
+            return Advance(1, jumped_back=0.0 if before is None else before - now)
         if now == before:
             self._still += self._dt
             # The loop itself is the only clock left: enough to slow down by.
             return Advance(1 if self.stands_still else 0)
         self._still = 0.0
-        self._owed += now - before
-        due = int(self._owed / self._dt + _EARLY)
-        self._owed = min(self._owed - due * self._dt, self._dt)
+        # Fractions are not saved up: two commands are never further apart in velocity than the
+        # time between them allows.
+        due = int((now - self._ticked) / self._dt + _EARLY)
+        if due > 0:
+            self._ticked = now
         return Advance(min(due, _MOST_TICKS))

@@ -70,7 +70,8 @@ class Lab:
         }
         self.twists: list[tuple[float, float, np.ndarray]] = []  # received, stamp, velocity
         self.statuses: list[ExecutorStatus] = []
-        self.position, self.robot_works, self.reports = HOME.copy(), True, True
+        self.position, self.frame = HOME.copy(), "base_link"
+        self.robot_works, self.reports = True, True
         self.sequence = 1_000_000  # far from that of the policies' processes
         self.time = 1000.0 if simulated_time else None
         self.clock_runs = True
@@ -186,7 +187,7 @@ class Lab:
     def report(self, position: np.ndarray) -> None:
         """Publish a measured position."""
         pose = PoseStamped()
-        pose.header.stamp, pose.header.frame_id = self.now(), "base_link"
+        pose.header.stamp, pose.header.frame_id = self.now(), self.frame
         pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = map(float, position)
         pose.pose.orientation.y = pose.pose.orientation.w = 0.5**0.5
         self._pose.publish(pose)

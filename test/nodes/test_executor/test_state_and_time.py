@@ -34,6 +34,15 @@ def test_nan_pose(robot, steps):
     assert robot.count("state_not_finite") > 0
 
 
+def test_pose_in_another_frame_is_not_used(robot, steps):
+    robot.drive(steps())
+    robot.frame = "world"
+    robot.until_rest()
+    robot.until(lambda: robot.status.state == READY, "rest")
+    assert "ee_pose is" in robot.status.reason
+    robot.frame = "base_link"
+
+
 def test_robot_that_does_not_follow_halts(robot, steps):
     robot.robot_works = False
     for _ in range(8):
