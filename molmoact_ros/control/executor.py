@@ -77,12 +77,16 @@ class Executor:
         if self._enabled:
             return Outcome(True, "already enabled")
         self._enabled = True
+        self._following.reset()
+        if self._gripper is not None:
+            self._gripper.reset()  # somebody may have moved it: nothing is said before a chunk
         if self._state is State.DISABLED:
             assert self._sensing.latest is not None
             self._mover.reset(self._sensing.latest[1])
-            self._following.reset()
             self._final_due = False
             self._enter(State.READY, "enabled, waiting for a chunk")
+        else:
+            self._reason = "enabled again while slowing down"
         return Outcome(True, "enabled")
 
     def disable(self) -> Outcome:

@@ -266,6 +266,28 @@ def test_gripper_follows_the_rows_and_is_kept_at_the_end(twist_rig, steps):
     assert rig.commands[-1][1].gripper == 1.0
 
 
+def test_gripper_is_left_alone_after_enable(twist_rig, steps):
+    """It may have been opened by hand in between."""
+    rig = twist_rig().enabled()
+    rig.send(steps(gripper=1.0))
+    rig.seconds(0.2)
+    rig.executor.disable()
+    rig.seconds(0.2)
+    rig.enabled().tick(3)
+    assert rig.commands[-1][1].gripper is None
+
+
+def test_enabled_again_while_slowing_down(twist_rig, steps):
+    rig = twist_rig().enabled()
+    rig.send(steps(x=0.02))
+    rig.seconds(0.3)
+    rig.executor.disable()
+    rig.tick(3)
+    assert rig.executor.enable(rig.now).success and rig.executor.state is State.STOPPING
+    rig.seconds(0.3)
+    assert rig.executor.state is State.READY and "enabled again" in rig.executor.reason
+
+
 def test_late_call_makes_up_for_few_periods_only(twist_rig, steps):
     rig = twist_rig().enabled()
     rig.send(steps(x=0.03))
