@@ -1,0 +1,126 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulator, policy with the shipped checkpoint, and executor, as a user starts them."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseArray, PoseStamped, TwistStamped
+from molmoact_ros.msg import ActionReasoning, ExecutorStatus
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from molmoact_ros.demo.arrival import NEAR
+from molmoact_ros.demo.graph import EXECUTOR, POLICY, SIMULATOR, default_checkpoint, demo_graph
+from molmoact_ros.ros import qos
+from molmoact_ros.sim import Tabletop
+
+
+class Graph:
+    """The running nodes and what they say."""
+
+    def __init__(self, client: Any, start: Callable) -> None:
+        self.client = client
+        self.nodes = start(*demo_graph(str(default_checkpoint())))
+        listen = client.listen
+        self.twists = listen(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
+        self.states = listen(ExecutorStatus, f"{EXECUTOR}/status", qos.RESULT)
+        self.reasonings = listen(ActionReasoning, f"{POLICY}/reasoning", qos.RESULT)
+        self.poses = listen(PoseStamped, f"{SIMULATOR}/ee_pose", qos.COMMAND)
+        self.blocks = listen(PoseArray, f"{SIMULATOR}/blocks", qos.COMMAND)
+        self._instruction = client.node.create_publisher(
+            String, f"{POLICY}/instruction", qos.LATCHED
+        )
+
+    def instruct(self, text: str) -> None:
+        """Say what to do."""
+        self._instruction.publish(String(data=text))
+
+    def reset(self, seed: int) -> None:
+        """Start a scene at rest, with nothing to do and motion on."""
+        self.instruct("")
+        self.client.wait_for(lambda: self.blocks and self.poses, "the simulator")
+        value = Parameter("seed", value=seed).to_parameter_msg()
+        request = SetParameters.Request(parameters=[value])
+        self.client.call(SetParameters, f"{SIMULATOR}/set_parameters", request)
+        self.client.call(SetBool, f"{EXECUTOR}/enable", SetBool.Request(data=False))
+        self.client.wait_for(lambda: self.state() == ExecutorStatus.STATE_DISABLED, "rest")
+        self.client.call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
+        for old in (self.poses, self.blocks, self.twists):
+            old.clear()
+        self.client.wait_for(lambda: self.blocks and self.poses, "the new scene")
+        answer = self.client.call(SetBool, f"{EXECUTOR}/enable", SetBool.Request(data=True))
+        assert answer.success, answer.message
+
+    def state(self) -> int | None:
+        """Return the executor's state."""
+        return self.states[-1].state if self.states else None
+
+    def gripper(self) -> np.ndarray:
+        """Return the gripper's position, m."""
+        point = self.poses[-1].pose.position
+        return np.array([point.x, point.y, point.z])
+
+    def distance(self, color: str) -> float:
+        """Return the gripper's distance to a block, m."""
+        point = self.blocks[-1].poses[Tabletop.colors.index(color)].position
+        return float(np.linalg.norm(self.gripper() - [point.x, point.y, point.z]))
+
+    def speed(self) -> float:
+        """Return the speed of the last command, m/s."""
+        linear = self.twists[-1].twist.linear if self.twists else None
+        return 0.0 if linear is None else float(np.hypot(np.hypot(linear.x, linear.y), linear.z))
+
+
+@pytest.fixture(scope="module")
+def graph(client: Any, start: Callable) -> Graph:
+    return Graph(client, start)
+
+
+def test_nothing_moves_before_motion_is_enabled(graph: Graph) -> None:
+    graph.instruct("reach the red block")
+    graph.client.wait_for(lambda: len(graph.reasonings) >= 2, "answers")
+    assert graph.state() == ExecutorStatus.STATE_DISABLED
+    assert graph.twists == []
+
+
+def test_the_executor_loads_no_torch(graph: Graph) -> None:
+    graph.client.wait_for(lambda: graph.states, "the executor")
+    maps = Path(f"/proc/{graph.nodes.process(EXECUTOR).pid}/maps").read_text()
+    assert "rclpy" in maps
+    assert not re.search(r"libtorch|tokenizers", maps)
+
+
+@pytest.mark.parametrize("color", ["red", "blue"])
+def test_the_arm_reaches_the_block_that_is_named(graph: Graph, color: str) -> None:
+    graph.reset(seed=3)
+    assert graph.distance(color) > 2 * NEAR
+    graph.instruct(f"reach the {color} block")
+    graph.client.wait_for(lambda: graph.distance(color) < NEAR, "the gripper at the block")
+    assert graph.reasonings[-1].instruction == f"reach the {color} block"
+    assert len(graph.reasonings[-1].depth.codes) == 100
+
+
+def test_the_command_returns_to_zero_when_the_policy_is_killed(graph: Graph) -> None:
+    graph.reset(seed=3)
+    graph.instruct("reach the red block")
+    graph.client.wait_for(lambda: graph.speed() > 0.03, "motion")
+    policy = graph.nodes.process(POLICY)
+    policy.send_signal(signal.SIGKILL)
+    policy.wait(60)
+    ready = ExecutorStatus.STATE_READY
+    graph.client.wait_for(lambda: graph.state() == ready and graph.speed() == 0.0, "rest")
+    # Nothing is commanded any more, and the arm, whose servos lag, stays near where it is.
+    commands, place, seen = len(graph.twists), graph.gripper(), len(graph.states)
+    graph.client.wait_for(lambda: len(graph.states) >= seen + 10, "a second")
+    assert all(t.twist.linear.x == t.twist.linear.z == 0.0 for t in graph.twists[commands:])
+    assert np.linalg.norm(graph.gripper() - place) < 0.03
