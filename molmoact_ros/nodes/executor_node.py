@@ -62,6 +62,18 @@ class ExecutorParameters:
         0, "Rows of each chunk that are executed at most; 0: as in the profile.", minimum=0,
         maximum=1000,
     )  # fmt: skip
+    action_scale: float = parameter(
+        1.0,
+        "Factor on all motion, on top of the profile's scale; only for delta action spaces.",
+        minimum=0.01,
+        maximum=10.0,
+    )
+    min_confidence: float = parameter(
+        0.0,
+        "Chunks with less confidence, or without any, are refused; 0: as in the profile.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     realtime_priority: int = parameter(
         10,
         "SCHED_FIFO priority, where the system permits it; 0: an ordinary process.",
@@ -290,8 +302,14 @@ def _profile(parameters: ExecutorParameters) -> RobotProfile:
         execution,
         require_approval=execution.require_approval or parameters.require_approval,
         execute_steps=parameters.execute_steps or execution.execute_steps,
+        min_confidence=parameters.min_confidence or execution.min_confidence,
     )
-    return dataclasses.replace(profile, execution=execution)
+    scale = profile.action.scale * parameters.action_scale
+    try:
+        action = dataclasses.replace(profile.action, scale=scale)
+    except ProfileError as error:
+        raise StartError(f"parameter 'action_scale': {error.problem}") from error
+    return dataclasses.replace(profile, execution=execution, action=action)
 
 
 def _profile_path(robot: str) -> Path:

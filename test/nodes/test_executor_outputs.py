@@ -273,15 +273,29 @@ def test_node_does_not_start_with_a_wrong_robot(tmp_path, robot, says):
 
 
 def test_parameters_change_the_profile():
-    arguments = ["-p", "execute_steps:=3", "-p", "require_approval:=true"]
+    changes = ("execute_steps:=3", "require_approval:=true", "action_scale:=0.5",
+               "min_confidence:=0.4")  # fmt: skip
+    arguments = [part for change in changes for part in ("-p", change)]
     rclpy.init(args=["--ros-args", *arguments], domain_id=DOMAIN)
     try:
         node = ExecutorNode()
         execution = node._profile.execution
         assert (execution.execute_steps, execution.require_approval) == (3, True)
+        assert (node._profile.action.scale, execution.min_confidence) == (0.5, 0.4)
         assert execution.rate == load_profile(ROBOTS / "tabletop.yaml").execution.rate
         node.close()
         node.destroy_node()
+    finally:
+        rclpy.shutdown()
+
+
+def test_scale_of_absolute_actions_is_refused():
+    robot = str(ROBOTS / "so101_forward.yaml")
+    arguments = ["-p", f"robot:={robot}", "-p", "action_scale:=0.5"]
+    rclpy.init(args=["--ros-args", *arguments], domain_id=DOMAIN)
+    try:
+        with pytest.raises(StartError, match="parameter 'action_scale': is only for delta spaces"):
+            ExecutorNode()
     finally:
         rclpy.shutdown()
 
