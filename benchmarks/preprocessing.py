@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long two camera frames take to become model input, on one CPU core.
 
-Writes ``benchmarks/results/preprocessing.json`` and ``.md``. Run from the repository root:
+Writes ``benchmarks/results/preprocessing.json`` and ``.md``:
 ``python -m benchmarks.preprocessing``. CPU time is reported beside wall time, because only the
 former means something on a machine that is shared.
 """

@@ -19,7 +19,7 @@ from .resize import normalize_
 from .settings import ImageSettings
 
 # Rows of patches in a strip: few enough for the cache, enough to drown the cost of a call.
-_STRIP_PATCH_ROWS = 4
+_STRIP_PATCH_ROWS = 8
 
 
 class _Axis(NamedTuple):
