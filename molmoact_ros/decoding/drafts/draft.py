@@ -30,7 +30,6 @@ _SURE = 0.995  # that fixed text goes on as it did
 _SURPRISE = 0.02  # that a list ends or goes on where it did not before
 _UNFORESEEN = 5e-4  # of each value that no guess names, once its first tokens fit
 _LEAST_REACH = 1e-3  # nodes less likely than this are not worth a slot
-_FEW = 12  # values that are worth drafting blindly
 _MOST_TEMPLATES = 8
 
 
@@ -229,16 +228,14 @@ class Draft:
         prefix, trie = cursor.prefix, slot.trie
         depth = len(prefix)
         if pool is None:
-            pool = [s for s in self._spelled(cursor, slot) if s.ids[:depth] == prefix]
+            pool = self._spelled(cursor, slot)
         forced = trie.forced(prefix) if "grammar" in self.sources else None
         if forced is not None:
             return [_Option(forced, _SURE, "grammar", cursor, pool)]
         mass = 1.0
         if prefix:
-            matches = trie.matches(prefix)
-            if not pool and "order" in self.sources and len(matches) <= _FEW:
-                pool = [_Spelled(trie.spellings[v], _UNFORESEEN, "order") for v in matches]
-            mass = sum(s.probability for s in pool) + _UNFORESEEN * (len(matches) - len(pool))
+            others = len(trie.matches(prefix)) - len(pool)
+            mass = sum(s.probability for s in pool) + _UNFORESEEN * others
         branches: dict[int, list[_Spelled]] = {}
         options: list[_Option] = []
         for spelled in pool:
@@ -256,16 +253,23 @@ class Draft:
         return options
 
     def _spelled(self, cursor: Cursor, slot: Slot) -> list[_Spelled]:
-        """Likely values of a slot, best first."""
+        """Likely values of a slot that begin with the cursor's prefix, best first."""
         predictor, mixture = self._predictors[slot.group], self._mixtures[slot.group]
         context, parent = predictor.context(slot.group, cursor.values, self._history)
         guesses = predictor.guesses(slot.group, cursor.values, self._history)
-        spellings = slot.trie.spellings
-        return [
-            _Spelled(spellings[c.value], c.probability, c.source)
+        spellings, prefix = slot.trie.spellings, cursor.prefix
+        likely = [
+            c
             for c in mixture.candidates(context, parent, guesses)
-            if c.value in spellings
+            if c.value in spellings and spellings[c.value][: len(prefix)] == prefix
         ]
+        pool = [_Spelled(spellings[c.value], c.probability, c.source) for c in likely]
+        if prefix and "grammar" in self.sources:
+            # Inside a value few others are left; after a surprise they are all there is.
+            known = {c.value for c in likely}
+            others = [value for value in slot.trie.matches(prefix) if value not in known]
+            pool += [_Spelled(spellings[value], _UNFORESEEN, "grammar") for value in others]
+        return pool
 
     def _learn(self, before: Cursor, after: Cursor) -> None:
         for group, (old, new) in enumerate(zip(before.values, after.values, strict=True)):
