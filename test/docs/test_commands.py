@@ -77,6 +77,8 @@ def test_topics_and_services_exist(page: Path, interfaces: dict[str, list[Any]])
             assert name in known, words
         if words[:3] == ["ros2", "service", "call"]:
             assert known[words[3]] == words[4], words
+        if words[:2] == ["ros2", "action"]:
+            assert known[names[0]] in words, words
         if words[:3] == ["ros2", "topic", "pub"] and names:
             assert known[names[0]] in words, words
 

@@ -12,13 +12,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "config" / "sros2" / "policy.xml"
 COMMON = {"/rosout", "/parameter_events", "/clock"}
+LIFE_CYCLE = {
+    "change_state", "get_state", "get_available_states", "get_available_transitions",
+    "get_transition_graph", "transition_event",
+}  # fmt: skip
 RULES = {
     "topics": {"publish", "subscribe"},
     "services": {"reply", "request"},
     "actions": {"call", "execute"},
 }
 # Documented direction to the rule that allows it.
-ALLOWS = {"publishes": "publish", "subscribes": "subscribe", "serves": "reply"}
+ALLOWS = {"publishes": "publish", "subscribes": "subscribe", "serves": "reply", "offers": "execute"}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,9 @@ def test_a_node_may_do_what_it_does_and_nothing_else(
     allowed = {
         (rule, name)
         for rule, name in rules(profile)
-        if name not in COMMON and not name.endswith(("parameters", "_types", "_atomically"))
+        if name not in COMMON
+        and name.rsplit("/", 1)[-1] not in LIFE_CYCLE
+        and not name.endswith(("parameters", "_types", "_atomically"))
     }
     assert allowed - {("reply", f"/{node}/get_type_description")} == expected
 
@@ -80,7 +86,9 @@ def test_the_operator_uses_what_exists(
     profiles: dict[str, ElementTree.Element], interfaces: dict[str, list[Any]]
 ) -> None:
     rows = [row for node in ("molmoact_policy", "molmoact_executor") for row in interfaces[node]]
-    opposite = {"publishes": "subscribe", "subscribes": "publish", "serves": "request"}
+    opposite = {
+        "publishes": "subscribe", "subscribes": "publish", "serves": "request", "offers": "call",
+    }  # fmt: skip
     usable = {(opposite[row.direction], row.name) for row in rows}
     allowed = {(rule, name) for rule, name in rules(profiles["/molmoact/operator"])}
     assert {pair for pair in allowed if pair[1] not in COMMON} <= usable

@@ -13,15 +13,20 @@ import yaml
 pytest.importorskip("rclpy")
 pytest.importorskip("molmoact_ros.msg")
 
+from rclpy.action import get_action_server_names_and_types_by_node  # noqa: E402
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
 
 from molmoact_ros.demo.graph import NodeSpec, demo_graph  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "checkpoints" / "tabletop"
-# Of every node; parameters, time and log.
-COMMON_TOPICS = {"/rosout", "/parameter_events", "/clock"}
-COMMON_SERVICES = re.compile(r".*/(\w*parameters?\w*|get_type_description|\w*logger_levels)$")
+# Of every node: log, time, parameters, life cycle; and what actions are made of.
+COMMON = re.compile(
+    r"/(rosout|parameter_events|clock)"
+    r"|.*/(\w*parameter\w*|get_type_description|\w*logger_levels)"
+    r"|.*/(change_state|get_state|get_available_\w+|get_transition_graph|transition_event)"
+    r"|.*/_action/.*"
+)
 # Which executor outputs and inputs a profile has, by the key of its file.
 OUTPUTS = {
     "/molmoact_executor/twist": "twist",
@@ -43,27 +48,30 @@ def running(client: Any, node: str, namespace: str = "/") -> dict[str, dict[str,
     }
     found = {}
     for direction, names_and_types in kinds.items():
-        names = {name: types[0] for name, types in names_and_types(node, namespace)}
         found[direction] = {
-            name: kind
-            for name, kind in names.items()
-            if name not in COMMON_TOPICS and not COMMON_SERVICES.match(name)
+            name: types[0]
+            for name, types in names_and_types(node, namespace)
+            if not COMMON.fullmatch(name)
         }
+    actions = get_action_server_names_and_types_by_node(ask, node, namespace)
+    found["offers"] = {name: types[0] for name, types in actions}
     return found
 
 
 def documented(rows: list[Any], **replace: str) -> dict[str, dict[str, str]]:
     """Return the rows in the form of `running`; ``<camera>`` is replaced."""
-    found: dict[str, dict[str, str]] = {"publishes": {}, "subscribes": {}, "serves": {}}
+    found: dict[str, dict[str, str]] = {
+        kind: {} for kind in ("publishes", "subscribes", "serves", "offers")
+    }
     for row in rows:
         name = row.name.replace("<camera>", replace.get("camera", "camera"))
-        if name not in COMMON_TOPICS:
+        if not COMMON.fullmatch(name):
             found[row.direction][name] = row.type
     return found
 
 
 def interface(
-    start: Callable, client: Any, spec: NodeSpec, rows: list[Any]
+    start: Callable, client: Any, spec: NodeSpec, rows: list[Any], last_topic: str = "/diagnostics"
 ) -> dict[str, dict[str, str]]:
     """Start a node, wait until its interface stays the same, check its QoS, and stop the node."""
     nodes = start(spec)
@@ -77,7 +85,7 @@ def interface(
             found = running(client, spec.name)
         except RuntimeError:  # the node is not known yet
             return False
-        complete = "/diagnostics" in found["publishes"]
+        complete = last_topic in found["publishes"]
         steady = steady + 1 if complete and found == last else 0
         last = found
         return steady >= 20  # each about 50 ms apart
@@ -106,7 +114,8 @@ def test_policy(start: Callable, client: Any, interfaces: dict[str, list[Any]]) 
     settings = {"checkpoint": str(CHECKPOINT), "device": "cpu", "dtype": "float32"}
     spec = NodeSpec("policy_node", "molmoact_policy", (), settings | {"cameras": ["front"]})
     rows = interfaces[spec.name]
-    assert interface(start, client, spec, rows) == documented(rows, camera="front")
+    found = interface(start, client, spec, rows, "/molmoact_policy/action_chunk")
+    assert found == documented(rows, camera="front")
 
 
 @pytest.mark.parametrize("robot", ["tabletop", "widowx_forward"])
