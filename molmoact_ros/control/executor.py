@@ -25,7 +25,7 @@ from .forecast import Forecast
 from .gripper import GripperLogic
 from .intake import Intake
 from .motion import Clamps
-from .movers import EndEffector, JointGroup, Mover, at_rest
+from .movers import EndEffector, JointGroup, Mover
 from .plan import Plan, Schedule
 from .planner import Planner
 from .pose import Pose
@@ -262,7 +262,7 @@ class Executor:
         self._anchor(now)
         if self._state in (State.EXECUTING, State.STOPPING):
             self._move(now)
-        if self._state is State.STOPPING and at_rest(self._mover):
+        if self._state is State.STOPPING and self._mover.at_rest:
             self._settle()
         self._check_following()
 
@@ -347,11 +347,12 @@ class Executor:
             self._enter(State.HALTED if self._latched else State.DISABLED, reason)
             return
         self._enter(State.STOPPING, reason)
-        if at_rest(self._mover):
+        if self._mover.at_rest:
             self._settle()
 
     def _settle(self) -> None:
         """At rest: wait for a chunk, or fall silent after one more command."""
+        self._mover.reset(self._mover.position)  # zero is said as zero, not as its rounding
         if self._enabled:
             self._enter(State.READY, f"at rest: {self._reason}")
             return

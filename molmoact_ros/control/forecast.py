@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .command import Preview
-from .movers import Mover, at_rest
+from .movers import Mover
 from .outputs import JointTrajectoryOutput
 from .plan import Schedule
 
@@ -52,7 +52,7 @@ class Forecast:
             else:
                 future.brake()
             over = schedule.plan is None or tick >= self._horizon
-            resting = over and at_rest(future) and tick >= self._shortest
+            resting = over and future.at_rest and tick >= self._shortest
             if resting or tick % self._stride == 0:
                 times.append(tick * self._dt)
                 positions.append(future.position)

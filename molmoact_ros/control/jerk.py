@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+_STILL = 1e-12  # m/s or rad/s; rounding
+
 
 def samples_for(acceleration: float, jerk: float | None, dt: float) -> int:
     """Return how many velocities to average; 1 where the jerk is not limited."""
@@ -39,6 +41,11 @@ class JerkFilter:
     def newest(self) -> np.ndarray:
         """The last limited velocity, before averaging."""
         return self._velocities[0]
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is left to go out; mean zero alone is not rest."""
+        return bool((np.abs(self._velocities) <= _STILL).all())
 
     @property
     def velocity(self) -> np.ndarray:

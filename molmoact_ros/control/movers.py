@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from .pose import Pose
 from .reference import Setpoint
 
 TRACKING_GAIN = 5.0  # 1/s; share of a position error that is made up per second
-_STILL = 1e-12
 # Stand-ins for axes that the action does not use: nothing ever asks them to move.
 _UNUSED = MotionLimit(speed=1.0, acceleration=1.0, max_step=1.0, max_following_error=1.0)
 _ANYWHERE = Workspace((-1e6,) * 3, (1e6,) * 3)
@@ -36,6 +35,10 @@ class Mover(Protocol[P]):
 
     position: P
     velocity: np.ndarray
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the motion has come to its end."""
 
     def reset(self, position: P) -> None:
         """Be at rest at a position."""
@@ -65,6 +68,11 @@ class EndEffector:
         )
         self._filter = JerkFilter((linear,) * 3 + (angular,) * 3, dt)
         self.reset(Pose(np.zeros(3), rotation.IDENTITY))
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the motion has come to its end."""
+        return self._filter.at_rest
 
     def reset(self, position: Pose) -> None:
         """Be at rest at a pose."""
@@ -135,6 +143,11 @@ class JointGroup:
         )
         self.reset(np.zeros(len(limits)))
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the motion has come to its end."""
+        return self._filter.at_rest
+
     def reset(self, position: np.ndarray) -> None:
         """Be at rest at joint positions ``[J]``."""
         self.position = position
@@ -166,8 +179,3 @@ class JointGroup:
     def _move(self, velocity: np.ndarray) -> None:
         self.velocity = self._filter.push(velocity)
         self.position = self.position + self.velocity * self._dt
-
-
-def at_rest(mover: Mover[Any]) -> bool:
-    """Whether the last command was zero velocity."""
-    return bool(np.all(np.abs(mover.velocity) <= _STILL))

@@ -177,3 +177,31 @@ def test_slides_along_a_wall(twist_rig, steps):
     assert rig.robot.position[0] == pytest.approx(0.8, abs=1e-3)
     assert rig.robot.position[1] > 0.1, "the wall stops x, not y"
     assert rig.count("clamped_position") > 0
+
+
+def test_the_last_command_is_zero_to_the_last_bit(joint_rig):
+    """Also when the motion that was asked for is nothing but rounding."""
+    rig = joint_rig({"outputs.forward.interface": "velocity"}).enabled()
+    rows = np.zeros((8, 4))
+    rows[:, :3] = 1e-18
+    rig.send(rows)
+    rig.seconds(0.3)
+    assert rig.velocities[-1].any()
+    rig.executor.disable()
+    rig.tick(3)
+    assert rig.commands[-1][1].final and not rig.velocities[-1].any()
+
+
+def test_rest_is_more_than_a_mean_of_zero(pose_rig, steps):
+    """Turned round at full speed, the mean of the jerk filter passes through zero."""
+    rig = pose_rig({"limits.linear.jerk": 15.0}).enabled()
+    for sign in (1, -1, 1, -1):
+        rig.send(steps(x=0.02 * sign))
+        rig.seconds(0.4)
+        rig.executor.disable()
+        rig.executor.enable(rig.now)
+        rig.tick(1)
+    rig.seconds(1.0)
+    acceleration = np.diff(rig.velocities[:, :3], axis=0) / rig.dt
+    assert np.linalg.norm(acceleration, axis=1).max() <= 1.5 + 1e-6
+    assert not rig.velocities[-1].any()
