@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from molmoact_ros.answer.stats import ActionStats
 
+# First words of what the detectors say.
+DETECTORS = ("near_zero_actions", "input_independent_actions")
+
 _THUMBNAIL = 16  # cells per side of the picture that is kept of each frame
 
 

@@ -38,9 +38,10 @@ from molmoact_ros.ros import qos
 from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.parameters import declare_parameters, parameter
-from molmoact_ros.ros.running import ClosableNode, StartError, run_node
+from molmoact_ros.ros.running import StartError, run_node
 
 _STATUS_PERIOD = 0.1  # s
 _FLUSH = 0.5  # s that the last command may take to reach its subscribers
@@ -80,27 +81,40 @@ class ExecutorParameters:
         minimum=0,
         maximum=99,
     )
+    autostart: bool = parameter(
+        True, "Configure and activate without a supervisor; motion is off until ~/enable."
+    )
 
 
-class ExecutorNode(ClosableNode):
-    """Callbacks feed the executor core; a thread of its own runs it and publishes."""
+class ExecutorNode(ManagedNode):
+    """Callbacks feed the executor core; while active, a thread of its own runs it and publishes."""
 
     def __init__(self) -> None:
-        """Read the profile and start the loop; motion is off."""
+        """Check the parameters; with ``autostart`` the loop starts as soon as the node spins."""
         super().__init__("molmoact_executor")
         self._settings = declare_parameters(self, ExecutorParameters)
+        self._lock = threading.Lock()  # guards the core
+        self._loop = LoopStatistics()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
+        _take_priority(self, self._settings.realtime_priority)
+        if self._settings.autostart:
+            self.start_by_itself()
+
+    def configure(self) -> None:
+        """Read the profile, create topics and services; nothing is published."""
         self._profile = _profile(self._settings)
         self._core = Executor(self._profile)
-        self._lock = threading.Lock()  # guards the core
+        self._create_interfaces()
+
+    def activate(self) -> None:
+        """Start the loop; motion is off."""
         self._pacer = Pacer(self._profile.execution.dt)  # of the loop's thread alone
-        self._loop = LoopStatistics()
         self._enable_wanted = self._settings.enable_on_start
         self._told: tuple[State, str, bool] | None = None
         self._next_status = 0.0
-        self._create_interfaces()
-        Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
-        _take_priority(self, self._settings.realtime_priority)
-        self._stopping = threading.Event()
+        self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
         self.get_logger().info(f"ready: robot {self._profile.robot}, motion is off")
@@ -124,8 +138,10 @@ class ExecutorNode(ClosableNode):
         ):
             self.create_service(Trigger, f"~/{name}", self._answer(act))
 
-    def close(self) -> None:
-        """Ramp down, publish zero, and let it arrive."""
+    def deactivate(self) -> None:
+        """Ramp down, publish zero, let it arrive, and be silent."""
+        if self._thread is None:
+            return
         with self._lock:
             self._enable_wanted = False
             self._core.disable()
@@ -134,8 +150,13 @@ class ExecutorNode(ClosableNode):
             time.sleep(self._profile.execution.dt)
         self._stopping.set()
         self._thread.join(1.0)
+        self._thread = None
         for output in self._outputs:
             output.flush(_FLUSH)
+
+    def close(self) -> None:
+        """Ramp down, publish zero, and let it arrive."""
+        self.deactivate()
 
     # The loop.
 
@@ -203,6 +224,8 @@ class ExecutorNode(ClosableNode):
     # Inputs.
 
     def _on_chunk(self, message: ActionChunk) -> None:
+        if not self.is_active:
+            return
         try:
             chunk = chunk_from_message(message)
         except MessageError as error:
@@ -246,7 +269,7 @@ class ExecutorNode(ClosableNode):
         return _filled(response, outcome)
 
     def _enable(self, now: float) -> Outcome:
-        problem = self._output_problem()
+        problem = self._output_problem() if self.is_active else "the node is not active"
         return Outcome(False, problem) if problem else self._core.enable(now)
 
     def _output_problem(self) -> str | None:
@@ -263,6 +286,8 @@ class ExecutorNode(ClosableNode):
     # Diagnostics.
 
     def _executor_status(self) -> Status:
+        if not self.is_active:
+            return Status(Level.OK, "not active")
         now = self._now()
         with self._lock:
             status = self._core.status(now)
@@ -275,6 +300,8 @@ class ExecutorNode(ClosableNode):
         return Status(Level.OK, f"{status.state.name}: {status.reason}", values)
 
     def _loop_status(self) -> Status:
+        if not self.is_active:
+            return Status(Level.OK, "not active")
         period, loop = self._profile.execution.dt, self._loop
         values = {
             "rate": f"{loop.rate:.1f}",
@@ -336,7 +363,7 @@ def _longest_ramp(profile: RobotProfile) -> float:
     return slowest + profile.execution.clock_timeout + 0.5
 
 
-def _take_priority(node: ClosableNode, priority: int) -> None:
+def _take_priority(node: ManagedNode, priority: int) -> None:
     """Run this thread, and those that it starts, with SCHED_FIFO where that is permitted."""
     if priority == 0:
         return

@@ -55,7 +55,7 @@ class AnswerPublisher:
         rgb: np.ndarray,
         header: Header,
         sequence: int,
-    ) -> None:
+    ) -> Trajectory2D:
         """Publish an answer; the chunk comes last, so that its reasons are known before.
 
         Args:
@@ -64,6 +64,9 @@ class AnswerPublisher:
             rgb: First camera's picture, RGB uint8 ``[H, W, 3]``.
             header: That picture's header.
             sequence: Number of this answer.
+
+        Returns:
+            The intended path as it was published.
         """
         size = (rgb.shape[1], rgb.shape[0])
         chunk = chunk_to_message(reasoning, self._form, header.stamp, sequence)
@@ -74,6 +77,7 @@ class AnswerPublisher:
         self._publish_overlay(reasoning, instruction, rgb, header, sequence)
         self._publish_depth_image(reasoning, header, size)
         self._chunk.publish(chunk)
+        return message.trajectory
 
     def _publish_overlay(
         self,

@@ -22,7 +22,13 @@ COMPRESSED = "compressed"
 
 
 class CameraInputs:
-    """Subscribes to cameras and hands their frames to the matcher."""
+    """Subscribes to cameras and hands their frames to the matcher.
+
+    Attributes:
+        received: Frames by camera.
+        dropped: Frames by camera that could not be used.
+        newest: Stamp by camera of the newest frame, s; absent before the first.
+    """
 
     def __init__(
         self,
@@ -42,6 +48,7 @@ class CameraInputs:
         self._node = node
         self._matcher = matcher
         self._topics = dict(topics)
+        self.newest: dict[str, float] = {}
         self.received = dict.fromkeys(topics, 0)
         self.dropped = dict.fromkeys(topics, 0)
         kind, callback = (
@@ -51,6 +58,10 @@ class CameraInputs:
         )
         for camera, topic in self._topics.items():
             node.create_subscription(kind, topic, functools.partial(callback, camera), qos.IMAGE)
+
+    def topic(self, camera: str) -> str:
+        """Return the topic of a camera, with remappings."""
+        return str(self._node.resolve_topic_name(self._topics[camera]))
 
     def drop(self, camera: str, frame: Frame, reason: str) -> None:
         """Forget a frame whose pixels turned out to be unreadable."""
@@ -78,6 +89,7 @@ class CameraInputs:
             topic = self._topics[camera]
             self._count_drop(camera, f"{topic}: header.stamp is zero, frames can not be matched")
             return
+        self.newest[camera] = stamp
         self._matcher.add(camera, Frame(stamp, header, pixels))
 
     def _count_drop(self, camera: str, reason: str) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from .parameters import parameter
 from .running import StartError
 
 if TYPE_CHECKING:
+    from molmoact_ros.model.loading import LoadProgress
     from molmoact_ros.policy import MolmoActPolicy
 
 
@@ -93,6 +95,24 @@ class PolicyParameters:
         read_only=False,
     )
     instruction: str = parameter("", "What to do; empty: wait for ~/instruction.", read_only=False)
+    hint_steps: int = parameter(
+        0,
+        "Answers that follow a ~/trajectory_hint; 0: all until it is cleared.",
+        minimum=0,
+        maximum=1000,
+        read_only=False,
+    )
+    done_chunks: int = parameter(
+        3,
+        "Answers in a row that must ask for no motion until a goal of ~/execute_instruction is "
+        "done; 0: never, a goal ends by its timeout or when it is cancelled.",
+        minimum=0,
+        maximum=1000,
+        read_only=False,
+    )
+    autostart: bool = parameter(
+        True, "Configure and activate without a supervisor; motion is the executor's matter."
+    )
     action_space: str = parameter(
         "",
         "What a row of actions means; empty: as in the profile.",
@@ -111,8 +131,14 @@ class PolicyParameters:
     )
 
 
-def load_policy(parameters: PolicyParameters) -> MolmoActPolicy:
+def load_policy(
+    parameters: PolicyParameters, progress: Callable[[LoadProgress], None] | None = None
+) -> MolmoActPolicy:
     """Load the checkpoint.
+
+    Args:
+        parameters: Say which and how.
+        progress: Called while weights are loaded.
 
     Raises:
         StartError: It is missing, broken, or does not fit the parameters or this machine.
@@ -141,10 +167,13 @@ def load_policy(parameters: PolicyParameters) -> MolmoActPolicy:
             quantization=parameters.quantization or None,
             revision=parameters.revision or None,
             profile=parameters.profile or None,
+            progress=progress,
             rows=parameters.rows or None,
             max_new_tokens=parameters.max_new_tokens or None,
             action_decoding=parameters.action_decoding,
         )
+    except StartError:
+        raise  # from `progress`
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise StartError(f"checkpoint '{checkpoint}': {error}") from error
 

@@ -4,13 +4,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import (
+    Executor,
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    SingleThreadedExecutor,
+)
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -18,6 +25,7 @@ from .parameters import ParameterError
 
 # A wait without end can miss a signal on an idle node.
 _LONGEST_WAIT = 0.1  # s
+_LAST_WORDS = 0.05  # s
 
 
 class StartError(RuntimeError):
@@ -29,15 +37,21 @@ class ClosableNode(Node):
 
     Attributes:
         exit_code: Of the process; a node that ends itself because of a fault sets 1.
+        start_error: Set by a node that finds only while spinning that it can not start; ends it.
+        is_stuck: Whether a thread still computes after `close` and can not be interrupted.
     """
 
     exit_code = 0
+    start_error: StartError | None = None
+    is_stuck = False
 
     def close(self) -> None:
         """Stop threads, publish last messages; ROS still works."""
 
 
-def run_node(create: Callable[[], ClosableNode], args: Sequence[str] | None = None) -> int:
+def run_node(
+    create: Callable[[], ClosableNode], args: Sequence[str] | None = None, threads: int = 1
+) -> int:
     """Create a node and spin it until SIGINT or SIGTERM.
 
     rclpy's own signal handling shuts ROS down at once, so that a node could not publish its last
@@ -46,6 +60,7 @@ def run_node(create: Callable[[], ClosableNode], args: Sequence[str] | None = No
     Args:
         create: Returns the node.
         args: Command line with ROS arguments; None: that of the process.
+        threads: That run callbacks; more than one for a node with callbacks that take long.
 
     Returns:
         Exit code: 0 after a signal, 1 when the node could not start (the reason is on stderr) or
@@ -57,21 +72,28 @@ def run_node(create: Callable[[], ClosableNode], args: Sequence[str] | None = No
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # a wrong argument or parameter file
         return _refuse(error)
+    code = 0
+    node: ClosableNode | None = None
     try:
         node = create()
+        executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
         try:
-            _spin(node)
+            _spin(node, executor)
         finally:
             node.close()
+            if threads > 1:
+                _finish(executor)
             node.destroy_node()
-        return node.exit_code
+        code = node.exit_code
     except (ParameterError, StartError) as error:
-        return _refuse(error)
+        code = _refuse(error)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         rclpy.try_shutdown()
-    return 0
+    if node is not None and node.is_stuck:
+        _leave(code)
+    return code
 
 
 def _refuse(error: Exception) -> int:
@@ -79,12 +101,27 @@ def _refuse(error: Exception) -> int:
     return 1
 
 
-def _spin(node: Node) -> None:
+def _spin(node: ClosableNode, executor: Executor) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not stop.is_set():
         executor.spin_once(timeout_sec=_LONGEST_WAIT)
-    executor.remove_node(node)
+        if node.start_error is not None:
+            raise node.start_error
+
+
+def _finish(executor: Executor) -> None:
+    """Let long callbacks end, which `close` has told to, and their answers go out."""
+    end = time.monotonic() + _LAST_WORDS
+    while time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.01)
+    executor.shutdown()
+
+
+def _leave(code: int) -> None:
+    """End the process; Python's own end would wait for, or crash in, a thread inside of torch."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

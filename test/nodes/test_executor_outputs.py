@@ -266,7 +266,7 @@ def test_node_does_not_start_with_a_wrong_robot(tmp_path, robot, says):
     rclpy.init(args=["--ros-args", "-p", f"robot:={robot}"], domain_id=DOMAIN)
     try:
         with pytest.raises(StartError) as error:
-            ExecutorNode()
+            ExecutorNode().configure()
         assert "parameter 'robot'" in str(error.value) and says in str(error.value)
     finally:
         rclpy.shutdown()
@@ -279,6 +279,7 @@ def test_parameters_change_the_profile():
     rclpy.init(args=["--ros-args", *arguments], domain_id=DOMAIN)
     try:
         node = ExecutorNode()
+        node.configure()
         execution = node._profile.execution
         assert (execution.execute_steps, execution.require_approval) == (3, True)
         assert (node._profile.action.scale, execution.min_confidence) == (0.5, 0.4)
@@ -295,13 +296,15 @@ def test_scale_of_absolute_actions_is_refused():
     rclpy.init(args=["--ros-args", *arguments], domain_id=DOMAIN)
     try:
         with pytest.raises(StartError, match="parameter 'action_scale': is only for delta spaces"):
-            ExecutorNode()
+            ExecutorNode().configure()
     finally:
         rclpy.shutdown()
 
 
 def test_loop_that_fails_publishes_zero_and_ends_the_process(node, monkeypatch):
     executor = ExecutorNode()
+    executor.trigger_configure()
+    executor.trigger_activate()
     killed, said = [], []
     monkeypatch.setattr(os, "kill", lambda pid, number: killed.append(pid))
     monkeypatch.setattr(executor, "_publish", said.append)

@@ -1,0 +1,183 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The states of the policy node: as a process with a supervisor, and inside of this process."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import subprocess
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import Image
+
+from molmoact_ros.demo.graph import NodeSpec
+from molmoact_ros.demo.processes import command
+
+NAME = "managed_policy"
+
+
+class Supervisor:
+    """Asks for transitions."""
+
+    def __init__(self, client: Any, node: str) -> None:
+        self._client, self._node = client, node
+
+    def change(self, transition: int) -> bool:
+        """Ask for a transition and return whether it was made."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self._client.call(ChangeState, f"{self._node}/change_state", request).success)
+
+    @property
+    def state(self) -> int:
+        """The present state."""
+        answer = self._client.call(GetState, f"{self._node}/get_state", GetState.Request())
+        return int(answer.current_state.id)
+
+
+@pytest.fixture(scope="module")
+def node(start: Any, golden: dict[str, Any]) -> Any:
+    parameters = {
+        **golden,
+        "cameras": ["camera"],
+        "autostart": False,
+        "instruction": "close the box",
+        "max_new_tokens": 400,
+    }
+    return start(NodeSpec("policy_node", NAME, parameters=parameters))
+
+
+@pytest.fixture(scope="module")
+def supervisor(client: Any, node: Any) -> Supervisor:
+    return Supervisor(client, NAME)
+
+
+@pytest.fixture(scope="module")
+def robot(surround: Any, node: Any) -> Any:
+    return surround(NAME, {"camera": Image})
+
+
+def test_the_states_in_their_order(supervisor: Supervisor, robot: Any) -> None:
+    assert supervisor.state == State.PRIMARY_STATE_UNCONFIGURED
+    assert not supervisor.change(Transition.TRANSITION_ACTIVATE)
+    assert supervisor.change(Transition.TRANSITION_CONFIGURE)
+    assert not supervisor.change(Transition.TRANSITION_CONFIGURE)  # twice
+    assert supervisor.state == State.PRIMARY_STATE_INACTIVE
+    assert robot.answers_while(lambda: robot.show(robot.image())) == 0
+    assert robot.statuses("inference")[-1].message == "inactive"
+    assert supervisor.change(Transition.TRANSITION_ACTIVATE)
+    robot.next_answer()
+
+
+def test_deactivated_during_a_pass_and_active_again(supervisor: Supervisor, robot: Any) -> None:
+    for _ in range(10):  # an inference of 400 tokens runs now
+        robot.show(robot.image())
+        robot.client.spin()
+    assert supervisor.change(Transition.TRANSITION_DEACTIVATE)
+    assert robot.answers_while(lambda: robot.show(robot.image())) == 0
+    assert supervisor.change(Transition.TRANSITION_ACTIVATE)
+    robot.next_answer()
+
+
+def test_freed_and_loaded_again(supervisor: Supervisor, robot: Any) -> None:
+    assert supervisor.change(Transition.TRANSITION_DEACTIVATE)
+    assert supervisor.change(Transition.TRANSITION_CLEANUP)
+    topic = f"/{NAME}/reasoning"
+    robot.client.wait_for(lambda: not robot.client.node.count_publishers(topic), "no topics")
+    assert supervisor.change(Transition.TRANSITION_CONFIGURE)
+    assert supervisor.change(Transition.TRANSITION_ACTIVATE)
+    robot.next_answer()
+
+
+def test_shut_down_by_its_supervisor_it_still_ends_by_a_signal(
+    supervisor: Supervisor, node: Any
+) -> None:
+    assert supervisor.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert supervisor.state == State.PRIMARY_STATE_FINALIZED
+    node.process(NAME).send_signal(signal.SIGTERM)
+    assert node.process(NAME).wait(60) == 0
+
+
+def test_what_can_not_be_loaded_leaves_it_unconfigured(
+    start: Any, client: Any, tmp_path: Path
+) -> None:
+    name = "without_checkpoint"
+    parameters = {"checkpoint": str(tmp_path), "autostart": False, "device": "cpu"}
+    nodes = start(NodeSpec("policy_node", name, parameters=parameters))
+    supervisor = Supervisor(client, name)
+    for _ in range(2):
+        assert not supervisor.change(Transition.TRANSITION_CONFIGURE)
+        assert supervisor.state == State.PRIMARY_STATE_UNCONFIGURED
+    nodes.process(name).send_signal(signal.SIGTERM)
+    assert nodes.process(name).wait(60) == 0
+
+
+def test_a_signal_while_it_loads(ros_environment: Any, golden: dict[str, Any]) -> None:
+    spec = NodeSpec("policy_node", "loading", parameters={**golden, "cameras": ["camera"]})
+    process = subprocess.Popen(command(spec), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "loading" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert "error: " not in process.stderr.read()
+
+
+# Inside of this process, where memory can be looked at.
+
+
+@pytest.fixture
+def node_here(ros_environment: Any, golden: dict[str, Any]) -> Iterator[Any]:
+    from molmoact_ros.nodes.policy_node import PolicyNode
+
+    arguments = ["--ros-args"]
+    for key, value in {**golden, "autostart": False}.items():
+        arguments += ["-p", f"{key}:={value}"]
+    rclpy.init(args=arguments)
+    executor = MultiThreadedExecutor(2)
+    node = PolicyNode()
+    executor.add_node(node)
+    yield node
+    node.close()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_cleanup_frees_the_policy(node_here: Any) -> None:
+    success = TransitionCallbackReturn.SUCCESS
+    assert node_here.trigger_configure() == success
+    assert node_here.trigger_activate() == success
+    policy = node_here._session.policy
+    parts = [policy, policy.model, policy.processor, policy._decoder]
+    alive = [weakref.ref(part) for part in parts]
+    del policy, parts
+    assert node_here.trigger_deactivate() == success
+    assert node_here.trigger_cleanup() == success
+    gc.collect()
+    assert [part() for part in alive] == [None] * 4
+    assert node_here.trigger_configure() == success
+
+
+def test_a_fault_of_the_program_is_logged_and_everything_released(
+    node_here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(node_here, "activate", broken)
+    assert node_here.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert node_here.trigger_activate() == TransitionCallbackReturn.ERROR
+    assert node_here._session is None
+    monkeypatch.undo()
+    assert node_here.trigger_configure() == TransitionCallbackReturn.SUCCESS
