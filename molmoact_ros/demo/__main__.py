@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}\nlogs:    {logs}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped")
+        print("stopped by Ctrl-C")
         return _INTERRUPTED
     finally:
         rclpy.try_shutdown()

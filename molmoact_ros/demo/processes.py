@@ -67,8 +67,12 @@ class NodeProcesses:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop all nodes, the last one first."""
-        for name in reversed(list(self._running)):
+        """Stop all nodes: the last one, which moves the robot, before the others."""
+        last, *others = reversed(list(self._running))
+        self.stop(last)
+        for name in others:
+            self._running[name].terminate()
+        for name in others:
             self.stop(name)
 
     def check(self) -> None:
