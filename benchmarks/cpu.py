@@ -96,7 +96,7 @@ def measure(vocab_size: int, bpe: QwenBpe, answers: int) -> list[dict[str, Any]]
     draft = Draft(reader, example_answers(actions, 8, 7))
     model = OverruledModel(build_model(vocab_size), eos)
     decoder = Decoder(cast(Any, model), PROMPT_TOKENS + 640)
-    costs = decoder.warm_up()
+    costs = decoder.warm_up(clock=time.process_time)
     stream = RecordedStream(np.random.default_rng(7), EXECUTED_STEPS)
 
     drafted, passes, lengths = [], [], []

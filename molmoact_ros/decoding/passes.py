@@ -49,61 +49,34 @@ class EagerPass:
         return self._model.lm_head(hidden)[0]
 
 
-class GraphPass:
-    """The same block as one CUDA graph: fixed shapes, one launch, no work on the host.
+class FixedPass:
+    """A block with fixed shapes: reads buffers, attends to the whole cache, masks what is free.
 
-    The graph reads its tokens, depths and visibility from fixed buffers and attends to the whole
-    cache; what lies outside the filled part and the block is masked on the device.
+    The same numbers as EagerPass, in the form that a CUDA graph needs. It runs on any device.
     """
 
-    def __init__(
-        self,
-        model: MolmoActForActionReasoning,
-        cache: StaticCache,
-        size: int,
-        pool: Any = None,
-    ) -> None:
-        """Capture the graph.
-
-        Args:
-            model: the network, on a CUDA device, in eval mode.
-            cache: the cache that the graph will always use.
-            size: slots of the block.
-            pool: memory pool handle; graphs that never run at the same time may share one.
-
-        Raises:
-            RuntimeError: when CUDA did not capture the pass.
-        """
+    def __init__(self, model: MolmoActForActionReasoning, cache: StaticCache, size: int) -> None:
         self._model, self._cache, self._size = model, cache, size
-        device = model.device
-        self._host = torch.zeros(2 * size + 1, dtype=torch.int64).pin_memory()
-        self._host_visible = torch.eye(size, dtype=torch.bool).pin_memory()
-        self._inputs = self._host.to(device)
-        self._visible = self._host_visible.to(device)
-        # Capture needs everything that allocates lazily (cuBLAS, workspaces) to have run before.
-        stream = torch.cuda.Stream(device)
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                self._run()
-        torch.cuda.current_stream(device).wait_stream(stream)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, pool=pool):
-            self._logits = self._run()
-            captured = torch.cuda.is_current_stream_capturing()
-        if not captured:
-            raise RuntimeError(f"CUDA did not capture the decoding pass for {size} slots")
+        device, pinned = model.device, model.device.type == "cuda"
+        self._host = torch.zeros(2 * size + 1, dtype=torch.int64, pin_memory=pinned)
+        self._host_visible = torch.eye(size, dtype=torch.bool)
+        if pinned:
+            self._host_visible = self._host_visible.pin_memory()
+        self._inputs = torch.zeros_like(self._host, device=device)
+        self._visible = torch.zeros_like(self._host_visible, device=device)
 
     def __call__(self, tokens: list[int], depths: list[int], visible: np.ndarray) -> Tensor:
         """See BlockPass."""
+        self._load(tokens, depths, visible)
+        return self._compute()
+
+    def _load(self, tokens: list[int], depths: list[int], visible: np.ndarray) -> None:
         self._host.copy_(torch.tensor([*tokens, *depths, self._cache.length]))
         self._host_visible.copy_(torch.from_numpy(visible))
         self._inputs.copy_(self._host, non_blocking=True)
         self._visible.copy_(self._host_visible, non_blocking=True)
-        self.graph.replay()
-        return self._logits
 
-    def _run(self) -> Tensor:
+    def _compute(self) -> Tensor:
         size = self._size
         ids, depths, length = self._inputs.split([size, size, 1])
         slots = length + torch.arange(size, device=length.device)
@@ -118,3 +91,50 @@ class GraphPass:
             mask[None, None],
         )
         return self._model.lm_head(hidden)[0]
+
+
+class GraphPass(FixedPass):
+    """A FixedPass as one CUDA graph: one launch, no work on the host."""
+
+    def __init__(
+        self,
+        model: MolmoActForActionReasoning,
+        cache: StaticCache,
+        size: int,
+        pool: Any = None,
+    ) -> None:
+        """Capture the graph.
+
+        Args:
+            model: the network, on a CUDA device, in eval mode.
+            cache: the cache that the graph will always use.
+            size: slots of the block.
+            pool: memory pool handle; graphs whose results are read before another one runs may
+                share one.
+
+        Raises:
+            RuntimeError: when CUDA did not capture the pass.
+        """
+        super().__init__(model, cache, size)
+        device = model.device
+        # The runs before the capture write above the cache's length, where nothing is kept.
+        self._load([0] * size, [0] * size, np.eye(size, dtype=bool))
+        # Capture needs everything that allocates lazily (cuBLAS, workspaces) to have run before.
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                self._compute()
+        torch.cuda.current_stream(device).wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, pool=pool):
+            self._logits = self._compute()
+            captured = torch.cuda.is_current_stream_capturing()
+        if not captured:
+            raise RuntimeError(f"CUDA did not capture the decoding pass for {size} slots")
+
+    def __call__(self, tokens: list[int], depths: list[int], visible: np.ndarray) -> Tensor:
+        """See BlockPass."""
+        self._load(tokens, depths, visible)
+        self.graph.replay()
+        return self._logits
