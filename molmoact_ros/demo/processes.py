@@ -68,11 +68,12 @@ class NodeProcesses:
         trace: TracebackType | None,
     ) -> None:
         """Stop all nodes: the last one, which moves the robot, before the others."""
-        last, *others = reversed(list(self._running))
-        self.stop(last)
-        for name in others:
+        names = list(self._running)[::-1]
+        for name in names[:1]:
+            self.stop(name)
+        for name in names[1:]:
             self._running[name].terminate()
-        for name in others:
+        for name in names[1:]:
             self.stop(name)
 
     def check(self) -> None:
