@@ -6,12 +6,14 @@ from molmoact_ros.decoding.cache import ContextTooLongError
 from molmoact_ros.decoding.drafts import SOURCES, Draft
 from molmoact_ros.decoding.engine import Decoder, StoppedError, TokenDraft, generate
 from molmoact_ros.decoding.result import GenerationResult
+from molmoact_ros.decoding.teacher import DepthTeacher
 from molmoact_ros.decoding.tree import TokenTree
 
 __all__ = [
     "SOURCES",
     "ContextTooLongError",
     "Decoder",
+    "DepthTeacher",
     "Draft",
     "GenerationResult",
     "StoppedError",
