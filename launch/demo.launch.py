@@ -8,11 +8,13 @@ ros2 service call /molmoact_executor/enable std_srvs/srv/SetBool "{data: true}"
 
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
+from molmoact_ros.dds import image_settings
 from molmoact_ros.demo.graph import PACKAGE, default_checkpoint, demo_graph, share
 
 ARGUMENTS = {
@@ -25,7 +27,7 @@ ARGUMENTS = {
 }
 
 
-def _nodes(context: LaunchContext) -> list[Node]:
+def _nodes(context: LaunchContext) -> list[Action]:
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     graph = demo_graph(
         values["checkpoint"],
@@ -33,13 +35,18 @@ def _nodes(context: LaunchContext) -> list[Node]:
         values["instruction"],
         Path(values["params_file"]),
     )
-    return [
+    settings = [SetEnvironmentVariable(name, value) for name, value in image_settings().items()]
+    return settings + [
         Node(
             package=PACKAGE,
             executable=spec.executable,
             name=spec.name,
             namespace=values["namespace"],
-            parameters=[*map(str, spec.parameter_files), dict(spec.parameters)],
+            parameters=[
+                *map(str, spec.parameter_files),
+                # With the type, because launch would make a number of instruction:=7.
+                {k: ParameterValue(v, value_type=type(v)) for k, v in spec.parameters.items()},
+            ],
             remappings=list(spec.remappings.items()),
             arguments=["--ros-args", "--log-level", values["log_level"]],
             output="screen",

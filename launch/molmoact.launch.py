@@ -3,48 +3,168 @@
 """Policy and executor for a robot whose cameras and controllers run already.
 
     ros2 launch molmoact_ros molmoact.launch.py checkpoint:=/data/my_checkpoint \
-        robot:=my_robot.yaml image_topics:="['/front/image_raw', '/wrist/image_raw']" \
+        robot:=my_robot.yaml cameras:=/front/image_raw,/wrist/image_raw \
         ee_pose:=/ee_pose twist:=/servo_node/delta_twist_cmds instruction:="close the box"
 
-Motion is off until the executor's ~/enable is called.
+Motion is off until the executor's ~/enable is called. An argument that is left out leaves what
+`params_file` says. On two machines: nodes:=policy on one, nodes:=executor on the other.
 """
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument
+from ament_index_python.packages import get_package_share_directory, get_packages_with_prefixes
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from launch import LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
+from molmoact_ros.dds import image_settings
 
-POLICY_PARAMETERS = str(
-    Path(get_package_share_directory("molmoact_ros")) / "config" / "policy.yaml"
-)
+SHARE = Path(get_package_share_directory("molmoact_ros"))
+RESPAWN_DELAY = 5.0  # s
 ARGUMENTS = {
+    "nodes": ("both", "Which nodes to start here: both, policy or executor."),
     "namespace": ("", "Namespace of both nodes."),
     "use_sim_time": ("false", "Use /clock."),
-    "checkpoint": (None, "Checkpoint directory, or Hugging Face hub id."),
+    "params_file": (str(SHARE / "config" / "policy.yaml"), "Parameters, sections by node."),
+    "checkpoint": ("", "Checkpoint directory, or Hugging Face hub id; needed by the policy."),
+    "profile": ("", "YAML file of the checkpoint's profile; empty: found by itself."),
     "instruction": ("", "What to do; empty: wait for ~/instruction."),
-    "policy_params": (POLICY_PARAMETERS, "Parameters of the policy node."),
-    "device": ("cuda", "Torch device: cuda, cuda:1 or cpu."),
-    "image_topics": ("['']", "One topic per camera, the leading one first; [''] for the default."),
-    "image_transport": ("raw", "Kind of the image messages: raw or compressed."),
-    "robot": (None, "Robot profile: a name in config/robots, or a YAML file."),
+    "device": ("", "Torch device: cuda, cuda:1 or cpu."),
+    "quantization": ("", "Weights of fewer bits: int8, int4 or fp8."),
+    "cameras": ("", "Image topics with commas between, the leading camera first."),
+    "image_transport": ("", "Kind of the image messages: raw or compressed."),
+    "robot": ("", "Robot profile: a name in config/robots, or a YAML file; for the executor."),
+    "autostart": ("true", "Nodes configure and activate themselves; false: a supervisor does."),
     "enable_on_start": ("false", "Enable motion without a call of ~/enable."),
     "require_approval": ("false", "Execute each chunk only after a call of ~/approve."),
+    "use_respawn": ("false", "Start the policy again, 5 s after it has died."),
+    "action_chunk": ("molmoact_policy/action_chunk", "Topic of the chunks, for the executor."),
     "ee_pose": ("ee_pose", "Topic of the measured end effector pose (PoseStamped)."),
     "joint_states": ("joint_states", "Topic of the measured joints (JointState)."),
     "twist": ("~/twist", "Topic of the velocity command (TwistStamped)."),
     "gripper": ("~/gripper", "Topic of the gripper command."),
+    "rviz": ("false", "Start RViz with what the policy sees (view.launch.py)."),
+    "camera_info": ("camera_info", "CameraInfo of the leading camera, for rviz."),
+    "record": ("false", "Record the outputs of both nodes with rosbag2."),
     "log_level": ("info", "Log level of both nodes."),
 }
+POLICY_PARAMETERS = (
+    "checkpoint", "profile", "instruction", "device", "quantization", "image_transport",
+)  # fmt: skip
+RECORDED = (
+    "molmoact_policy/reasoning", "molmoact_policy/action_chunk", "molmoact_policy/overlay",
+    "molmoact_policy/depth_image", "molmoact_executor/status",
+)  # fmt: skip
 
 
-def _typed(name: str, kind: object) -> ParameterValue:
-    # Without the type, launch would guess it: instruction:=7 would become a number.
-    return ParameterValue(LaunchConfiguration(name), value_type=kind)
+def text(value: str) -> ParameterValue:
+    """Return a parameter that stays a text: launch would make a number of instruction:=7."""
+    return ParameterValue(value, value_type=str)
+
+
+def is_true(values: dict[str, str], name: str) -> bool:
+    """Return the value of a switch, or refuse it."""
+    if values[name].lower() not in ("true", "false"):
+        raise ValueError(f"launch argument '{name}' is true or false, not '{values[name]}'")
+    return values[name].lower() == "true"
+
+
+def policy(values: dict[str, str], common: dict) -> Node:
+    """Return the policy node."""
+    if not values["checkpoint"]:
+        raise ValueError("launch argument 'checkpoint': give a directory or a hub id")
+    given = {name: text(values[name]) for name in POLICY_PARAMETERS if values[name]}
+    if values["cameras"]:
+        topics = [topic.strip() for topic in values["cameras"].split(",")]
+        given["image_topics"] = ParameterValue(topics, value_type=list[str])
+    return Node(
+        executable="policy_node",
+        name="molmoact_policy",
+        parameters=[values["params_file"], common["parameters"], given],
+        respawn=is_true(values, "use_respawn"),
+        respawn_delay=RESPAWN_DELAY,
+        **common["process"],
+    )
+
+
+def executor(values: dict[str, str], common: dict) -> Node:
+    """Return the executor node."""
+    if not values["robot"]:
+        raise ValueError("launch argument 'robot': give a name in config/robots or a YAML file")
+    given = {
+        "robot": text(values["robot"]),
+        "enable_on_start": is_true(values, "enable_on_start"),
+        "require_approval": is_true(values, "require_approval"),
+    }
+    topics = ("action_chunk", "ee_pose", "joint_states", "twist", "gripper")
+    return Node(
+        executable="executor_node",
+        name="molmoact_executor",
+        parameters=[values["params_file"], common["parameters"], given],
+        remappings=[(f"~/{name}", values[name]) for name in topics],
+        **common["process"],
+    )
+
+
+def view(values: dict[str, str]) -> IncludeLaunchDescription:
+    """Return RViz and the markers node."""
+    arguments = {name: values[name] for name in ("namespace", "use_sim_time", "log_level")}
+    arguments |= {"ee_pose": values["ee_pose"], "camera_info": values["camera_info"]}
+    arguments["camera_transform"] = "none"
+    if values["cameras"]:
+        arguments["image"] = values["cameras"].split(",")[0].strip()
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(SHARE / "launch" / "view.launch.py")),
+        launch_arguments=arguments.items(),
+    )
+
+
+def record(values: dict[str, str]) -> ExecuteProcess:
+    """Return the recorder of what both nodes say."""
+    if "ros2bag" not in get_packages_with_prefixes():
+        raise ValueError(
+            "launch argument 'record' needs rosbag2: sudo apt install ros-$ROS_DISTRO-ros2bag"
+        )
+    prefix = f"/{values['namespace'].strip('/')}/".replace("//", "/")
+    topics = [prefix + topic for topic in RECORDED]
+    return ExecuteProcess(cmd=["ros2", "bag", "record", *topics], output="screen")
+
+
+def actions(context: LaunchContext) -> list[Action]:
+    """Return everything that the arguments ask for."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    if values["nodes"] not in ("both", "policy", "executor"):
+        raise ValueError("launch argument 'nodes' is both, policy or executor")
+    common = {
+        "parameters": {name: is_true(values, name) for name in ("use_sim_time", "autostart")},
+        "process": {
+            "package": "molmoact_ros",
+            "namespace": values["namespace"],
+            "arguments": ["--ros-args", "--log-level", values["log_level"]],
+            "output": "screen",
+        },
+    }
+    made: list[Action] = [
+        SetEnvironmentVariable(name, value) for name, value in image_settings().items()
+    ]
+    if values["nodes"] != "executor":
+        made.append(policy(values, common))
+    if values["nodes"] != "policy":
+        made.append(executor(values, common))
+    if is_true(values, "rviz"):
+        made.append(view(values))
+    if is_true(values, "record"):
+        made.append(record(values))
+    return made
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -53,46 +173,4 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()
     ]
-    log = ["--ros-args", "--log-level", LaunchConfiguration("log_level")]
-    sim_time = {"use_sim_time": _typed("use_sim_time", bool)}
-    policy = Node(
-        package="molmoact_ros",
-        executable="policy_node",
-        name="molmoact_policy",
-        namespace=LaunchConfiguration("namespace"),
-        parameters=[
-            LaunchConfiguration("policy_params"),
-            sim_time,
-            {
-                "checkpoint": _typed("checkpoint", str),
-                "instruction": _typed("instruction", str),
-                "device": _typed("device", str),
-                "image_topics": _typed("image_topics", list[str]),
-                "image_transport": _typed("image_transport", str),
-            },
-        ],
-        arguments=log,
-        output="screen",
-    )
-    executor = Node(
-        package="molmoact_ros",
-        executable="executor_node",
-        name="molmoact_executor",
-        namespace=LaunchConfiguration("namespace"),
-        parameters=[
-            sim_time,
-            {
-                "robot": _typed("robot", str),
-                "enable_on_start": _typed("enable_on_start", bool),
-                "require_approval": _typed("require_approval", bool),
-            },
-        ],
-        remappings=[
-            ("~/action_chunk", "molmoact_policy/action_chunk"),
-            *((f"~/{name}", LaunchConfiguration(name)) for name in
-              ("ee_pose", "joint_states", "twist", "gripper")),
-        ],
-        arguments=log,
-        output="screen",
-    )  # fmt: skip
-    return LaunchDescription([*arguments, policy, executor])
+    return LaunchDescription([*arguments, OpaqueFunction(function=actions)])

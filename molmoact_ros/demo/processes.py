@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,15 +15,13 @@ from types import TracebackType
 
 from ament_index_python.packages import get_package_prefix
 
-from .graph import PACKAGE, NodeSpec, share
+from molmoact_ros.dds import image_settings
+
+from .graph import PACKAGE, NodeSpec
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL)
 _STOP_WAIT = 5.0  # s between them
 _PR_SET_PDEATHSIG = 1  # Linux: signal to a process whose parent has died
-_SHARED_MEMORY = 512 << 20  # bytes that /dev/shm must have free for the image transport
-# Where Fast DDS looks for its settings; renamed after Jazzy.
-_OLD_DISTROS = ("humble", "iron", "jazzy")
-_OLD_PROFILE, _PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
 class ProcessError(RuntimeError):
@@ -128,24 +125,12 @@ def private_environment(domain: int) -> dict[str, str]:
     Args:
         domain: ROS domain id, 0..101.
     """
-    settings = {
+    return {
         "ROS_DOMAIN_ID": str(domain),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONUNBUFFERED": "1",
+        **image_settings(),
     }
-    chosen = _OLD_PROFILE in os.environ or _PROFILE in os.environ
-    if not chosen and _free_shared_memory() >= _SHARED_MEMORY:
-        old = os.environ.get("ROS_DISTRO") in _OLD_DISTROS
-        settings[_OLD_PROFILE if old else _PROFILE] = str(share() / "config" / "fastdds.xml")
-    return settings
-
-
-def _free_shared_memory() -> int:
-    try:
-        status = os.statvfs("/dev/shm")
-    except OSError:
-        return 0
-    return status.f_bavail * status.f_frsize
 
 
 def _die_with_parent() -> None:

@@ -37,7 +37,7 @@ def test_launch_accepts_the_file(file: Path, ros_environment: Any) -> None:
 
     description = get_launch_description_from_python_launch_file(str(file))
     names = {argument.name for argument in description.get_launch_arguments()}
-    assert {"namespace", "checkpoint", "instruction", "log_level"} <= names
+    assert {"namespace", "params_file", "log_level"} <= names
 
 
 def test_the_demo_graph_is_connected(ros_environment: Any) -> None:
