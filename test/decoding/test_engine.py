@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from molmoact_ros.decoding import ContextTooLongError, Decoder, TokenTree, generate
+from molmoact_ros.decoding import ContextTooLongError, Decoder, StoppedError, TokenTree, generate
 
 
 def test_a_context_beyond_the_cache_names_the_limit(random_model):
@@ -99,3 +99,13 @@ class _Twins:
             parents += [parent, parent]
             parent = len(tokens) - 1
         return TokenTree(tuple(tokens), tuple(parents), ("x",) * len(tokens), (1.0,) * len(tokens))
+
+
+def test_an_answer_can_be_given_up_between_passes(random_model):
+    decoder = Decoder(random_model(0), capacity=60)
+    batch = {"input_ids": torch.tensor([[5, 6, 7]])}
+    whole = decoder.generate(batch, 20).ids
+    asked = iter([False, False, True])
+    with pytest.raises(StoppedError, match="given up after 3 tokens"):
+        decoder.generate(batch, 20, should_stop=lambda: next(asked))
+    assert decoder.generate(batch, 20).ids == whole
