@@ -65,9 +65,7 @@ class Watcher:
         subscribe(Image, f"{SIMULATOR}/camera/image", self._take_picture, qos.IMAGE)
         subscribe(PoseStamped, f"{SIMULATOR}/ee_pose", self._take_pose, qos.COMMAND)
         subscribe(PoseArray, f"{SIMULATOR}/blocks", self._take_blocks, qos.COMMAND)
-        self._instruction = self.node.create_publisher(
-            String, f"{POLICY}/instruction", qos.LATCHED
-        )
+        self._instruction = self.node.create_publisher(String, f"{POLICY}/instruction", qos.LATCHED)
 
     def close(self) -> None:
         """Leave the graph."""
