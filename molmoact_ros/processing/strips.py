@@ -45,9 +45,8 @@ def write_patches(
     height, width = (count * settings.window + settings.margin for count in tiling)
     rows = _axis(image.shape[0], height)
     columns = _axis(image.shape[1], width)
-    source = image.float()
-    left = source.index_select(1, columns.first).flatten(1)
-    right = source.index_select(1, columns.second).flatten(1)
+    left = image.index_select(1, columns.first).flatten(1)
+    right = image.index_select(1, columns.second).flatten(1)
     left_weight = columns.first_weight.repeat_interleave(3)
     right_weight = columns.second_weight.repeat_interleave(3)
 
@@ -55,21 +54,22 @@ def write_patches(
     crops = out.view(*tiling, side, side, patch, patch * 3)
     strip = _STRIP_PATCH_ROWS * patch
     values, weight, corner = (torch.empty(strip, width * 3) for _ in range(3))
+    codes = torch.empty(strip, width * 3, dtype=torch.uint8)
     for top in range(0, height, strip):
         bottom = min(top + strip, height)
-        v, w, c = values[: bottom - top], weight[: bottom - top], corner[: bottom - top]
+        v, w, c, u = (part[: bottom - top] for part in (values, weight, corner, codes))
         above, below = rows.first[top:bottom], rows.second[top:bottom]
         above_weight = rows.first_weight[top:bottom, None]
         below_weight = rows.second_weight[top:bottom, None]
         # Upper right, upper left, lower left, lower right: the order decides the last bit.
-        torch.index_select(right, 0, above, out=v)
+        v.copy_(torch.index_select(right, 0, above, out=u))
         v.mul_(torch.mul(above_weight, right_weight, out=w))
         for pixels, index, row_weight, column_weight in (
             (left, above, above_weight, left_weight),
             (left, below, below_weight, left_weight),
             (right, below, below_weight, right_weight),
         ):
-            torch.index_select(pixels, 0, index, out=c)
+            c.copy_(torch.index_select(pixels, 0, index, out=u))
             v.addcmul_(c, torch.mul(row_weight, column_weight, out=w))
         normalize_(v.round_().div_(255).view(-1, 3), settings.normalize_mode)
         grid = v.view(-1, patch, width // patch, patch * 3).transpose(1, 2)

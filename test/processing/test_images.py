@@ -70,6 +70,18 @@ def test_released_settings_on_both_paths(size):
         assert (difference > 1e-6).float().mean() < 1e-5
 
 
+def test_frames_together_equal_frames_alone():
+    """Each frame fills its own part of the result, whatever sizes the others have."""
+    frames = [_frame(200, 300), _frame(200, 300, 1), _frame(60, 60), _frame(200, 300, 2)]
+    for resize_mode in ("siglip", "default"):
+        how = replace(SMALL, resize_mode=resize_mode)
+        together = prepare_images(frames, 8, how)
+        alone = [prepare_images([frame], 8, how) for frame in frames]
+        assert torch.equal(together.images, torch.cat([one.images for one in alone]))
+        assert torch.equal(together.image_masks, torch.cat([one.image_masks for one in alone]))
+        assert together.grids == tuple(one.grids[0] for one in alone)
+
+
 def test_crop_mode_resize_has_the_base_view_only():
     how = replace(SMALL, crop_mode="resize")
     only = prepare_images([_frame(200, 300)], 8, how)
