@@ -62,9 +62,8 @@ class Surroundings:
 
     def count(self, concern: str, key: str) -> int:
         """Return the latest value of a counter."""
-        for status in reversed(self.statuses(concern)):
-            return int(next(v.value for v in status.values if v.key == key))
-        return 0
+        statuses = self.statuses(concern)
+        return max((int(v.value) for s in statuses for v in s.values if v.key == key), default=0)
 
     def next_answer(self, tick: Callable[[], None] | None = None) -> Any:
         """Show good pictures, or what ``tick`` shows, until there is a new answer."""
