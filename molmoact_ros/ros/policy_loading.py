@@ -77,9 +77,10 @@ class PolicyLoader:
         return result
 
     def _load(self, parameters: PolicyParameters) -> MolmoActPolicy:
+        policy = load_policy(parameters, self._on_progress)
+        # Here and not above: it loads torch, and a wrong path is told at once without.
         from molmoact_ros.decoding import StoppedError
 
-        policy = load_policy(parameters, self._on_progress)
         self._tell("warming up")
         start = time.monotonic()
         try:
