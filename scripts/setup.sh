@@ -86,7 +86,8 @@ install_system_packages() {
 }
 
 pip_install() {
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+  # Twice quiet: errors only. Progress is what say prints.
+  "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check "$@"
 }
 
 install_torch() {
