@@ -58,7 +58,7 @@ def write_results(
     parts = [f"# {title}", notes] if notes else [f"# {title}"]
     for caption, rows in tables.items():
         parts += [f"## {caption}", markdown_table(rows)]
-    about = {**machine(), **config}
+    about = {k: v for k, v in {**machine(), **config}.items() if not isinstance(v, (dict, list))}
     parts.append("Run with: " + "; ".join(f"{key} {value}" for key, value in about.items()) + ".")
     path = RESULTS / f"{name}.md"
     path.write_text("\n\n".join(parts) + "\n")
