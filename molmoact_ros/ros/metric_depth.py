@@ -9,7 +9,11 @@ import numpy as np
 from .pixels import ImageError, ImageMessage
 
 _MILLIMETRE = 0.001
-_TYPES: dict[str, np.dtype] = {"32FC1": np.dtype("f4"), "16UC1": np.dtype("u2"), "mono16": np.dtype("u2")}
+_TYPES: dict[str, np.dtype] = {
+    "32FC1": np.dtype("f4"),
+    "16UC1": np.dtype("u2"),
+    "mono16": np.dtype("u2"),
+}
 
 
 def metres_from_image(message: ImageMessage, topic: str) -> np.ndarray:
