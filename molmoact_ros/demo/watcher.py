@@ -25,6 +25,7 @@ from molmoact_ros.ros.images import rgb_from_image
 from .graph import EXECUTOR, POLICY, SIMULATOR
 
 _ANSWER = 10.0  # s that a service may take
+_HEALTHY = 5.0  # s that the executor may find something unhealthy
 _SPIN = 0.05  # s
 
 
@@ -112,10 +113,20 @@ class Watcher:
         self._call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
 
     def enable(self, on: bool) -> None:
-        """Switch motion on or off."""
-        answer = self._call(SetBool, f"{EXECUTOR}/enable", SetBool.Request(data=on))
-        if not answer.success:
-            raise GraphError(f"the executor refuses: {answer.message}")
+        """Switch motion on or off.
+
+        Raises:
+            GraphError: The executor still refuses after some seconds; a busy machine may be late
+                with the measured pose for a moment.
+        """
+        end = time.monotonic() + _HEALTHY
+        while True:
+            answer = self._call(SetBool, f"{EXECUTOR}/enable", SetBool.Request(data=on))
+            if answer.success:
+                return
+            if time.monotonic() > end:
+                raise GraphError(f"the executor refuses: {answer.message}")
+            self.spin()
 
     def clear_halt(self) -> None:
         """Take back a latched halt, where there is one."""
