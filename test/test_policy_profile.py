@@ -46,7 +46,7 @@ class Scripted:
     prompt: str = ""
     max_new_tokens: int = 0
 
-    def generate(self, batch, max_new_tokens, draft=None, probe_ids=None):
+    def generate(self, batch, max_new_tokens, draft=None, probe_ids=None, should_stop=None):
         """Answer with the text."""
         tokenizer = self.policy.processor.tokenizer
         self.prompt = tokenizer.decode(batch["input_ids"][0])
