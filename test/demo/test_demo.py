@@ -51,7 +51,12 @@ def test_prints_a_line_per_inference_and_leaves_picture_and_film(
 
 def test_ctrl_c_stops_everything(ros_environment: Any, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd="/"
+        [*COMMAND, "--out", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        # Tests that run in the background of a shell inherit that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert any("instruction: " in line for line in iter(process.stdout.readline, ""))
