@@ -62,25 +62,25 @@ def compare(
     actions = ActionTokenizer(model.config.action_codebook)
     draft = Draft.from_tokenizer(processor.tokenizer, actions, processor.tokenizer.eos_token_id)
     decoder = Decoder(model, 1024)
-    answers, same, common, total, margins = [], 0, 0, 0, []
+    answers, same, common, total = [], 0, 0, 0
+    gaps: list[float] = []
     for rgb, instruction in scenes:
         batch = processor(images=rgb, text=reasoning_prompt(instruction, 1))
         plain = decoder.generate(batch, 512).ids
         drafted = decoder.generate(batch, 512, draft).ids
         draft.observe(drafted)
         answers.append(plain)
-        agreed = _common_length(plain, drafted)
         same += plain == drafted
-        common += agreed
+        common += _common_length(plain, drafted)
         total += len(plain)
-        if plain != drafted:
-            margins.append(_margin(model, batch, plain[:agreed]))
+        gaps += _gaps(model, batch, plain)
     row = {
         "mode": mode,
         "answers": len(scenes),
         "equal answers": same,
         "tokens before the first difference": common / total,
-        "largest margin at a difference": max(margins) if margins else "-",
+        "tokens equal on the same text": 1 - len(gaps) / total,
+        "largest gap where not": max(gaps, default=0.0),
     }
     return row, answers
 
@@ -91,13 +91,15 @@ def _common_length(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 @torch.no_grad()
-def _margin(model: MolmoActForActionReasoning, batch: Any, ids: Sequence[int]) -> float:
-    """Gap between the two largest logits after `ids`."""
+def _gaps(model: MolmoActForActionReasoning, batch: Any, ids: Sequence[int]) -> list[float]:
+    """Where one pass over the whole text chooses other tokens than `ids`: by how much in logits."""
     prompt = batch["input_ids"]
     whole = torch.cat([prompt, torch.tensor([list(ids)], dtype=prompt.dtype)], dim=1)
     images = {key: batch[key] for key in ("images", "pooled_patches_idx", "image_masks")}
-    top = model(whole, **images).logits[0, -1].topk(2).values
-    return float(top[0] - top[1])
+    logits = model(whole, **images).logits[0, prompt.shape[1] - 1 : -1]
+    chosen = logits.gather(1, torch.tensor(ids)[:, None])[:, 0]
+    differs = logits.argmax(-1) != torch.tensor(ids)
+    return (logits.max(-1).values - chosen)[differs].tolist()
 
 
 def main() -> None:
@@ -123,8 +125,9 @@ def main() -> None:
         "Drafted against plain decoding by number type",
         {"Same pictures, same weights, with and without drafts": rows},
         {"checkpoint": arguments.checkpoint.name, "pictures": arguments.pictures},
-        "The margin is the gap between the two largest logits where the two ways of decoding"
-        " parted; after that they see different texts, so later tokens are not compared.",
+        "After their first difference the two ways of decoding see different texts, so what follows"
+        " is not compared. `same text`: one pass over plain decoding's whole answer chooses the"
+        " same tokens; the gap is that of its logits between its choice and plain decoding's.",
     )
     print(path.read_text())
 
