@@ -97,7 +97,7 @@ def prompt_with_images() -> tuple[list[int], dict[str, torch.Tensor]]:
     rng = torch.Generator().manual_seed(0)
     views = torch.rand(IMAGES, 1, PATCHES, 588, generator=rng) * 2 - 1
     crops = views.expand(-1, CROPS, -1, -1).reshape(1, IMAGES * CROPS, PATCHES, 588)
-    grid = torch.arange(28 * 28).view(28, 28)[:, :]
+    grid = torch.arange(28 * 28).view(28, 28)  # 27 x 27 patches, padded behind
     cells = grid.unfold(0, 2, 2).unfold(1, 2, 2).reshape(POOLED, 4)
     rows = torch.where(cells % 28 < 27, cells // 28 * 27 + cells % 28, -1)
     rows[cells // 28 >= 27] = -1
