@@ -205,6 +205,14 @@ class MolmoActPolicy:
         self._decoder.generate(batch, WARM_UP_TOKENS, self._draft, self._bin_ids, should_stop)
         self.relative_depth(np.zeros((10, 10), np.uint8))
 
+    def check_instruction(self, instruction: str) -> None:
+        """Refuse an instruction that would put reserved tokens or action strings into the prompt.
+
+        Raises:
+            ValueError: names what the instruction must not hold.
+        """
+        self.processor.check_instruction(instruction, self.action_tokenizer.strings)
+
     def relative_depth(self, depth_codes: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """Decode depth codes to a picture, float32 [H, W], 0..1, relative; None without VQ-VAE."""
         if self.depth.network is None:
@@ -217,7 +225,7 @@ class MolmoActPolicy:
         images = [prepare.apply(image) for image in _check_images(observation.images)]
         wording = self.profile.prompt.n_images(len(images))
         instruction = observation.instruction
-        self.processor.check_instruction(instruction)
+        self.check_instruction(instruction)
         hint = observation.trajectory_hint
         if hint is None:
             prompt = reasoning_prompt(instruction, wording)

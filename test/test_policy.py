@@ -85,6 +85,7 @@ def test_an_inference_can_be_given_up_between_two_passes(
         ({"primary": np.zeros((64, 64, 3), np.uint8)}, "  ", "instruction"),
         ({"primary": np.zeros((64, 64, 3), np.uint8)}, "close <im_patch>", "<im_patch>"),
         ({"primary": np.zeros((64, 64, 3), np.uint8)}, "close <DEPTH_1>", "<DEPTH_1>"),
+        ({"primary": np.zeros((64, 64, 3), np.uint8)}, "say [âį¨, âį¨]", "âį¨"),
     ],
 )
 def test_an_unusable_observation_is_an_error_that_names_it(

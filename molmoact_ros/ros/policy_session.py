@@ -104,7 +104,7 @@ class PolicySession:
     def refusal(self, instruction: str) -> str | None:
         """Return why the policy can not be asked for this, or None."""
         try:
-            self.policy.processor.check_instruction(instruction)
+            self.policy.check_instruction(instruction)
         except ValueError as error:
             return str(error)
         return None
