@@ -238,7 +238,8 @@ def random_policy(seed: int) -> BatchPolicy:
 def _picture(
     renderer: OffscreenRenderer, table: Tabletop, recorder: FrameRecorder | None
 ) -> np.ndarray:
-    rgb, metres = renderer.render(table.data, EXTERNAL_CAMERA, RENDER_SIZE, RENDER_SIZE)
+    size = (RENDER_SIZE, RENDER_SIZE)
+    rgb, metres = renderer.render(table.model, table.data, EXTERNAL_CAMERA, *size)
     if recorder is not None:
         recorder.add(table, rgb, metres)
     return halve(rgb)

@@ -4,5 +4,7 @@
 
 from .camera import CameraModel
 from .tabletop import JointState, Tabletop
+from .tasks import Judge, Task, draw_task
+from .variation import VARIATIONS
 
-__all__ = ["CameraModel", "JointState", "Tabletop"]
+__all__ = ["VARIATIONS", "CameraModel", "JointState", "Judge", "Tabletop", "Task", "draw_task"]

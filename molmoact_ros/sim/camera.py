@@ -42,6 +42,17 @@ class CameraModel:
         return pixels[..., :2] / pixels[..., 2:]
 
 
+def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Return the quaternion (w, x, y, z) of a MuJoCo camera (-z forward, y up) at ``position``."""
+    z = position - target
+    z /= np.linalg.norm(z)
+    x = np.cross(up, z)
+    x /= np.linalg.norm(x)
+    quat = np.zeros(4)
+    mujoco.mju_mat2Quat(quat, np.stack([x, np.cross(z, x), z], axis=1).ravel())
+    return quat
+
+
 def camera_model(
     model: mujoco.MjModel, data: mujoco.MjData, name: str, width: int, height: int
 ) -> CameraModel:
@@ -59,8 +70,7 @@ class OffscreenRenderer:
     """Renders colour and depth in one pass; use one instance from one thread only."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        """Create the OpenGL context (EGL where there is no display)."""
-        self._model = model
+        """Create the OpenGL context (EGL where there is no display) for scenes like ``model``."""
         self._context: mujoco.GLContext | None = mujoco.GLContext(
             model.vis.global_.offwidth, model.vis.global_.offheight
         )
@@ -74,9 +84,9 @@ class OffscreenRenderer:
         self._view.type = mujoco.mjtCamera.mjCAMERA_FIXED
 
     def render(
-        self, data: mujoco.MjData, camera: str, width: int, height: int
+        self, model: mujoco.MjModel, data: mujoco.MjData, camera: str, width: int, height: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Render the named camera.
+        """Render the named camera of a scene with the same meshes as the one of the constructor.
 
         Returns:
             RGB uint8 ``[height, width, 3]`` and the depth along the optical axis, float32
@@ -85,7 +95,7 @@ class OffscreenRenderer:
         Raises:
             ValueError: The image is larger than the off-screen buffer.
         """
-        limit = self._model.vis.global_
+        limit = model.vis.global_
         if not (0 < width <= limit.offwidth and 0 < height <= limit.offheight):
             raise ValueError(
                 f"image size {width}x{height}: must be within "
@@ -94,9 +104,9 @@ class OffscreenRenderer:
         if self._context is None:
             raise ValueError("the renderer is closed")
         self._context.make_current()
-        self._view.fixedcamid = self._model.camera(camera).id
+        self._view.fixedcamid = model.camera(camera).id
         mujoco.mjv_updateScene(
-            self._model,
+            model,
             data,
             self._option,
             None,
@@ -111,7 +121,7 @@ class OffscreenRenderer:
         rgb = np.empty((height, width, 3), dtype=np.uint8)
         z_buffer = np.empty((height, width), dtype=np.float32)
         mujoco.mjr_readPixels(rgb, z_buffer, viewport, self._mjr)
-        return np.ascontiguousarray(rgb[::-1]), self._metres(z_buffer[::-1])
+        return np.ascontiguousarray(rgb[::-1]), _metres(model, z_buffer[::-1])
 
     def close(self) -> None:
         """Free the OpenGL context; render() raises afterwards."""
@@ -120,7 +130,8 @@ class OffscreenRenderer:
             self._context.free()
             self._context = None
 
-    def _metres(self, z_buffer: np.ndarray) -> np.ndarray:
-        extent = self._model.stat.extent
-        near, far = self._model.vis.map.znear * extent, self._model.vis.map.zfar * extent
-        return near / (1.0 - z_buffer * np.float32(1.0 - near / far))
+
+def _metres(model: mujoco.MjModel, z_buffer: np.ndarray) -> np.ndarray:
+    extent = model.stat.extent
+    near, far = model.vis.map.znear * extent, model.vis.map.zfar * extent
+    return near / (1.0 - z_buffer * np.float32(1.0 - near / far))

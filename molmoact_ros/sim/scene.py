@@ -11,11 +11,14 @@ x forward from the robot, y to its left, z up, metres.
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
+
+from .camera import look_at
 
 COLORS = ("red", "green", "blue")
 BLOCK_RGBA = {
@@ -25,6 +28,21 @@ BLOCK_RGBA = {
 }
 BLOCK_HALF_SIZE = 0.02
 TABLE_HEIGHT = 0.4
+
+
+@dataclass(frozen=True)
+class Distractor:
+    """A thing that no instruction names: colour, and a cylinder's radius and half height, m."""
+
+    rgba: tuple[float, float, float, float]
+    radius: float
+    half_height: float
+
+
+DISTRACTORS = {
+    "yellow_disc": Distractor((0.90, 0.78, 0.10, 1.0), 0.024, 0.012),
+    "black_can": Distractor((0.06, 0.06, 0.07, 1.0), 0.018, 0.022),
+}
 
 ARM_JOINTS = (
     "shoulder_pan_joint",
@@ -41,9 +59,10 @@ EXTERNAL_CAMERA = "camera"
 GRIPPER_CAMERA = "gripper_camera"
 GRIP_SITE = "robot0:grip"
 
-_CAMERA_POSITION = (2.02, 0.62, 1.02)
-_CAMERA_TARGET = (1.27, 0.75, 0.50)
+CAMERA_POSITION = (2.02, 0.62, 1.02)
+CAMERA_TARGET = (1.27, 0.75, 0.50)
 _CAMERA_FOVY_DEG = 40.0
+_EXTENT, _CENTER = 1.7877344526095573, (1.03593277, 0.75, 0.59923854)  # m
 _ROBOT_BASE = (0.6918, 0.7441, 0.0)
 _TORSO_LIFT = 0.20
 # Critically damped for the joints' armature of 1 kg m^2 (joint damping of 50 included).
@@ -73,17 +92,6 @@ def find_assets() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "envs" / "assets" / "fetch"
 
 
-def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return the quaternion (w, x, y, z) of a MuJoCo camera (-z forward, y up) at ``position``."""
-    z = position - target
-    z /= np.linalg.norm(z)
-    x = np.cross(up, z)
-    x /= np.linalg.norm(x)
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, np.stack([x, np.cross(z, x), z], axis=1).ravel())
-    return quat
-
-
 def build_model() -> mujoco.MjModel:
     """Return the compiled scene; it holds no randomness."""
     spec = mujoco.MjSpec.from_file(str(find_assets() / "pick_and_place.xml"))
@@ -96,11 +104,15 @@ def build_model() -> mujoco.MjModel:
     _dress(spec)
     for color in COLORS:
         _add_block(spec, color)
+    for number, (name, distractor) in enumerate(DISTRACTORS.items()):
+        _add_distractor(spec, name, distractor, number)
     _add_cameras(spec)
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.visual.global_.offwidth = spec.visual.global_.offheight = 1024
     spec.visual.quality.offsamples = 0
     spec.visual.map.znear, spec.visual.map.zfar = 0.02, 10.0
+    # Of the cell alone: clipping distances and depth resolution follow from it.
+    spec.stat.extent, spec.stat.center = _EXTENT, _CENTER
     return spec.compile()
 
 
@@ -152,8 +164,22 @@ def _add_block(spec: Any, color: str) -> None:
     )
 
 
+def _add_distractor(spec: Any, name: str, distractor: Distractor, number: int) -> None:
+    """Add a body that floats behind the camera until a varied scene puts it on the table."""
+    body = spec.worldbody.add_body(name=name, pos=(6.0, 0.2 * number, -3.0), gravcomp=1.0)
+    body.add_freejoint(name=name)
+    body.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+        size=(distractor.radius, distractor.half_height, 0.0),
+        rgba=distractor.rgba,
+        mass=0.2,
+        friction=(1.0, 0.01, 0.001),
+    )
+
+
 def _add_cameras(spec: Any) -> None:
-    position, target = np.array(_CAMERA_POSITION), np.array(_CAMERA_TARGET)
+    position, target = np.array(CAMERA_POSITION), np.array(CAMERA_TARGET)
     spec.worldbody.add_camera(
         name=EXTERNAL_CAMERA,
         pos=position,

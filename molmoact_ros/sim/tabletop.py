@@ -21,6 +21,7 @@ from .scene import (
     TABLE_HEIGHT,
     build_model,
 )
+from .variation import VARIATIONS, Appearance
 
 CONTROL_PERIOD = 0.01  # s between two updates of the joint targets
 GRIPPER_OPEN = 0.05  # m that each finger is away from the middle when open
@@ -51,10 +52,11 @@ class Tabletop:
     cameras = (EXTERNAL_CAMERA, "gripper_camera")
     colors = COLORS
 
-    def __init__(self, seed: int = 0) -> None:
-        """Build the scene and reset it with ``seed``."""
+    def __init__(self, seed: int = 0, variation: str = "easy") -> None:
+        """Build the scene and reset it; see `reset`."""
         self.model = build_model()
         self.data = mujoco.MjData(self.model)
+        self._appearance = Appearance(self.model)
         self._arm = ArmKinematics(self.model)
         self._renderer: OffscreenRenderer | None = None
         self._joints = [self.model.joint(PREFIX + n) for n in ARM_JOINTS + FINGER_JOINTS]
@@ -64,14 +66,31 @@ class Tabletop:
         self._fingers = np.array([self.model.actuator(PREFIX + n).id for n in FINGER_JOINTS])
         self._site = self.model.site(GRIP_SITE).id
         self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
-        self.reset(seed)
+        self.reset(seed, variation)
 
-    def reset(self, seed: int) -> None:
-        """Put blocks and gripper at places drawn from ``seed``; the same seed, the same state."""
+    def reset(self, seed: int, variation: str = "easy") -> None:
+        """Put blocks and gripper at places drawn from ``seed``; the same seed, the same state.
+
+        Args:
+            seed: Any number that is not negative.
+            variation: "easy": one light, one camera pose, nothing but the blocks; "varied": all of
+                that differs, and up to two things lie about. Blocks and gripper are the same.
+
+        Raises:
+            ValueError: There is no such variation.
+        """
+        if variation not in VARIATIONS:
+            raise ValueError(f"variation {variation!r}: must be one of {', '.join(VARIATIONS)}")
         rng = np.random.default_rng(seed)
         mujoco.mj_resetData(self.model, self.data)
-        for color, (x, y, yaw) in zip(COLORS, draw_blocks(rng), strict=True):
+        blocks = draw_blocks(rng)
+        for color, (x, y, yaw) in zip(COLORS, blocks, strict=True):
             self.place_block(color, x, y, yaw)
+        if variation == "varied":
+            places = np.array(blocks)[:, :2]
+            self._appearance.vary(self.data, places, np.random.default_rng([seed, 1]))
+        else:
+            self._appearance.restore()
         self.gripper = 0.0
         self.place_gripper(draw_in(rng, START_AREA))
 
@@ -172,7 +191,7 @@ class Tabletop:
         """
         if self._renderer is None:
             self._renderer = OffscreenRenderer(self.model)
-        return self._renderer.render(self.data, camera, width, height)
+        return self._renderer.render(self.model, self.data, camera, width, height)
 
     def camera(
         self, camera: str = EXTERNAL_CAMERA, width: int = 252, height: int = 252
