@@ -24,7 +24,7 @@ from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.images import camera_info, compressed_from_rgb, image_from_rgb
 from molmoact_ros.ros.parameters import declare_parameters, parameter, watch_parameters
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim import VARIATIONS, Tabletop
 
 PHYSICS_PERIOD = 0.01  # s
 MAX_CATCH_UP = 0.1  # s of physics per tick; on a machine that can not keep up, time runs slower
@@ -40,6 +40,13 @@ class TabletopParameters:
         "Places of blocks and gripper at the start and at the next ~/reset.",
         minimum=0,
         maximum=2**31 - 1,
+        read_only=False,
+    )
+    variation: str = parameter(
+        "easy",
+        "Look of the scene at the start and at the next ~/reset; varied: light, colours, camera "
+        "pose and things that lie about differ by the seed.",
+        choices=VARIATIONS,
         read_only=False,
     )
     real_time_factor: float = parameter(
@@ -74,7 +81,7 @@ class TabletopNode(ClosableNode):
         self._settings = declare_parameters(self, TabletopParameters)
         watch_parameters(self, self._settings, self._take_parameters)
         try:
-            self._sim = Tabletop(self._settings.seed)
+            self._sim = Tabletop(self._settings.seed, self._settings.variation)
         except FileNotFoundError as error:
             raise StartError(str(error)) from error
         self._ticks = 0  # physics periods since the start of the node; never goes back
@@ -179,10 +186,10 @@ class TabletopNode(ClosableNode):
         self.get_logger().warning(f"command dropped: {reason}", throttle_duration_sec=2.0)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        seed = self._settings.seed
-        self._sim.reset(seed)
+        seed, variation = self._settings.seed, self._settings.variation
+        self._sim.reset(seed, variation)
         response.success = True
-        response.message = f"reset with seed {seed}"
+        response.message = f"reset with seed {seed}, {variation}"
         return response
 
     def _take_parameters(self, parameters: TabletopParameters) -> None:
@@ -199,6 +206,7 @@ class TabletopNode(ClosableNode):
             {
                 "real_time_factor": f"{factor:.2f}",
                 "seed": self._settings.seed,
+                "variation": self._settings.variation,
                 **{f"dropped_{kind}": count for kind, count in self._dropped.items()},
             },
         )

@@ -139,14 +139,20 @@ def test_wrong_commands_are_dropped_and_counted(cell: Cell) -> None:
     assert cell.height() == pytest.approx(rest, abs=1e-3)
 
 
-def reset(cell: Cell, seed: int) -> np.ndarray:
-    """Reset with a seed and return the blocks' places."""
-    value = Parameter("seed", value=seed).to_parameter_msg()
-    request = SetParameters.Request(parameters=[value])
+def change(cell: Cell, name: str, value: object) -> Any:
+    """Set a parameter and return the result."""
+    message = Parameter(name, value=value).to_parameter_msg()
+    request = SetParameters.Request(parameters=[message])
     answer = cell.client.call(SetParameters, f"{SIMULATOR}/set_parameters", request)
-    assert answer.results[0].successful
+    return answer.results[0]
+
+
+def reset(cell: Cell, seed: int, variation: str = "easy") -> np.ndarray:
+    """Reset with a seed and return the blocks' places."""
+    assert change(cell, "seed", seed).successful
+    assert change(cell, "variation", variation).successful
     answer = cell.client.call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
-    assert (answer.success, answer.message) == (True, f"reset with seed {seed}")
+    assert (answer.success, answer.message) == (True, f"reset with seed {seed}, {variation}")
     cell.after(0.5)
     return np.array([[p.position.x, p.position.y] for p in cell.blocks[-1].poses])
 
@@ -155,6 +161,24 @@ def test_the_same_seed_gives_the_same_scene(cell: Cell) -> None:
     first, other, again = reset(cell, 11), reset(cell, 12), reset(cell, 11)
     np.testing.assert_allclose(first, again, atol=1e-3)
     assert np.abs(first - other).max() > 0.02
+
+
+def test_a_varied_scene_has_the_same_blocks_and_looks_different(cell: Cell) -> None:
+    easy = reset(cell, 11)
+    first = rgb_from_image(cell.images[-1], "camera").astype(int)
+    varied = reset(cell, 11, "varied")
+    second = rgb_from_image(cell.images[-1], "camera").astype(int)
+    np.testing.assert_allclose(easy, varied, atol=1e-3)
+    assert np.abs(first - second).mean() > 3
+    reset(cell, 11)
+    again = rgb_from_image(cell.images[-1], "camera").astype(int)
+    assert np.abs(first - again).mean() < 1
+
+
+def test_an_unknown_variation_is_refused(cell: Cell) -> None:
+    result = change(cell, "variation", "wild")
+    assert not result.successful
+    assert "easy, varied" in result.reason
 
 
 def test_time_goes_on_over_a_reset(cell: Cell) -> None:
