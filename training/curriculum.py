@@ -2,23 +2,76 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order in which things are learned; training/README.md says why and what each gave."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 from .train import Stage
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Scenes that the network drives through; the frames it comes to are added (DAgger)."""
+
+    kind: str
+    variation: str
+    episodes: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """Frames that are added, then stages.
+
+    Attributes:
+        stages: What is trained, in this order.
+        drives: Of the network as it is before the stages.
+        rendered: Whether the frames of all tasks and of varied scenes are added.
+    """
+
+    stages: tuple[Stage, ...]
+    drives: tuple[Drive, ...] = ()
+    rendered: bool = False
+
 
 _MIX = {"action": 0.25, "opening": 0.4, "full": 0.35}
 _MIX_STEER = {"action": 0.1, "opening": 0.3, "full": 0.35, "steer": 0.25}
 _MIX_LAST = {"action": 0.05, "opening": 0.25, "full": 0.3, "steer": 0.4}
+_MIX_TASKS = {
+    **{"opening pick": 0.15, "opening push": 0.13},
+    **{"full pick": 0.2, "full push": 0.17, "full": 0.17, "steer": 0.18},
+}
+_MIX_TASKS_LAST = {
+    **{"opening pick": 0.1, "opening push": 0.08},
+    **{"full pick": 0.22, "full push": 0.17, "full": 0.21, "steer": 0.22},
+}
 
-# Before each round but the first, the network drives and the frames it came to are added.
-ROUNDS = (
-    (
-        Stage("vision", 600, {"vision": 1.0}, peak=3e-3, final=3e-4),
-        Stage("trajectory", 500, {"trajectory": 1.0}, peak=3e-3, final=6e-4),
-        Stage("action", 700, {"action": 0.8, "trajectory": 0.2}, peak=2e-3, final=5e-4),
-        Stage("depth", 800, {"action": 0.4, "opening": 0.35, "full": 0.25}, peak=2e-3, final=5e-4),
-        Stage("rows", 350, {"action": 0.2, "opening": 0.1, "full": 0.7}, peak=2e-3, final=5e-4),
-    ),
-    (Stage("dagger-1", 700, _MIX, peak=1.5e-3, final=5e-4, recent=0.3),),
-    (Stage("dagger-2", 800, _MIX_STEER, peak=1.5e-3, final=3e-4, recent=0.3),),
-    (Stage("dagger-3", 1750, _MIX_LAST, peak=1.2e-3, final=1e-5, recent=0.3),),
+_REACH = (Drive("reach", "easy", 48), Drive("reach", "easy", 48))
+_TASKS = (
+    Drive("pick", "easy", 48),
+    Drive("push", "easy", 48),
+    Drive("reach", "varied", 48),
+    Drive("pick", "varied", 24),
+    Drive("push", "varied", 24),
 )
-DAGGER_EPISODES = 96
+
+ROUNDS = (
+    Round(
+        (
+            Stage("vision", 600, {"vision": 1.0}, peak=3e-3, final=3e-4),
+            Stage("trajectory", 500, {"trajectory": 1.0}, peak=3e-3, final=6e-4),
+            Stage("action", 700, {"action": 0.8, "trajectory": 0.2}, peak=2e-3, final=5e-4),
+            Stage(
+                "depth", 800, {"action": 0.4, "opening": 0.35, "full": 0.25}, peak=2e-3, final=5e-4
+            ),
+            Stage("rows", 350, {"action": 0.2, "opening": 0.1, "full": 0.7}, peak=2e-3, final=5e-4),
+        )
+    ),
+    Round((Stage("dagger-1", 700, _MIX, peak=1.5e-3, final=5e-4, recent=0.3),), _REACH),
+    Round((Stage("dagger-2", 800, _MIX_STEER, peak=1.5e-3, final=3e-4, recent=0.3),), _REACH),
+    Round((Stage("dagger-3", 1750, _MIX_LAST, peak=1.2e-3, final=1e-5, recent=0.3),), _REACH),
+    Round(
+        (Stage("tasks-1", 1800, _MIX_TASKS, peak=1.5e-3, final=5e-4, recent=0.6),), rendered=True
+    ),
+    Round((Stage("tasks-2", 1600, _MIX_TASKS, peak=1.2e-3, final=4e-4, recent=0.25),), _TASKS),
+    Round((Stage("tasks-3", 2800, _MIX_TASKS_LAST, peak=1e-3, final=1e-5, recent=0.25),), _TASKS),
+)

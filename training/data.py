@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames of the tabletop with everything that can be known about them.
 
-A frame is one scene, rendered once; its labels for the three colours follow from positions, so a
-frame serves three instructions. Scenes are independent of each other: half of the grippers are
-anywhere, the rest where the expert passes, and around the blocks.
+A frame is one scene, rendered once; its labels for all instructions follow from positions.
+`make_frames` draws independent scenes: half of the grippers are anywhere, the rest where the expert
+passes, and around the blocks. `episodes.py` adds frames of tasks at work.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -37,13 +38,19 @@ class Frames:
         images: uint8 ``[N, 126, 126, 3]`` RGB.
         depth: float16 ``[N, 40, 40]``, 0 far .. 1 near.
         gripper: float32 ``[N, 3]`` grip point, m.
+        fingers: float32 ``[N]`` m of each finger from the middle.
         blocks: float32 ``[N, 3, 3]`` centres of the red, green and blue block, m.
+        camera_position: float32 ``[N, 3]`` of the camera, m.
+        camera_rotation: float32 ``[N, 3, 3]``, its optical frame to the base frame.
     """
 
     images: np.ndarray
     depth: np.ndarray
     gripper: np.ndarray
+    fingers: np.ndarray
     blocks: np.ndarray
+    camera_position: np.ndarray
+    camera_rotation: np.ndarray
 
     def __len__(self) -> int:
         return len(self.images)
@@ -65,8 +72,26 @@ class Frames:
             *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Frames))
         )
 
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Return where points ``[N, ..., 3]``, m, are in each frame's picture, 0..255 (spec 14)."""
+        shape = (len(self), *(1,) * (points.ndim - 2), 3)
+        away = points - self.camera_position.reshape(shape)
+        local = np.einsum("n...i,nij->n...j", away, self.camera_rotation.astype(np.float64))
+        pixels = local @ _camera_matrix().T
+        return to_unit(pixels[..., :2] / pixels[..., 2:])
+
     def __getitem__(self, index: np.ndarray | slice) -> Frames:
         return Frames(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+@cache
+def _camera_matrix() -> np.ndarray:
+    return Tabletop().camera(width=IMAGE_SIZE, height=IMAGE_SIZE).matrix
+
+
+def to_unit(pixels: np.ndarray) -> np.ndarray:
+    """Scale pixels of the 126x126 image to the trajectory's 0..255 (spec 14)."""
+    return pixels * (255.0 / (IMAGE_SIZE - 1))
 
 
 def halve(rgb: np.ndarray) -> np.ndarray:
@@ -91,13 +116,16 @@ class FrameRecorder:
 
     def add(self, tabletop: Tabletop, rgb: np.ndarray, metres: np.ndarray) -> None:
         """Keep a picture of the scene as it is now: colour and depth of the external camera."""
-        blocks = np.stack([tabletop.block_pose(color)[0] for color in tabletop.colors])
+        blocks, camera = block_places(tabletop), tabletop.camera()
         self._rows.append(
             (
                 halve(rgb),
                 depth_picture(metres).astype(np.float16),
                 tabletop.ee_pose()[0].astype(np.float32),
+                np.float32(finger_opening(tabletop)),
                 blocks.astype(np.float32),
+                camera.position.astype(np.float32),
+                camera.rotation.astype(np.float32),
             )
         )
 
@@ -106,15 +134,25 @@ class FrameRecorder:
         return Frames(*(np.stack(column) for column in zip(*self._rows, strict=True)))
 
 
-def make_frames(count: int, seed: int) -> Frames:
-    """Render ``count`` independent scenes."""
+def block_places(tabletop: Tabletop) -> np.ndarray:
+    """Return the blocks' centres ``[3, 3]``, m."""
+    return np.stack([tabletop.block_pose(color)[0] for color in tabletop.colors])
+
+
+def finger_opening(tabletop: Tabletop) -> float:
+    """Return how far each finger is from the middle, m."""
+    return float(tabletop.joint_state().positions[-2:].mean())
+
+
+def make_frames(count: int, seed: int, variation: str = "easy") -> Frames:
+    """Render ``count`` independent scenes with open fingers."""
     rng = np.random.default_rng(seed)
     tabletop = Tabletop()
     recorder = FrameRecorder()
-    for _ in tqdm(range(count), desc="frames", mininterval=5):
-        tabletop.reset(int(rng.integers(2**31)))
-        blocks = np.stack([tabletop.block_pose(color)[0] for color in tabletop.colors])
-        tabletop.place_gripper(_draw_gripper(rng, blocks, tabletop.camera()))
+    for _ in tqdm(range(count), desc=f"frames, {variation}", mininterval=5):
+        tabletop.reset(int(rng.integers(2**31)), variation)
+        point = _draw_gripper(rng, block_places(tabletop), tabletop.camera())
+        tabletop.place_gripper(point)
         recorder.add(tabletop, *tabletop.render(width=RENDER_SIZE, height=RENDER_SIZE))
     tabletop.close()
     return recorder.frames()

@@ -10,7 +10,7 @@ import torch
 from molmoact_ros.model import MolmoActForActionReasoning
 
 from .network import patches, pooling_index
-from .sequences import Format, Vocabulary
+from .sequences import Vocabulary
 
 MAX_NEW_TOKENS = 260
 
@@ -42,25 +42,23 @@ class _GrowingCache:
 def generate_batch(
     model: MolmoActForActionReasoning,
     vocab: Vocabulary,
-    form: Format,
+    prompts: np.ndarray,
     images: np.ndarray,
-    colors: np.ndarray,
 ) -> list[list[int]]:
     """Answer one instruction per image.
 
     Args:
         model: The network, float32.
         vocab: Its tokens.
-        form: The question.
+        prompts: ``[B, Lp]`` ids, one question per image.
         images: uint8 ``[B, 126, 126, 3]``.
-        colors: ``[B]`` colour index per image.
 
     Returns:
         New ids per image, EOS included where the model wrote it. Nothing is forced.
     """
     batch = len(images)
-    prompts = torch.from_numpy(form.prompts[colors])
-    ids = torch.cat([torch.from_numpy(vocab.prefix).expand(batch, -1), prompts], dim=1)
+    prefix = torch.from_numpy(vocab.prefix).expand(batch, -1)
+    ids = torch.cat([prefix, torch.from_numpy(prompts)], dim=1)
     length = ids.shape[1]
     cache = _GrowingCache(length + MAX_NEW_TOKENS)
     embeds = model.embed(ids, patches(images), pooling_index(batch))

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Closed loop and free-running measurements; never teacher-forced ones, which mislead.
 
-The closed loop here is in one process: picture, whole answer, eight rows carried out as the
-executor does (velocity per row, limited acceleration), next picture.
+The closed loop here runs many scenes in lock step, for speed: pictures, whole answers, eight rows
+carried out with limited acceleration, next pictures. `molmoact-evaluate` is the real thing, with
+the product's decoder and executor, scene by scene.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,23 +18,31 @@ from tqdm import trange
 
 from molmoact_ros.answer import ActionTokenizer, Answer, parse_answer
 from molmoact_ros.model import MolmoActForActionReasoning
-from molmoact_ros.sim import CameraModel, Tabletop
+from molmoact_ros.sim import Judge, Tabletop, Task, draw_task
 from molmoact_ros.sim.camera import OffscreenRenderer
-from molmoact_ros.sim.scene import EXTERNAL_CAMERA
+from molmoact_ros.sim.scene import COLORS, EXTERNAL_CAMERA
 
-from .data import RENDER_SIZE, FrameRecorder, Frames, halve
+from .data import (
+    IMAGE_SIZE,
+    RENDER_SIZE,
+    FrameRecorder,
+    Frames,
+    block_places,
+    finger_opening,
+    halve,
+    to_unit,
+)
 from .decode import generate_batch
-from .expert import GOAL_ABOVE_BLOCK, ROWS, STEP_SECONDS, expert_labels, expert_step
+from .episodes import carry_out
+from .expert import ROWS, Scenes, expert_labels
 from .losses import draw_line
-from .sequences import COLORS, Targets, Vocabulary, to_unit
+from .sequences import Targets, Vocabulary
 
-CHUNKS = 8  # of eight steps: 6.4 s
-SUCCESS = 0.05  # m
-_ACCELERATION = 1.0  # m/s^2
-_CONTROL = 0.01  # s
+CHUNKS = {"reach": 8, "pick": 9, "push": 9}  # of eight steps: 6.4 to 7.2 s
 
-# (images uint8 [B, 126, 126, 3], colours [B]) -> movements [B, 8, 3], m; NaN rows are invalid.
-BatchPolicy = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# (images uint8 [B, 126, 126, 3], tasks) -> movements [B, 8, 3], m, and gripper [B, 8], 0 open ..
+# 1 closed; NaN rows are invalid.
+BatchPolicy = Callable[[np.ndarray, Sequence[Task]], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -41,14 +50,17 @@ class Episodes:
     """Results of N episodes.
 
     Attributes:
+        success: ``[N]`` whether the task is fulfilled at the end.
         final: ``[N]`` distance from grip point to the named block at the end, m.
-        nearest_is_named: ``[N]`` whether the named block is the nearest at the end.
+        line_error: ``[N]`` distance of the grip point's picture to the end of the expert's line
+            from the beginning, 0..255.
         invalid_chunks: Answers that the strict parser refused (nothing moves then).
         chunks: Answers in total.
     """
 
+    success: np.ndarray
     final: np.ndarray
-    nearest_is_named: np.ndarray
+    line_error: np.ndarray
     invalid_chunks: int
     chunks: int
 
@@ -56,10 +68,10 @@ class Episodes:
         """Return the figures for a report."""
         return {
             "episodes": len(self.final),
-            "success": float(np.mean(self.final < SUCCESS)),
-            "nearest_is_named": float(np.mean(self.nearest_is_named)),
+            "success": round(float(np.mean(self.success)), 3),
             "median_final_mm": round(1000 * float(np.median(self.final)), 1),
             "p90_final_mm": round(1000 * float(np.quantile(self.final, 0.9)), 1),
+            "within_25_of_line": round(float(np.mean(self.line_error <= 25.0)), 3),
             "invalid_chunks": self.invalid_chunks,
             "chunks": self.chunks,
         }
@@ -76,14 +88,16 @@ class AnswerPolicy:
         name: str = "full",
     ) -> None:
         """Answer with the format ``name``; ``stats`` is the config's norm_stats."""
-        self._model, self._vocab, self._form = model, vocab, vocab.formats[name]
+        self._model, self._vocab, self._name = model, vocab, name
+        self._rows = vocab.formats[name][0].rows
         self._stats = stats
         self._reader = ActionTokenizer("byte_level")
 
-    def read(self, images: np.ndarray, colors: np.ndarray) -> list[Answer]:
+    def read(self, images: np.ndarray, tasks: Sequence[Task]) -> list[Answer]:
         """Return the parsed answers; the short formats lack parts that the strict mode wants."""
-        steer = self._form.name == "steer"
-        whole = steer or self._form.name == "full"
+        steer = self._name == "steer"
+        whole = steer or self._name == "full"
+        prompts = self._vocab.prompts(self._name, tasks)
         return [
             parse_answer(
                 self._vocab.tokenizer.decode(ids, skip_special_tokens=True),
@@ -91,20 +105,22 @@ class AnswerPolicy:
                 "tabletop",
                 mode="strict" if whole else "compatible",
                 action_tokenizer=self._reader,
-                rows=self._form.rows if whole else None,
+                rows=self._rows if whole else None,
                 steered=steer,
                 finished=ids[-1] == self._vocab.eos,
             )
-            for ids in generate_batch(self._model, self._vocab, self._form, images, colors)
+            for ids in generate_batch(self._model, self._vocab, prompts, images)
         ]
 
-    def __call__(self, images: np.ndarray, colors: np.ndarray) -> np.ndarray:
-        """Return movements ``[B, rows, 3]``, m."""
-        moves = np.full((len(images), self._form.rows, 3), np.nan)
-        for row, answer in zip(moves, self.read(images, colors), strict=True):
-            if answer.valid and len(answer.actions) == len(row):
-                row[:] = answer.actions[:, :3]
-        return moves
+    def __call__(
+        self, images: np.ndarray, tasks: Sequence[Task]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return movements ``[B, rows, 3]``, m, and gripper ``[B, rows]``."""
+        actions = np.full((len(images), self._rows, 7), np.nan)
+        for rows, answer in zip(actions, self.read(images, tasks), strict=True):
+            if answer.valid and len(answer.actions) == len(rows):
+                rows[:] = answer.actions
+        return actions[..., :3], actions[..., 6]
 
 
 class SteeredPolicy:
@@ -114,125 +130,146 @@ class SteeredPolicy:
         """Use a policy of the "steer" format; ``lines`` ``[N, K, 2]``, 0..255."""
         self._policy, self._lines = policy, lines
 
-    def __call__(self, images: np.ndarray, colors: np.ndarray) -> np.ndarray:
-        """Return movements ``[N, 8, 3]``, m; the words name the next colour, not this one."""
+    def __call__(
+        self, images: np.ndarray, tasks: Sequence[Task]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return movements and gripper; the words name the next colour, not this one."""
         drawn = [draw_line(image, line) for image, line in zip(images, self._lines, strict=True)]
-        return self._policy(np.stack(drawn), (colors + 1) % len(COLORS))
+        return self._policy(np.stack(drawn), [next_color(task) for task in tasks])
 
 
-def steering_lines(seeds: list[int], colors: np.ndarray, camera: CameraModel) -> np.ndarray:
-    """Return the expert's trajectories ``[N, 5, 2]``, 0..255, from the scenes' beginnings."""
+def next_color(task: Task) -> Task:
+    """Return the same task about another block."""
+    index = COLORS.index(task.color)
+    return Task(task.kind, COLORS[(index + 1) % len(COLORS)], task.side)
+
+
+def expert_lines(tables: Sequence[Tabletop], tasks: Sequence[Task]) -> np.ndarray:
+    """Return the expert's trajectories ``[N, 5, 2]``, 0..255, from the scenes as they are."""
     lines = []
-    for seed, color in zip(seeds, colors, strict=True):
-        table = Tabletop(seed)
-        block = table.block_pose(COLORS[color])[0]
-        lines.append(expert_labels(table.ee_pose()[0][None], block[None]).points[0])
-    return to_unit(camera.project(np.stack(lines)))
+    for table, task in zip(tables, tasks, strict=True):
+        block = table.block_pose(task.color)[0]
+        scene = Scenes(table.ee_pose()[0][None], np.array([finger_opening(table)]), block[None])
+        points = expert_labels(task.kind, task.side, scene).points[0]
+        lines.append(to_unit(table.camera(width=IMAGE_SIZE, height=IMAGE_SIZE).project(points)))
+    return np.stack(lines)
 
 
-def free_running(policy: AnswerPolicy, frames: Frames, targets: Targets) -> dict[str, float]:
+def free_running(
+    policy: AnswerPolicy, frames: Frames, targets: Targets, kind: str = "reach"
+) -> dict[str, float]:
     """Measure answers on frames, three colours each, against the expert's.
 
     Returns:
         Mean and median end-point error (0..255), share of end points nearest to the named
-        block, share of answers without problems, and share of equal depth codes.
+        block, share of answers without problems, share of equal depth codes, and of equal
+        gripper values.
     """
-    n = len(frames)
-    colors = np.tile(np.arange(3), n)
-    answers = policy.read(np.repeat(frames.images, 3, axis=0), colors)
+    batch = targets.of_group(0 if kind == "reach" else 1)
+    tasks = [Task(kind, color) for _ in range(len(frames)) for color in COLORS]
+    answers = policy.read(np.repeat(frames.images, 3, axis=0), tasks)
     good = [i for i, a in enumerate(answers) if a.valid and a.trajectory is not None]
     if not good:
         return {"answers": len(answers), "valid": 0.0}
     ends = np.stack([np.asarray(answers[i].trajectory)[-1] for i in good])
-    goals = targets.coordinates[:, :, -2:].reshape(-1, 2)[good]
+    goals = batch.coordinates[:, :, -2:].reshape(-1, 2)[good]
     error = np.linalg.norm(ends - goals, axis=-1)
-    all_goals = np.repeat(targets.coordinates[:, :, -2:], 3, axis=0)[good]
+    all_goals = np.repeat(batch.coordinates[:, :, -2:], 3, axis=0)[good]
     nearest = np.linalg.norm(ends[:, None] - all_goals, axis=-1).argmin(axis=1)
-    result = {
+    middle = ActionTokenizer("byte_level").encode_bins(np.array([0.5])).item()
+    closed = batch.actions[..., -1].reshape(len(answers), -1)[good] > middle
+    said = np.stack([answers[i].actions[:, 6] for i in good]) > 0.5
+    depths = [(batch.codes[i // 3], answers[i].depth) for i in good]
+    equal = [np.mean(wanted == read.ravel()) for wanted, read in depths if read is not None]
+    return {
         "answers": len(answers),
-        "valid": len(good) / len(answers),
-        "end_point_mean": float(error.mean()),
-        "end_point_median": float(np.median(error)),
-        "right_block": float(np.mean(nearest == colors[good])),
+        "valid": round(len(good) / len(answers), 4),
+        "end_point_mean": round(float(error.mean()), 2),
+        "end_point_median": round(float(np.median(error)), 2),
+        "right_block": round(float(np.mean(nearest == np.array(good) % 3)), 4),
+        "gripper_equal": round(float(np.mean(closed == said)), 4),
+        "depth_codes_equal": round(float(np.mean(equal)), 4) if equal else float("nan"),
     }
-    depths = [(targets.codes[i // 3], answers[i].depth) for i in good]
-    equal = [np.mean(wanted == said.ravel()) for wanted, said in depths if said is not None]
-    if equal:
-        result["depth_codes_equal"] = float(np.mean(equal))
-    return result
+
+
+def draw_tasks(kind: str, seeds: Sequence[int]) -> list[Task]:
+    """Return the tasks of the seeds' scenes."""
+    return [draw_task(kind, seed) for seed in seeds]
 
 
 def run_episodes(
-    policy: BatchPolicy | None,
-    seeds: list[int],
-    colors: np.ndarray,
-    chunks: int = CHUNKS,
+    policy: BatchPolicy,
+    seeds: Sequence[int],
+    tasks: Sequence[Task],
+    *,
+    variation: str = "easy",
+    wrap: Callable[[Sequence[Tabletop]], BatchPolicy] | None = None,
     record: bool = False,
     title: str = "episodes",
 ) -> tuple[Episodes, Frames | None]:
     """Run one episode per seed, in lock step.
 
     Args:
-        policy: Answers for all scenes at once; None: the arm never moves.
+        policy: Answers for all scenes at once.
         seeds: Of the scenes.
-        colors: ``[N]`` named block per scene.
-        chunks: Answers per episode.
+        tasks: One per scene, all of one kind.
+        variation: Of the scenes.
+        wrap: Makes the policy from the scenes at their beginning, instead of ``policy``.
         record: Keep the frames that the policy came to, two per answer.
         title: Of the progress bar.
 
     Returns:
         The results, and the recorded frames (None without ``record``).
     """
-    tables = [Tabletop(seed) for seed in seeds]
-    renderer = OffscreenRenderer(tables[0].model)
-    recorder = FrameRecorder()
+    tables = [Tabletop(seed, variation) for seed in seeds]
+    judges = [Judge(task, block_places(t)) for task, t in zip(tasks, tables, strict=True)]
+    lines = expert_lines(tables, tasks)
+    policy = policy if wrap is None else wrap(tables)
+    renderer, recorder = OffscreenRenderer(tables[0].model), FrameRecorder()
+    kept = recorder if record else None
     velocity = np.zeros((len(seeds), 3))
-    invalid = 0
+    gripper = np.zeros(len(seeds))
+    invalid, chunks = 0, CHUNKS[tasks[0].kind]
     for _ in trange(chunks, desc=title, mininterval=10):
-        images = np.stack([_picture(renderer, t, recorder if record else None) for t in tables])
-        moves = np.zeros((len(seeds), ROWS, 3)) if policy is None else policy(images, colors)
+        images = np.stack([_picture(renderer, table, kept) for table in tables])
+        moves, closed = policy(images, tasks)
         bad = ~np.isfinite(moves).all(axis=(1, 2))
         invalid += int(bad.sum())
         moves[bad] = 0.0
-        for row in range(moves.shape[1]):
+        closed[bad] = gripper[bad, None]
+        for row in range(ROWS):
             if record and row == ROWS // 2:
                 for table in tables:
-                    _picture(renderer, table, recorder)
+                    _picture(renderer, table, kept)
             for i, table in enumerate(tables):
-                velocity[i] = _carry_out(table, velocity[i], moves[i, row])
+                velocity[i] = carry_out(table, velocity[i], moves[i, row], closed[i, row])
+        gripper = closed[:, -1]
     for i, table in enumerate(tables):
-        _carry_out(table, velocity[i], np.zeros(3))
+        carry_out(table, velocity[i], np.zeros(3), gripper[i])
     renderer.close()
-    distances = np.array([[t.distance(color) for color in COLORS] for t in tables])
-    final = distances[np.arange(len(seeds)), colors]
-    result = Episodes(final, distances.argmin(axis=1) == colors, invalid, chunks * len(seeds))
+    result = _measure(tables, tasks, judges, lines, invalid, chunks * len(seeds))
     return result, recorder.frames() if record else None
 
 
-def run_expert(seeds: list[int], colors: np.ndarray, chunks: int = CHUNKS) -> Episodes:
-    """Run the scripted expert, which knows the positions, with the same execution."""
-    final, right = [], []
-    for seed, color in zip(seeds, colors, strict=True):
-        table = Tabletop(seed)
-        velocity = np.zeros(3)
-        for _ in range(chunks * ROWS):
-            goal = table.block_pose(COLORS[color])[0] + GOAL_ABOVE_BLOCK
-            velocity = _carry_out(table, velocity, expert_step(table.ee_pose()[0], goal))
-        distances = [table.distance(name) for name in COLORS]
-        final.append(distances[color])
-        right.append(int(np.argmin(distances)) == color)
-    return Episodes(np.array(final), np.array(right), 0, chunks * len(seeds))
-
-
-def random_policy(seed: int) -> BatchPolicy:
-    """Return a policy of smooth random motion: one random direction per chunk."""
-    rng = np.random.default_rng(seed)
-
-    def policy(images: np.ndarray, colors: np.ndarray) -> np.ndarray:
-        direction = rng.uniform(-0.015, 0.015, (len(images), 1, 3))
-        return np.repeat(direction, ROWS, axis=1)
-
-    return policy
+def _measure(
+    tables: Sequence[Tabletop],
+    tasks: Sequence[Task],
+    judges: Sequence[Judge],
+    lines: np.ndarray,
+    invalid: int,
+    chunks: int,
+) -> Episodes:
+    success = [
+        judge.fulfilled(table.ee_pose()[0], block_places(table))
+        for judge, table in zip(judges, tables, strict=True)
+    ]
+    final = [table.distance(task.color) for table, task in zip(tables, tasks, strict=True)]
+    ends = [
+        to_unit(t.camera(width=IMAGE_SIZE, height=IMAGE_SIZE).project(t.ee_pose()[0]))
+        for t in tables
+    ]
+    error = np.linalg.norm(np.stack(ends) - lines[:, -1], axis=-1)
+    return Episodes(np.array(success), np.array(final), error, invalid, chunks)
 
 
 def _picture(
@@ -243,15 +280,3 @@ def _picture(
     if recorder is not None:
         recorder.add(table, rgb, metres)
     return halve(rgb)
-
-
-def _carry_out(table: Tabletop, velocity: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """Move for 0.1 s with a velocity that approaches the row's; return the velocity reached."""
-    wanted = move / STEP_SECONDS
-    for _ in range(round(STEP_SECONDS / _CONTROL)):
-        change = wanted - velocity
-        length = float(np.linalg.norm(change))
-        velocity = velocity + change * min(1.0, _ACCELERATION * _CONTROL / max(length, 1e-9))
-        table.command_twist(velocity, np.zeros(3))
-        table.step(_CONTROL)
-    return velocity

@@ -15,9 +15,8 @@ from tokenizers import Tokenizer
 from molmoact_ros.model import MolmoActForActionReasoning, VqVae
 
 from .data import IMAGE_SIZE, Frames
-from .expert import expert_labels
 from .network import PATCH
-from .sequences import ActionScale, Vocabulary
+from .sequences import ActionScale, Vocabulary, reach_movements
 from .tokenizer import save_tokenizer
 
 UNNORM_KEY = "tabletop"
@@ -26,8 +25,7 @@ _GRIPPER_OPEN = 0.0
 
 def norm_statistics(frames: Frames, scale: ActionScale) -> dict[str, Any]:
     """Return norm_stats: seven dimensions, the gripper last and outside of the scaling."""
-    rows = np.concatenate([expert_labels(frames.gripper, frames.blocks[:, c]).deltas[:, 0]
-                           for c in range(3)])
+    rows = reach_movements(frames)
     actions = np.zeros((len(rows), 7))
     actions[:, :3] = rows
     actions[:, 6] = _GRIPPER_OPEN

@@ -38,6 +38,7 @@ class Heads(nn.Module):
         self.block = nn.Linear(WIDTH, 4)  # image uv, world xy of the named block
         self.reach = nn.Linear(WIDTH, 10)  # gripper xyz, way to goal xyz, goal uv, gripper uv
         self.cells = nn.Linear(WIDTH, 9)  # per image token and colour: present, offset xy
+        self.fingers = nn.Linear(WIDTH, 1)
         self.place = nn.Linear(WIDTH * POOLED * POOLED, 5)  # gripper xyz, uv
 
     def vision_loss(
@@ -93,6 +94,12 @@ class Heads(nn.Module):
         wanted = torch.cat([own[..., :3], way, normal_pixel(goal_uv), own[..., 3:]], dim=-1)
         read = self.reach(hidden.float())
         return F.smooth_l1_loss(read, wanted[:, :, None].expand_as(read), beta=_BETA)
+
+    def finger_loss(self, hidden: torch.Tensor, fingers: torch.Tensor) -> torch.Tensor:
+        """Return the loss of the fingers' opening ``[B]``, m, from hidden ``[B, C, K, D]``."""
+        wanted = (fingers[:, None, None, None] - 0.03) / 0.02
+        read = self.fingers(hidden.float())
+        return 0.3 * F.smooth_l1_loss(read, wanted.expand_as(read), beta=_BETA)
 
 
 class HiddenTap:

@@ -18,13 +18,14 @@ from molmoact_ros.viz import draw_hint
 from .data import Frames, halve
 from .heads import Heads, HiddenTap
 from .network import patches, pooling_index
-from .sequences import Format, Targets, Vocabulary
+from .sequences import GROUPS, Batch, Format, Targets, Vocabulary
 
 COORDINATE_SIGMA = 3.0  # of 0..255
 ACTION_SIGMA = 6.0  # of 256 bytes
 _BLOCK_LAYER, _REACH_LAYER = 1, 2
 _WEIGHTS = {"template": 0.5, "code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
-_ROW, _SPACE = 7, 3  # an action row holds 7 values, x, y, z first
+_GRIPPER_WEIGHT = 1.0
+_ROW, _SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
 
 
 def soft_labels(sigma: float) -> torch.Tensor:
@@ -71,13 +72,23 @@ class Trainer:
     def loss(
         self, name: str, frames: Frames, targets: Targets, index: np.ndarray, seed: int
     ) -> torch.Tensor:
-        """Return the loss of a format on the frames ``index``."""
-        form = self.vocab.formats[name]
+        """Return the loss on the frames ``index``.
+
+        Args:
+            name: Of the format, for reaching; or of format and kind of task, as "full pick".
+            frames: All frames.
+            targets: Their labels.
+            index: ``[B]`` which frames.
+            seed: Of what is drawn at random.
+        """
         rng = np.random.default_rng(seed)
-        images, batch = frames.images[index], targets[index]
+        format_name, _, kind = name.partition(" ")
+        group = int(rng.choice([i for i, g in enumerate(GROUPS) if g[0] == (kind or "reach")]))
+        form = self.vocab.formats[format_name][group]
+        images, batch = frames.images[index], targets[index].of_group(group)
         words = np.tile(np.arange(3), (len(index), 1))
-        if name == "steer":
-            images, batch = steered(images, batch, rng)
+        if format_name == "steer":
+            images, batch = steered(images, batch, targets.earlier[index, 0], rng)
             words = rng.integers(3, size=(len(index), 1))
         prompts = torch.from_numpy(form.prompts[words])
         answers = torch.from_numpy(self.vocab.answers(form, batch))
@@ -140,7 +151,7 @@ class Trainer:
         return segments(hidden)[:, :, prompts.shape[-1] - 1 :], tapped
 
     def _token_loss(
-        self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Targets
+        self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Batch
     ) -> torch.Tensor:
         log_z = logits.logsumexp(-1)
         expected = logits.gather(-1, answers[..., None])[..., 0]
@@ -161,25 +172,26 @@ class Trainer:
         return ((log_z - expected).mean(dim=(0, 1)) * weights).sum() / weights.sum()
 
     def _soft_rows(self, actions: torch.Tensor) -> torch.Tensor:
-        """Return labels ``[B, C, rows * 7, 256]``: soft for x, y, z, hard for the constants."""
+        """Return labels ``[B, C, rows * 7, 256]``: soft for x, y, z, hard for the others."""
         flat = actions.flatten(2)
         moves = (torch.arange(flat.shape[-1]) % _ROW < _SPACE)[:, None]
         return torch.where(moves, self._soft_actions[flat], self._hard_actions[flat])
 
     def _head_loss(
-        self, form: Format, tapped: dict[int, torch.Tensor], targets: Targets
+        self, form: Format, tapped: dict[int, torch.Tensor], targets: Batch
     ) -> torch.Tensor:
         goal = torch.from_numpy(targets.goal)
         space = form.actions.reshape(-1, _ROW)[:, :_SPACE].ravel()
         slots = np.concatenate([form.coordinates, space]).astype(int)
         at = np.concatenate([[0], slots]) + form.prompt_length - 1
+        states = tapped[_REACH_LAYER][:, :, at]
         loss = self.heads.reach_loss(
-            tapped[_REACH_LAYER][:, :, at],
+            states,
             torch.from_numpy(targets.gripper),
             goal,
             torch.from_numpy(targets.goal_uv),
             torch.from_numpy(targets.gripper_uv),
-        )
+        ) + self.heads.finger_loss(states, torch.from_numpy(targets.fingers))
         if form.name != "steer":  # there the line says which block, not the word
             at_color = tapped[_BLOCK_LAYER][:, :, form.last_color]
             block_uv = torch.from_numpy(targets.block_uv)
@@ -196,20 +208,22 @@ def draw_line(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def steered(
-    images: np.ndarray, targets: Targets, rng: np.random.Generator
-) -> tuple[np.ndarray, Targets]:
+    images: np.ndarray, batch: Batch, earlier: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, Batch]:
     """Draw a trajectory to a random block into each image, roughly, as a person would.
 
-    Half of the lines begin at the gripper, half somewhere else: while the arm follows a line,
-    its beginning stays behind.
+    Half of the lines begin at the gripper, half somewhere else, ``earlier`` ``[B, 3, 10]``: while
+    the arm follows a line, its beginning stays behind.
 
     Returns:
-        The images, and the targets of the chosen blocks, ``[B, 1, ...]``.
+        The images, and the targets of the chosen blocks, C = 1.
     """
-    chosen = targets.of_color(rng.integers(3, size=len(images)))
+    colors = rng.integers(3, size=len(images))
+    chosen = batch.of_color(colors)
+    before = earlier[np.arange(len(images)), colors]
     drawn = []
-    for image, now, earlier in zip(images, chosen.coordinates, chosen.earlier, strict=True):
-        points = (now if rng.random() < 0.5 else earlier).reshape(-1, 2)
+    for image, now, then in zip(images, chosen.coordinates[:, 0], before, strict=True):
+        points = (now if rng.random() < 0.5 else then).reshape(-1, 2)
         rough = points + rng.normal(0.0, 2.0, points.shape)
         drawn.append(draw_line(image, rough.clip(0, 255)))
     return np.stack(drawn), chosen
@@ -236,6 +250,7 @@ def _packed_mask(start: int, length: int, count: int) -> torch.Tensor:
 def _action_weights(rows: int) -> torch.Tensor:
     weights = torch.full((rows, _ROW), _WEIGHTS["constant"])
     weights[:, :_SPACE] = 1.0
+    weights[:, -1] = _GRIPPER_WEIGHT
     weights[0, :_SPACE] = _WEIGHTS["first_row"]
     return weights.flatten()
 

@@ -13,7 +13,7 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,33 +23,33 @@ import torch
 from safetensors.torch import save_file
 
 from molmoact_ros.model import VqVae, load_vqvae
-from molmoact_ros.sim import CameraModel, Tabletop
+from molmoact_ros.sim import Tabletop
 
-from .curriculum import DAGGER_EPISODES, ROUNDS
-from .data import IMAGE_SIZE, Frames, make_frames
+from .curriculum import ROUNDS, Drive, Round
+from .data import Frames, make_frames
+from .episodes import make_task_frames
 from .evaluate import (
     AnswerPolicy,
+    BatchPolicy,
     SteeredPolicy,
+    draw_tasks,
+    expert_lines,
     free_running,
-    random_policy,
     run_episodes,
-    run_expert,
-    steering_lines,
 )
 from .export import export_checkpoint, norm_statistics
 from .heads import Heads
 from .losses import Trainer
 from .network import build_network
-from .sequences import Vocabulary, fit_scale, make_targets
+from .sequences import Targets, Vocabulary, fit_scale, make_targets
 from .tokenizer import build_tokenizer
 from .train import run_stage
 from .vqvae import encode_depth, measure_vqvae, train_vqvae
 
 SEED = 0
-TRAIN_FRAMES, TEST_FRAMES = 20000, 500
+TRAIN_FRAMES, TEST_FRAMES, VARIED_FRAMES, TASK_EPISODES = 20000, 500, 6000, 1000
 # Scenes of the three uses never overlap.
-DAGGER_SEEDS, TEST_SEEDS = 5_000_000, 10_000
-_AT_ONCE = 48  # episodes in lock step
+DAGGER_SEEDS, SELECTION_SEEDS, TEST_SEEDS = 5_000_000, 11_000, 10_000
 DEFAULT_WORK = Path.home() / ".cache" / "molmoact_ros" / "training"
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "checkpoints" / "tabletop"
 
@@ -103,7 +103,6 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     frames = run.frames("train", lambda: make_frames(TRAIN_FRAMES, seed=2))
     vqvae = run.vqvae(frames.depth)
     run.note("vqvae", measure_vqvae(vqvae, frames.depth, test.depth))
-    camera = Tabletop().camera(width=IMAGE_SIZE, height=IMAGE_SIZE)
     scale = fit_scale(frames)
     stats = norm_statistics(frames, scale)
     tokenizer = build_tokenizer()
@@ -112,60 +111,89 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     model = build_network(vocab.size)
     trainer = Trainer(model, Heads(), vocab)
     policy = AnswerPolicy(model, vocab, stats)
-    held_out = make_targets(test, encode_depth(vqvae, test.depth), camera, scale)
-    targets = make_targets(frames, encode_depth(vqvae, frames.depth), camera, scale)
-    new = 0
-    for number, stages in enumerate(ROUNDS):
-        if number:
-            added = run.frames(f"dagger-{number}", partial(_dagger, policy, number))
-            frames, new = Frames.join([frames, added]), len(added)
-            targets = make_targets(frames, encode_depth(vqvae, frames.depth), camera, scale)
-        for stage in stages:
+    steer = AnswerPolicy(model, vocab, stats, "steer")
+
+    def label(some: Frames) -> Targets:
+        return make_targets(some, encode_depth(vqvae, some.depth), scale)
+
+    held_out, targets, new = label(test), label(frames), 0
+    for number, part in enumerate(ROUNDS):
+        added = _added_frames(run, part, number, policy)
+        if added:
+            new = sum(map(len, added))
+            frames = Frames.join([frames, *added])
+            targets = Targets.join([targets, *(label(some) for some in added)])
+        for stage in part.stages:
             state = run.work / f"{stage.name}.pt"
             model.train()
             run.clock(stage.name, run_stage(stage, trainer, frames, targets, state, new))
             model.eval()
             if "full" in stage.mix and f"after {stage.name}" not in run.log:
-                measured = free_running(policy, test[:100], held_out)
-                closed, _ = run_episodes(policy, *_scenes(TEST_SEEDS + 1000, 48))
-                run.note(f"after {stage.name}", {**measured, "closed_loop": closed.summary()})
+                measured = free_running(policy, test[:100], held_out[:100])
+                whole = stage.name.startswith("tasks")
+                closed = _closed_loop(policy, steer, SELECTION_SEEDS, 32, whole)
+                run.note(f"after {stage.name}", {**measured, "closed_loop": closed})
                 export_checkpoint(out, model, vqvae, tokenizer, stats)
-    measured = free_running(policy, test[:200], held_out)
-    result = _result(policy, AnswerPolicy(model, vocab, stats, "steer"), camera, episodes)
-    run.note("result", {"free_running": measured, **result})
+    measured = free_running(policy, test[:200], held_out[:200])
+    closed = _closed_loop(policy, steer, TEST_SEEDS, episodes, True)
+    run.note("result", {"free_running": measured, "closed_loop": closed})
     export_checkpoint(out, model, vqvae, tokenizer, stats)
     _write_report(run, out)
 
 
-def _dagger(policy: AnswerPolicy, number: int) -> Frames:
+def _added_frames(run: Run, part: Round, number: int, policy: AnswerPolicy) -> list[Frames]:
+    """Return the frames that a round begins with, rendered or driven to."""
+    added = []
+    if part.rendered:
+        varied = partial(make_frames, VARIED_FRAMES, seed=5, variation="varied")
+        added.append(run.frames("varied", varied))
+        added.append(run.frames("tasks", partial(make_task_frames, TASK_EPISODES, seed=3)))
+    if part.drives:
+        drive = partial(_drive, policy, part.drives, DAGGER_SEEDS + 10_000 * number)
+        added.append(run.frames(f"dagger-{number}", drive))
+    return added
+
+
+def _drive(policy: AnswerPolicy, drives: Sequence[Drive], first: int) -> Frames:
     """Collect frames that the present network runs into."""
     parts = []
-    for start in range(0, DAGGER_EPISODES, _AT_ONCE):
-        seeds, colors = _scenes(DAGGER_SEEDS + 10_000 * number + start, _AT_ONCE)
-        _, frames = run_episodes(policy, seeds, colors, record=True, title=f"dagger {number}")
+    for drive in drives:
+        seeds = range(first, first + drive.episodes)
+        first += drive.episodes
+        _, frames = run_episodes(
+            policy,
+            seeds,
+            draw_tasks(drive.kind, seeds),
+            variation=drive.variation,
+            record=True,
+            title=f"drive {drive.kind}, {drive.variation}",
+        )
         assert frames is not None
         parts.append(frames)
     return Frames.join(parts)
 
 
-def _scenes(first: int, count: int) -> tuple[list[int], np.ndarray]:
-    return list(range(first, first + count)), np.arange(count) % 3
-
-
-def _result(
-    policy: AnswerPolicy, steer: AnswerPolicy, camera: CameraModel, episodes: int
+def _closed_loop(
+    policy: AnswerPolicy, steer: AnswerPolicy, first: int, count: int, all_tasks: bool
 ) -> dict[str, Any]:
-    """Measure on scenes that nothing was trained or selected on, with the baselines."""
-    seeds, colors = _scenes(TEST_SEEDS, episodes)
-    line = SteeredPolicy(steer, steering_lines(seeds, colors, camera))
-    return {
-        "closed_loop": run_episodes(policy, seeds, colors)[0].summary(),
-        "other_instruction": run_episodes(policy, seeds, (colors + 1) % 3)[0].summary(),
-        "line_against_words": run_episodes(line, seeds, colors)[0].summary(),
-        "no_motion": run_episodes(None, seeds, colors)[0].summary(),
-        "random": run_episodes(random_policy(SEED), seeds, colors)[0].summary(),
-        "expert": run_expert(seeds, colors).summary(),
+    """Measure success on ``count`` scenes per row."""
+    seeds = range(first, first + count)
+    reach = draw_tasks("reach", seeds)
+
+    def follow(tables: Sequence[Tabletop]) -> BatchPolicy:
+        return SteeredPolicy(steer, expert_lines(tables, reach))
+
+    result = {
+        "reach": run_episodes(policy, seeds, reach)[0].summary(),
+        "line against words": run_episodes(steer, seeds, reach, wrap=follow)[0].summary(),
     }
+    if all_tasks:
+        rows = (("reach", "varied"), ("pick", "easy"), ("push", "easy"), ("pick", "varied"))
+        for kind, variation in rows:
+            tasks = draw_tasks(kind, seeds)
+            episodes, _ = run_episodes(policy, seeds, tasks, variation=variation)
+            result[f"{kind}, {variation}"] = episodes.summary()
+    return result
 
 
 def _write_report(run: Run, out: Path) -> None:

@@ -6,12 +6,13 @@
 product asks (prompt P1, answer A1), "opening" the same cut behind the first action row: most of
 what is to learn, for two thirds of the time. "steer" is the steering prompt (S1, A4).
 
-All sequences of a format are equally long, so a batch is an array: a template of ids whose slots
-are filled with coordinates, depth codes and action bytes.
+All sequences of a format and a group of tasks are equally long, so a batch is an array: a template
+of ids whose slots are filled with coordinates, depth codes and action bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -20,40 +21,43 @@ from tokenizers import Tokenizer
 
 from molmoact_ros.answer.actions import ActionTokenizer
 from molmoact_ros.answer.prompts import reasoning_answer, steering_answer
-from molmoact_ros.sim import CameraModel
+from molmoact_ros.sim import Task
+from molmoact_ros.sim.scene import COLORS
 from molmoact_ros.sim.tabletop import START_AREA
 
 from . import tokenizer as vocabulary
-from .data import IMAGE_SIZE, Frames
-from .expert import GOAL_ABOVE_BLOCK, POINTS, ROWS, Labels, expert_labels
+from .data import Frames
+from .expert import GOAL_ABOVE_BLOCK, OPEN, POINTS, ROWS, Scenes, expert_labels
 from .network import POOLED
 
-COLORS = ("red", "green", "blue")
 FORMATS = ("trajectory", "action", "opening", "full", "steer")
 DIMENSIONS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 DEPTH_CODES = 100
+# Tasks whose prompts differ in the colour alone.
+GROUPS = (("reach", ""), ("pick", ""), ("push", "left"), ("push", "right"))
 _COORDINATE, _CODE, _ACTION = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
 
 
-def instruction(color: str) -> str:
-    """Return the task's text for a colour."""
-    return f"reach the {color} block"
+def group_of(task: Task) -> int:
+    """Return the index of a task's group."""
+    return GROUPS.index((task.kind, task.side))
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What the answers say about N frames, three colours each.
+    """What the answers say about N frames, G groups of tasks, C = 3 colours each.
 
     Attributes:
-        coordinates: int64 ``[N, 3, 10]``: five points x, y in 0..255.
-        earlier: int64 ``[N, 3, 10]``, the same for a gripper that comes from somewhere else.
-        actions: int64 ``[N, 3, 8, 7]`` action bytes.
-        codes: int64 ``[N, 100]`` depth codes.
-        goal_uv: float32 ``[N, 3, 2]`` where the reach ends in the image, 0..255.
-        block_uv: float32 ``[N, 3, 2]`` centre of the block in the image, 0..255.
+        coordinates: uint8 ``[N, G, C, 10]``: five points x, y in 0..255.
+        earlier: uint8 ``[N, 1, C, 10]``, a reach by a gripper that comes from somewhere else.
+        actions: uint8 ``[N, G, C, 8, 7]`` action bytes.
+        codes: uint8 ``[N, 100]`` depth codes.
+        goal_uv: float32 ``[N, C, 2]`` where the reach ends in the image, 0..255.
+        block_uv: float32 ``[N, C, 2]`` centre of the block in the image, 0..255.
         gripper_uv: float32 ``[N, 2]`` grip point in the image, 0..255.
-        goal: float32 ``[N, 3, 3]`` end of the reach, m.
+        goal: float32 ``[N, C, 3]`` end of the reach, m.
         gripper: float32 ``[N, 3]`` grip point, m.
+        fingers: float32 ``[N]`` m of each finger from the middle.
     """
 
     coordinates: np.ndarray
@@ -65,19 +69,54 @@ class Targets:
     gripper_uv: np.ndarray
     goal: np.ndarray
     gripper: np.ndarray
+    fingers: np.ndarray
 
-    def __getitem__(self, index: np.ndarray) -> Targets:
+    def __getitem__(self, index: np.ndarray | slice) -> Targets:
         return Targets(*(getattr(self, field.name)[index] for field in fields(self)))
 
-    def of_color(self, colors: np.ndarray) -> Targets:
-        """Return the targets of one colour per frame, ``[N]``, as ``[N, 1, ...]``."""
+    @staticmethod
+    def join(parts: list[Targets]) -> Targets:
+        """Put several sets behind each other."""
+        return Targets(
+            *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Targets))
+        )
+
+    def of_group(self, group: int) -> Batch:
+        """Return the targets of one group of tasks, three colours per frame."""
+        return Batch(
+            coordinates=self.coordinates[:, group].astype(np.int64),
+            actions=self.actions[:, group].astype(np.int64),
+            codes=self.codes.astype(np.int64),
+            goal_uv=self.goal_uv,
+            block_uv=self.block_uv,
+            gripper_uv=self.gripper_uv,
+            goal=self.goal,
+            gripper=self.gripper,
+            fingers=self.fingers,
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Targets of B frames and C instructions of one group; fields as in `Targets` without G."""
+
+    coordinates: np.ndarray
+    actions: np.ndarray
+    codes: np.ndarray
+    goal_uv: np.ndarray
+    block_uv: np.ndarray
+    gripper_uv: np.ndarray
+    goal: np.ndarray
+    gripper: np.ndarray
+    fingers: np.ndarray
+
+    def of_color(self, colors: np.ndarray) -> Batch:
+        """Return the targets of one colour per frame, ``[B]``: C becomes 1."""
         rows = np.arange(len(colors))
-        chosen = {
-            field.name: getattr(self, field.name)[rows, colors][:, None]
-            for field in fields(self)
-            if field.name not in ("codes", "gripper_uv", "gripper")
-        }
-        return replace(self, **chosen)
+        per_color = ("coordinates", "actions", "goal_uv", "block_uv", "goal")
+        return replace(
+            self, **{name: getattr(self, name)[rows, colors][:, None] for name in per_color}
+        )
 
 
 @dataclass(frozen=True)
@@ -90,57 +129,72 @@ class ActionScale:
     q01: np.ndarray
     q99: np.ndarray
 
-    def encode(self, deltas: np.ndarray) -> np.ndarray:
-        """Return action bytes ``[..., 7]`` of movements ``[..., 3]``, m; gripper open."""
+    def encode(self, deltas: np.ndarray, closed: np.ndarray) -> np.ndarray:
+        """Return action bytes ``[..., 7]`` of movements ``[..., 3]``, m, and gripper ``[...]``."""
         low, high = self.q01[:3], self.q99[:3]
         scaled = np.zeros((*deltas.shape[:-1], len(DIMENSIONS)))
         scaled[..., :3] = 2.0 * (deltas - low) / (high - low) - 1.0
+        scaled[..., -1] = closed
         return ActionTokenizer("byte_level").encode_bins(scaled)
 
 
+def _scenes(frames: Frames, color: int) -> Scenes:
+    return Scenes(frames.gripper, frames.fingers, frames.blocks[:, color])
+
+
+def reach_movements(frames: Frames) -> np.ndarray:
+    """Return the expert's next movements ``[3 N, 3]``, m, to all three blocks."""
+    labels = [expert_labels("reach", "", _scenes(frames, color)) for color in range(3)]
+    return np.concatenate([label.deltas[:, 0] for label in labels])
+
+
 def fit_scale(frames: Frames) -> ActionScale:
-    """Take q01 and q99 of the expert's movements, the first rows of all frames and colours."""
-    deltas = np.concatenate(
-        [expert_labels(frames.gripper, frames.blocks[:, c]).deltas[:, 0] for c in range(3)]
-    )
-    rest = np.zeros(3)
+    """Take q01 and q99 of the expert's movements when it reaches."""
+    deltas, rest = reach_movements(frames), np.zeros(3)
     return ActionScale(
         np.concatenate([np.quantile(deltas, 0.01, axis=0), rest, [0.0]]),
         np.concatenate([np.quantile(deltas, 0.99, axis=0), rest, [1.0]]),
     )
 
 
-def make_targets(
-    frames: Frames, codes: np.ndarray, camera: CameraModel, scale: ActionScale
-) -> Targets:
-    """Label frames; ``camera`` is the external camera at 126x126 px."""
-    labels = [expert_labels(frames.gripper, frames.blocks[:, color]) for color in range(3)]
-    low, high = np.array(START_AREA).T
-    start = np.random.default_rng(len(frames)).uniform(low, high, (len(frames), 3))
-    earlier = [expert_labels(start, frames.blocks[:, color]) for color in range(3)]
+def make_targets(frames: Frames, codes: np.ndarray, scale: ActionScale) -> Targets:
+    """Label frames, whose depth pictures have these codes ``[N, 10, 10]``."""
+    coordinates, actions = [], []
+    for kind, side in GROUPS:
+        labels = [expert_labels(kind, side, _scenes(frames, color)) for color in range(3)]
+        coordinates.append(_traces(frames, [label.points for label in labels]))
+        moves = np.stack([label.deltas for label in labels], axis=1)
+        closed = np.stack([label.closed for label in labels], axis=1)
+        actions.append(scale.encode(moves, closed).astype(np.uint8))
     goal = frames.blocks + GOAL_ABOVE_BLOCK
     return Targets(
-        coordinates=_traces(labels, camera),
-        earlier=_traces(earlier, camera),
-        actions=scale.encode(np.stack([label.deltas for label in labels], axis=1)),
-        codes=codes.reshape(-1, DEPTH_CODES).astype(np.int64),
-        goal_uv=to_unit(camera.project(goal)).astype(np.float32),
-        block_uv=to_unit(camera.project(frames.blocks)).astype(np.float32),
-        gripper_uv=to_unit(camera.project(frames.gripper)).astype(np.float32),
+        coordinates=np.stack(coordinates, axis=1),
+        earlier=_earlier(frames)[:, None],
+        actions=np.stack(actions, axis=1),
+        codes=codes.reshape(-1, DEPTH_CODES),
+        goal_uv=frames.project(goal).astype(np.float32),
+        block_uv=frames.project(frames.blocks).astype(np.float32),
+        gripper_uv=frames.project(frames.gripper).astype(np.float32),
         goal=goal.astype(np.float32),
         gripper=frames.gripper,
+        fingers=frames.fingers,
     )
 
 
-def _traces(labels: list[Labels], camera: CameraModel) -> np.ndarray:
-    points = np.stack([label.points for label in labels], axis=1)
-    unit = np.rint(to_unit(camera.project(points))).clip(0, 255).astype(np.int64)
-    return unit.reshape(len(unit), len(labels), 2 * POINTS)
+def _earlier(frames: Frames) -> np.ndarray:
+    low, high = np.array(START_AREA).T
+    start = np.random.default_rng(len(frames)).uniform(low, high, (len(frames), 3))
+    open_fingers = np.full(len(frames), OPEN)
+    labels = [
+        expert_labels("reach", "", Scenes(start, open_fingers, frames.blocks[:, color]))
+        for color in range(3)
+    ]
+    return _traces(frames, [label.points for label in labels])
 
 
-def to_unit(pixels: np.ndarray) -> np.ndarray:
-    """Scale pixels of the 126x126 image to the trajectory's 0..255 (spec 14)."""
-    return pixels * (255.0 / (IMAGE_SIZE - 1))
+def _traces(frames: Frames, points: list[np.ndarray]) -> np.ndarray:
+    unit = np.rint(frames.project(np.stack(points, axis=1))).clip(0, 255).astype(np.uint8)
+    return unit.reshape(len(unit), len(points), 2 * POINTS)
 
 
 class Format:
@@ -155,11 +209,13 @@ class Format:
         last_color: position of the colour's last mention in the prompt.
     """
 
-    def __init__(self, name: str, tokenizer: Tokenizer) -> None:
-        """Build one of `FORMATS`."""
+    def __init__(self, name: str, group: int, tokenizer: Tokenizer) -> None:
+        """Build one of `FORMATS` for one of `GROUPS`."""
         self.name = name
+        kind, side = GROUPS[group]
         self.rows = {"trajectory": 0, "action": 1, "opening": 1}.get(name, ROWS)
-        prompts = [tokenizer.encode(_prompt(name, color)).ids for color in COLORS]
+        words = [Task(kind, color, side).instruction for color in COLORS]
+        prompts = [tokenizer.encode(_prompt(name, instruction)).ids for instruction in words]
         self.prompts = np.array(prompts)
         self.answer = np.array(
             [*tokenizer.encode(_answer(name)).ids, token_id(tokenizer, vocabulary.END_OF_TEXT)]
@@ -193,7 +249,10 @@ class Vocabulary:
         self.numbers = np.array([tokenizer.encode(str(n)).ids[0] for n in range(256)])
         self.actions = token_id(tokenizer, vocabulary.ACTION_TOKENS[0]) + np.arange(256)
         self.depth = token_id(tokenizer, "<DEPTH_0>") + np.arange(128)
-        self.formats = {name: Format(name, tokenizer) for name in FORMATS}
+        self.formats = {
+            name: [Format(name, group, tokenizer) for group in range(len(GROUPS))]
+            for name in FORMATS
+        }
 
     @cached_property
     def prefix(self) -> np.ndarray:
@@ -202,7 +261,12 @@ class Vocabulary:
         row = [patch] * POOLED + [column]
         return np.array([self.eos, start, *(row * POOLED), end])
 
-    def answers(self, form: Format, targets: Targets) -> np.ndarray:
+    def prompts(self, name: str, tasks: Sequence[Task]) -> np.ndarray:
+        """Return the prompts ``[B, Lp]`` of tasks of one kind in the format ``name``."""
+        forms = self.formats[name]
+        return np.stack([forms[group_of(t)].prompts[COLORS.index(t.color)] for t in tasks])
+
+    def answers(self, form: Format, targets: Batch) -> np.ndarray:
         """Return the answers' ids ``[B, C, La]`` for C colours."""
         shape = targets.coordinates.shape[:2]
         ids = np.broadcast_to(form.answer, (*shape, len(form.answer))).copy()
@@ -228,13 +292,13 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
     return found
 
 
-def _prompt(name: str, color: str) -> str:
+def _prompt(name: str, instruction: str) -> str:
     if name == "steer":
         head, end = vocabulary.STEER_PROMPT
-        return head + instruction(color) + end
+        return head + instruction + end
     head, middle, end = vocabulary.FULL_PROMPT
     ends = {"trajectory": vocabulary.TRAJECTORY_END, "action": vocabulary.ACTION_END}
-    return head + instruction(color) + middle + instruction(color) + ends.get(name, end)
+    return head + instruction + middle + instruction + ends.get(name, end)
 
 
 def _answer(name: str) -> str:

@@ -32,7 +32,8 @@ class Stage:
     Attributes:
         name: Of the stage; names its files.
         steps: Optimizer steps.
-        mix: Share of the steps per answer format, or of "vision" for the backbone alone.
+        mix: Share of the steps per answer format (for reaching, or "full pick" for a kind of task),
+            or of "vision" for the backbone alone.
         peak: Learning rate after the warm-up; it falls along a cosine to ``final``.
         final: Learning rate at the end.
         recent: Share of the images that come from the newest frames (DAgger).
@@ -120,7 +121,7 @@ def run_stage(
             # Seeded by the step, so that a resumed run sees what an unbroken one would.
             rng = np.random.default_rng([step, sum(stage.name.encode())])
             name = str(rng.choice(names, p=shares / shares.sum()))
-            index = _draw(rng, len(frames), new, stage.recent, IMAGES[name])
+            index = _draw(rng, len(frames), new, stage.recent, IMAGES[name.split()[0]])
             seed = int(rng.integers(2**31))
             if name == "vision":
                 loss = trainer.vision_loss(frames, targets, index, seed)

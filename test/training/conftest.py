@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from molmoact_ros.model import VqVae
-from molmoact_ros.sim import Tabletop
-from training.data import IMAGE_SIZE, make_frames
+from training.data import make_frames
 from training.export import export_checkpoint, norm_statistics
 from training.network import build_network
 from training.sequences import Vocabulary, fit_scale, make_targets
@@ -26,19 +25,14 @@ def frames():
 
 
 @pytest.fixture(scope="session")
-def camera():
-    return Tabletop().camera(width=IMAGE_SIZE, height=IMAGE_SIZE)
-
-
-@pytest.fixture(scope="session")
 def scale(frames):
     return fit_scale(frames)
 
 
 @pytest.fixture(scope="session")
-def targets(frames, camera, scale):
-    codes = np.random.default_rng(0).integers(0, 128, (len(frames), 10, 10))
-    return make_targets(frames, codes, camera, scale)
+def targets(frames, scale):
+    codes = np.random.default_rng(0).integers(0, 128, (len(frames), 10, 10), dtype=np.uint8)
+    return make_targets(frames, codes, scale)
 
 
 @pytest.fixture(scope="session")

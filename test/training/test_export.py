@@ -9,13 +9,12 @@ from molmoact_ros.answer.prompts import reasoning_prompt
 from molmoact_ros.decoding import generate
 from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
 from molmoact_ros.processing import MolmoActProcessor
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim import Tabletop, Task
 from training.data import halve
 from training.decode import MAX_NEW_TOKENS, generate_batch
 from training.heads import Heads
 from training.losses import Trainer
 from training.network import patches, pooling_index
-from training.sequences import instruction
 
 
 def test_processor_sees_what_training_saw(exported, vocab):
@@ -24,8 +23,8 @@ def test_processor_sees_what_training_saw(exported, vocab):
     table = Tabletop(3)
     rgb, _ = table.render()
     table.close()
-    batch = processor(images=rgb, text=reasoning_prompt(instruction("green"), 1))
-    form = vocab.formats["full"]
+    batch = processor(images=rgb, text=reasoning_prompt("reach the green block", 1))
+    form = vocab.formats["full"][0]
     expected = [*vocab.prefix, *form.prompts[1]]
     assert batch["input_ids"][0].tolist() == [int(token) for token in expected]
     # The processor rounds halves like training, to one grey level at most.
@@ -38,10 +37,10 @@ def test_loaded_network_answers_like_the_batched_decoder(exported, vocab, frames
     folder, model = exported
     loaded = MolmoActForActionReasoning.from_pretrained(folder).eval()
     processor = MolmoActProcessor.from_pretrained(folder)
-    colors = np.array([0, 2])
-    answers = generate_batch(model, vocab, vocab.formats["full"], frames.images[:2], colors)
-    for image, color, ids in zip(frames.images[:2], ("red", "blue"), answers, strict=True):
-        batch = processor(images=image, text=reasoning_prompt(instruction(color), 1))
+    tasks = [Task("push", "red", "left"), Task("push", "blue", "right")]
+    answers = generate_batch(model, vocab, vocab.prompts("full", tasks), frames.images[:2])
+    for image, task, ids in zip(frames.images[:2], tasks, answers, strict=True):
+        batch = processor(images=image, text=reasoning_prompt(task.instruction, 1))
         result = generate(loaded, batch, max_new_tokens=MAX_NEW_TOKENS)
         assert result.ids == ids
 
@@ -68,9 +67,9 @@ def test_no_colour_sees_another_ones_answer(vocab, frames, targets, exported):
     _, model = exported
     trainer = Trainer(model, Heads(), vocab)
     images = patches(frames.images[:2])
-    form = vocab.formats["action"]
+    form = vocab.formats["action"][0]
     prompts = torch.from_numpy(form.prompts).expand(2, -1, -1)
-    answers = torch.from_numpy(vocab.answers(form, targets[np.arange(2)]))
+    answers = torch.from_numpy(vocab.answers(form, targets[np.arange(2)].of_group(0)))
     with torch.inference_mode():
         packed, _ = trainer._run(prompts, images, answers, packed=True)
         apart, _ = trainer._run(prompts, images, answers, packed=False)
