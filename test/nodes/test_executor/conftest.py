@@ -11,12 +11,14 @@ MOLMOACT_FAULT_TIMES=file.json writes down how long things took.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,11 +32,15 @@ from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
 
+from molmoact_ros.ros.conversions import seconds
+
 ROOT = Path(__file__).parents[3]
 NODE = "/molmoact_executor"
 NAMES = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
 SPEED, ACCELERATION, PERIOD = 0.3, 1.5, 0.01  # config/robots/tabletop.yaml
 HOME = np.array([1.27, 0.75, 0.60])
+HOLD = 0.1  # s that the robot follows a twist at most, as drivers do
+PATIENCE = 60.0  # s; the machine may be busy
 DISABLED, READY, EXECUTING, STOPPING, HALTED = range(5)
 
 POLICY = """
@@ -58,6 +64,33 @@ while rclpy.ok():
 """
 
 
+class Arm:
+    """Follows twists by their stamps, so that a busy machine does not hold it back."""
+
+    def __init__(self, position: np.ndarray) -> None:
+        self._lock = threading.Lock()
+        self._motion = (position, np.zeros(3), 0.0)  # position at s, and velocity from then on
+
+    def at(self, now: float) -> np.ndarray:
+        """Return the position, m."""
+        with self._lock:
+            return self._at(now)
+
+    def follow(self, velocity: np.ndarray, stamp: float) -> None:
+        """Take a twist."""
+        with self._lock:
+            self._motion = self._at(stamp), velocity, stamp
+
+    def put(self, position: np.ndarray) -> None:
+        """Be somewhere else at once, at rest until the next twist."""
+        with self._lock:
+            self._motion = position, np.zeros(3), 0.0
+
+    def _at(self, now: float) -> np.ndarray:
+        position, velocity, stamp = self._motion
+        return position + velocity * np.clip(now - stamp, 0.0, HOLD)
+
+
 class Lab:
     """The executor's process, a robot, and everything that is said."""
 
@@ -70,7 +103,7 @@ class Lab:
         }
         self.twists: list[tuple[float, float, np.ndarray]] = []  # received, stamp, velocity
         self.statuses: list[ExecutorStatus] = []
-        self.position, self.frame = HOME.copy(), "base_link"
+        self.arm, self.frame = Arm(HOME), "base_link"
         self.robot_works, self.reports = True, True
         self.sequence = 1_000_000  # far from that of the policies' processes
         self.time = 1000.0 if simulated_time else None
@@ -157,8 +190,12 @@ class Lab:
         self.until(lambda: self.status.state in (DISABLED, HALTED), "silence")
         if self.status.state == HALTED:
             self.call("clear")
+        # Once it has missed the pose, it can only be enabled by one from home.
+        self.reports = False
+        self.until(lambda: "ee_pose" in self.enable().message, "no pose")
+        self.enable(False)
+        self.arm.put(HOME)
         self.robot_works = self.reports = True
-        self.position = HOME.copy()
         self.until(lambda: self.enable().success, "enable")
         self.until_state(READY)
 
@@ -167,28 +204,30 @@ class Lab:
     def _on_twist(self, message: TwistStamped) -> None:
         linear = message.twist.linear
         velocity = np.array([linear.x, linear.y, linear.z])
-        stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        stamp = seconds(message.header.stamp)
         self.twists.append((time.monotonic(), stamp, velocity))
+        self.arm.follow(velocity if self.robot_works else np.zeros(3), stamp)
 
     def _spin(self) -> None:
+        take_priority()
         while not self._done.is_set():
             self._executor.spin_once(timeout_sec=0.05)
 
     def _move(self) -> None:
+        take_priority()
         while not self._done.wait(PERIOD):
             if self.time is not None and self.clock_runs:
                 self.time += PERIOD
                 self._clock.publish(Clock(clock=self.now()))
-            if self.twists and self.robot_works:
-                self.position = self.position + self.twists[-1][2] * PERIOD
             if self.reports:
-                self.report(self.position)
+                self._report()
 
-    def report(self, position: np.ndarray) -> None:
-        """Publish a measured position."""
+    def _report(self) -> None:
         pose = PoseStamped()
         pose.header.stamp, pose.header.frame_id = self.now(), self.frame
-        pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = map(float, position)
+        pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = map(
+            float, self.arm.at(seconds(pose.header.stamp))
+        )
         pose.pose.orientation.y = pose.pose.orientation.w = 0.5**0.5
         self._pose.publish(pose)
 
@@ -225,7 +264,7 @@ class Lab:
 
     # What it does.
 
-    def until(self, value: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
+    def until(self, value: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """Wait until ``value()`` is true and return it."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -244,7 +283,7 @@ class Lab:
         """Return a counter of the last status."""
         return dict(zip(self.status.counter_names, self.status.counter_values, strict=True))[name]
 
-    def until_state(self, state: int, timeout: float = 20.0) -> None:
+    def until_state(self, state: int, timeout: float = PATIENCE) -> None:
         """Wait for a state."""
         self.until(lambda: self.status.state == state, f"state {state}", timeout)
 
@@ -260,19 +299,22 @@ class Lab:
     def drive(self, values: np.ndarray) -> None:
         """Send a chunk and wait for its motion.
 
-        On a machine so busy that the pose of this process came too late, the executor has stopped,
-        as it should: then another chunk is sent.
+        On a machine so busy that the poses of this process come too late, the executor stops, as
+        it should: then all begins anew.
         """
-        for _ in range(10):
+        for _ in range(5):
             self.chunk(values)
             deadline = time.monotonic() + 2.0
             while time.monotonic() < deadline:
                 if self.speed > 0.15:
                     return
                 time.sleep(0.005)
+            assert self.count("halted_internal") == 0
+            warnings.warn(f"no motion, trying again; last status: {self.status}", stacklevel=2)
+            self.prepare()
         raise AssertionError(f"no motion; last status: {self.status}")
 
-    def until_rest(self, timeout: float = 20.0) -> float:
+    def until_rest(self, timeout: float = PATIENCE) -> float:
         """Wait for zero velocity and return when it was received, s of time.monotonic."""
         self.until(lambda: self.speed == 0.0, "rest", timeout)
         return self.twists[-1][0]
@@ -345,7 +387,13 @@ def check_limits(twists: list[tuple[float, float, np.ndarray]]) -> None:
     assert np.linalg.norm(velocities, axis=1).max(initial=0.0) <= SPEED + 1e-9
     changes = np.linalg.norm(np.diff(velocities, axis=0), axis=1)
     periods = np.diff([stamp for _, stamp, _ in twists])
-    # A call that came late is made up for by up to three periods at once; while the clock stands
-    # still, the loop counts its own.
-    allowed = ACCELERATION * np.minimum(np.maximum(periods, 0.0) + PERIOD, 3 * PERIOD)
+    # While the clock stands still, the loop counts its own periods. That a late call makes up for
+    # three at most is tested in test/control: here it looks like a twist that was lost on its way.
+    allowed = ACCELERATION * (np.maximum(periods, 0.0) + PERIOD)
     assert (changes <= allowed + 1e-9).all()
+
+
+def take_priority() -> None:
+    """Run this thread as drivers of robots run, where that is permitted."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))

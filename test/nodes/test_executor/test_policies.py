@@ -5,6 +5,7 @@
 import signal
 import time
 
+import numpy as np
 from molmoact_ros.msg import ExecutorStatus
 
 EXECUTING, READY = ExecutorStatus.STATE_EXECUTING, ExecutorStatus.STATE_READY
@@ -16,7 +17,7 @@ def test_stopped_killed_and_restarted(robot, measured):
     robot.until_moving()
     policy.send_signal(signal.SIGSTOP)
     robot.until_rest()
-    assert "no newer one came" in robot.status.reason
+    robot.until(lambda: "no newer one came" in robot.status.reason, "the reason")
     policy.send_signal(signal.SIGCONT)
     robot.until_moving()
 
@@ -34,20 +35,27 @@ def test_stopped_killed_and_restarted(robot, measured):
 def test_silence_ends_the_motion_after_the_last_valid_step(robot, steps, measured):
     before = len(robot.twists)
     robot.drive(steps())
-    started = next(received for received, _, velocity in robot.twists[before:] if velocity.any())
-    after = robot.until_rest() - (started + 0.8)
-    measured("end of the last step -> rest", after)
-    assert after <= 0.2 + 0.3, "0.2 s promised, the rest is for a busy machine"
+    robot.until_rest()
+    stamps = [stamp for _, stamp, velocity in robot.twists[before:] if velocity.any()]
+    end = stamps[0] + 0.8
+    late = sum(max(0.0, gap - 0.01) for gap in np.diff([s for s in stamps if s > end - 0.01]))
+    measured("end of the last step -> rest", stamps[-1] + 0.01 - end)
+    assert stamps[-1] <= end + 0.2 + late, "0.2 s promised, and what a busy machine was late"
 
 
 def test_two_at_once_stop_the_arm_and_one_alone_is_followed(robot):
     robot.policy(step=0.01, sequence=100)
-    robot.until(lambda: robot.speed > 0.05, "motion")
-    second = robot.policy(step=0.01, sequence=0)
-    robot.until(lambda: robot.count("stopped_two_policies") > 0, "the conflict")
-    robot.until_rest()
-    assert robot.status.state != EXECUTING
-    second.kill()
+    stopped = robot.count("stopped_two_policies")
+    for _ in range(5):  # on a busy machine the arm may be at rest already
+        robot.until_state(EXECUTING)
+        refused = robot.count("refused_two_policies")
+        second = robot.policy(step=0.01, sequence=0)
+        robot.until(lambda r=refused: robot.count("refused_two_policies") > r, "the conflict")
+        robot.until(lambda: robot.status.state == READY, "rest")
+        second.kill()
+        if robot.count("stopped_two_policies") > stopped:
+            break
+    assert robot.count("stopped_two_policies") > stopped
     robot.until_state(EXECUTING)
 
 

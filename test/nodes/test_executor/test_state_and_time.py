@@ -8,6 +8,7 @@ import time
 import numpy as np
 from molmoact_ros.msg import ExecutorStatus
 
+HOME = np.array([1.27, 0.75, 0.60])
 HALTED, READY = ExecutorStatus.STATE_HALTED, ExecutorStatus.STATE_READY
 
 
@@ -28,10 +29,10 @@ def test_stale_pose(robot, steps, measured):
 def test_nan_pose(robot, steps):
     robot.drive(steps())
     robot.robot_works = False
-    good, robot.position = robot.position, np.full(3, np.nan)
+    before = robot.count("state_not_finite")
+    robot.arm.put(np.full(3, np.nan))
     robot.until_rest()
-    robot.position = good
-    assert robot.count("state_not_finite") > 0
+    robot.until(lambda: robot.count("state_not_finite") > before, "the count")
 
 
 def test_pose_in_another_frame_is_not_used(robot, steps):
@@ -45,17 +46,20 @@ def test_pose_in_another_frame_is_not_used(robot, steps):
 
 def test_robot_that_does_not_follow_halts(robot, steps):
     robot.robot_works = False
-    for _ in range(8):
+
+    def persist():
         robot.chunk(steps(x=0.03))
         time.sleep(0.3)
-    robot.until_state(HALTED)
+        return robot.status.state == HALTED
+
+    robot.until(persist, "the halt")
     assert "max_following_error" in robot.status.reason
     robot.until_rest()
 
 
 def test_measured_pose_far_from_the_command_halts(robot, steps):
     robot.drive(steps())
-    robot.position = robot.position + [0.0, 0.3, 0.0]
+    robot.arm.put(HOME + [0.0, 0.3, 0.0])
     robot.until_state(HALTED)
     robot.until_rest()
 
