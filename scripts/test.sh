@@ -1,16 +1,61 @@
 #!/usr/bin/env bash
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-# Sets everything up and runs all checks and tests. Arguments go to pytest:
-#   scripts/test.sh test/control -k fuzz
 set -uo pipefail
 
+usage() {
+  cat <<'TEXT'
+usage: scripts/test.sh [--no-jazzy] [--help] [ARGUMENTS OF PYTEST]
+
+Sets everything up (scripts/setup.sh --help) and runs
+  ruff     style, docstrings, syntax of Python 3.10
+  mypy     types
+  pytest   all tests, on the machine's ROS or, without one, on the wheels of ROS 2 Kilted
+  jazzy    on the wheels of ROS 2 Jazzy: the build, messages, parameters, the life cycle, policy,
+           executor, and both with the simulator in closed loop; not on a machine with ROS
+
+  --no-jazzy   leave the last one out
+With arguments of pytest only the chosen tests run, and only once:
+  scripts/test.sh test/control -k fuzz
+  MOLMOACT_ROS_DISTRO=jazzy scripts/test.sh test/nodes
+TEXT
+}
+
+jazzy_tests=(
+  test/package/test_package.py
+  test/ros/test_conversions.py
+  test/ros/test_parameters.py
+  test/nodes/test_executor/test_lifecycle.py
+  test/nodes/test_executor/test_requests.py
+  test/nodes/test_policy_lifecycle.py
+  test/nodes/test_policy_node.py
+  test/integration/test_graph.py
+)
+jazzy=1
+case "${1:-}" in
+  --help | -h) usage; exit 0 ;;
+  --no-jazzy) jazzy=""; shift ;;
+esac
+[ $# -eq 0 ] || jazzy=""
+distro="${MOLMOACT_ROS_DISTRO:-kilted}"
+
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-"$root/scripts/setup.sh" || exit 1
-source "$root/scripts/environment.sh"
 cd "$root" || exit 1
+./scripts/setup.sh || exit 1
 # The tests run nodes and torch side by side on few cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+
+# Runs a command in the environment of a distribution, which ends with it.
+on() (
+  export MOLMOACT_ROS_DISTRO="$1"
+  shift
+  source scripts/environment.sh
+  "$@"
+)
+
+test_jazzy() {
+  MOLMOACT_ROS_DISTRO=jazzy ./scripts/setup.sh && on jazzy python3 -m pytest "${jazzy_tests[@]}"
+}
 
 failed=()
 check() {
@@ -19,9 +64,14 @@ check() {
   echo "== $name"
   "$@" || failed+=("$name")
 }
-check ruff ruff check .
-check mypy mypy
-check pytest python3 -m pytest "$@"
+check ruff on kilted ruff check .
+check mypy on kilted mypy
+check pytest on "$distro" python3 -m pytest "$@"
+if [ -n "$jazzy" ] && (source scripts/environment.sh && molmoact_ros_setup >/dev/null); then
+  echo "== jazzy: left out, the tests have run on this machine's ROS"
+elif [ -n "$jazzy" ]; then
+  check jazzy test_jazzy
+fi
 
 if [ "${#failed[@]}" -gt 0 ]; then
   echo "FAILED: ${failed[*]}"

@@ -39,6 +39,8 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
         ClosableNode.__init__(self, name)  # type: ignore[call-arg]
         group = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=group)
+        change = self._service_change_state
+        change.callback = self._refusing(change.callback)
         self.is_active = False
         self._reason = ""
         self._lasting: set[Any] = set()
@@ -135,9 +137,30 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
     def _start(self) -> None:
         self._starter.cancel()
         for step in (self.trigger_configure, self.trigger_activate):
-            if step() != TransitionCallbackReturn.SUCCESS:
+            try:
+                done = step() == TransitionCallbackReturn.SUCCESS
+            except RuntimeError:  # see _refusing
+                done = False
+            if not done:
                 self.start_error = StartError(self._reason or "another transition came first")
                 return
+
+    def _refusing(self, change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Return a callback of ~/change_state that answers no where rclpy raises.
+
+        Up to Jazzy rclpy raises RCLError, a RuntimeError, for a transition that the present state
+        does not have; nobody would catch it, and the node would end.
+        """
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except RuntimeError as error:
+                self.get_logger().error(f"transition refused: {error}")
+                response.success = False
+                return response
+
+        return answer
 
     def _attempt(self, what: str, act: Callable[[], None]) -> TransitionCallbackReturn:
         try:

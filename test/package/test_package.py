@@ -118,6 +118,19 @@ def test_messages_can_be_imported_from_the_source_folder() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_ros_and_messages_come_from_one_environment() -> None:
+    """Two sets of wheels can share the other packages, but must not mix."""
+    import molmoact_ros.msg
+    import rcl_interfaces
+    import rclpy
+    import std_msgs
+
+    if not Path(rclpy.__file__).is_relative_to(sys.prefix):
+        pytest.skip("this ROS is not one of wheels")
+    for module in (rcl_interfaces, std_msgs, molmoact_ros.msg):
+        assert Path(str(module.__file__)).is_relative_to(sys.prefix), module
+
+
 # Parameter files.
 
 
