@@ -16,7 +16,7 @@ import pytest
 
 DATA = Path(__file__).parent / "data"
 PATIENCE = 120.0  # s; the machine may be busy, and no test fails because it is slow
-_domains = itertools.count(os.getpid() * 7)
+_domains = itertools.count(os.getpid() * 7)  # shared, so that no two tests meet each other
 
 
 class Client:
@@ -74,14 +74,20 @@ class Client:
         return time_message(self.node.get_clock().now().nanoseconds * 1e-9 + offset)
 
 
+@pytest.fixture(scope="session")
+def new_domain() -> Callable[[], int]:
+    """A function that returns a DDS domain that no other test of this run uses."""
+    return lambda: 1 + next(_domains) % 100
+
+
 @pytest.fixture(scope="module")
-def ros_environment() -> Iterator[dict[str, str]]:
+def ros_environment(new_domain: Callable[[], int]) -> Iterator[dict[str, str]]:
     """Settings of a graph that no other test and no other user sees."""
     from molmoact_ros.demo.processes import private_environment
 
     patch = pytest.MonkeyPatch()
     patch.setenv("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH") or sys.prefix)
-    environment = private_environment(1 + next(_domains) % 100)
+    environment = private_environment(new_domain())
     for name, value in environment.items():
         patch.setenv(name, value)
     yield environment

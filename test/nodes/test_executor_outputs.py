@@ -31,12 +31,16 @@ from molmoact_ros.ros.running import StartError
 from molmoact_ros.ros.servo import ServoSwitch
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
-DOMAIN = 1 + (os.getpid() + 71) % 90
+
+
+@pytest.fixture(scope="module")
+def domain(new_domain: Any) -> int:
+    return int(new_domain())
 
 
 @pytest.fixture
-def node() -> Iterator[Any]:
-    rclpy.init(domain_id=DOMAIN)
+def node(domain: int) -> Iterator[Any]:
+    rclpy.init(domain_id=domain)
     node = rclpy.create_node("outputs")
     yield node
     node.destroy_node()
@@ -258,12 +262,12 @@ def test_servo_is_switched_before_motion_is_enabled(node, stand_in, monkeypatch)
         ("BROKEN", "limits.linear.sped: unknown key"),
     ],
 )
-def test_node_does_not_start_with_a_wrong_robot(tmp_path, robot, says):
+def test_node_does_not_start_with_a_wrong_robot(tmp_path, domain, robot, says):
     if robot == "BROKEN":
         path = tmp_path / "robot.yaml"
         path.write_text((ROBOTS / "tabletop.yaml").read_text().replace("speed: 0.3", "sped: 0.3"))
         robot = str(path)
-    rclpy.init(args=["--ros-args", "-p", f"robot:={robot}"], domain_id=DOMAIN)
+    rclpy.init(args=["--ros-args", "-p", f"robot:={robot}"], domain_id=domain)
     try:
         with pytest.raises(StartError) as error:
             ExecutorNode().configure()
@@ -272,11 +276,11 @@ def test_node_does_not_start_with_a_wrong_robot(tmp_path, robot, says):
         rclpy.shutdown()
 
 
-def test_parameters_change_the_profile():
+def test_parameters_change_the_profile(domain):
     changes = ("execute_steps:=3", "require_approval:=true", "action_scale:=0.5",
                "min_confidence:=0.4")  # fmt: skip
     arguments = [part for change in changes for part in ("-p", change)]
-    rclpy.init(args=["--ros-args", *arguments], domain_id=DOMAIN)
+    rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
     try:
         node = ExecutorNode()
         node.configure()
@@ -290,10 +294,10 @@ def test_parameters_change_the_profile():
         rclpy.shutdown()
 
 
-def test_scale_of_absolute_actions_is_refused():
+def test_scale_of_absolute_actions_is_refused(domain):
     robot = str(ROBOTS / "so101_forward.yaml")
     arguments = ["-p", f"robot:={robot}", "-p", "action_scale:=0.5"]
-    rclpy.init(args=["--ros-args", *arguments], domain_id=DOMAIN)
+    rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
     try:
         with pytest.raises(StartError, match="parameter 'action_scale': is only for delta spaces"):
             ExecutorNode().configure()

@@ -254,12 +254,15 @@ class Lab:
 
     def enable(self, on: bool = True, wait: bool = True) -> Any:
         """Call ~/enable."""
+        self.until(self._enable.service_is_ready, "~/enable")
         future = self._enable.call_async(SetBool.Request(data=on))
         return self.until(future.result, "an answer of ~/enable") if wait else None
 
     def call(self, name: str) -> Any:
         """Call one of the triggers."""
-        future = self._triggers[name].call_async(Trigger.Request())
+        client = self._triggers[name]
+        self.until(client.service_is_ready, f"~/{name}")
+        future = client.call_async(Trigger.Request())
         return self.until(future.result, f"an answer of ~/{name}")
 
     # What it does.
@@ -320,22 +323,16 @@ class Lab:
         return self.twists[-1][0]
 
 
-def new_domain() -> int:
-    """Return a DDS domain that no other test of this run uses."""
-    new_domain.last = getattr(new_domain, "last", os.getpid()) + 1
-    return 1 + new_domain.last % 90
-
-
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """One executor for all tests that leave it alive."""
+@pytest.fixture(scope="module")
+def lab(new_domain: Callable[[], int]) -> Iterator[Lab]:
+    """One executor for all tests of a file that leave it alive."""
     lab = Lab(new_domain())
     yield lab
     lab.close()
 
 
 @pytest.fixture
-def new_lab() -> Iterator[Callable[..., Lab]]:
+def new_lab(new_domain: Callable[[], int]) -> Iterator[Callable[..., Lab]]:
     """Start further executors."""
     labs = []
 
