@@ -85,9 +85,7 @@ def draw_hint(rgb: NDArray[np.uint8], points: ArrayLike) -> NDArray[np.uint8]:
 
 def path_colours(source: Source, count: int) -> NDArray[np.uint8]:
     """The colours of a path's points in the overlay, RGB uint8 [count, 3], from now to the end."""
-    return np.array(
-        [_shade(_COLOURS[source], time) for time in np.linspace(0, 1, count)], dtype=np.uint8
-    ).reshape(-1, 3)
+    return np.array(_shades(_COLOURS[source], np.linspace(0, 1, count)), np.uint8).reshape(-1, 3)
 
 
 def _visible_range(points: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
@@ -106,22 +104,24 @@ def _draw_path(
     times = np.linspace(0, 1, (len(points) - 1) * _PIECES + 1)
     places = np.linspace(0, len(points) - 1, len(times))
     fine = np.stack([np.interp(places, range(len(points)), axis) for axis in points.T], axis=1)
+    shades = _shades(colours, times)
     for start, end in zip(points, points[1:], strict=False):
         _line(picture, start, end, _DARK, line + 2 * rim)
     for point in points[1:]:
         _disc(picture, point, dot + rim, _DARK)
-    for start, end, time in zip(fine, fine[1:], times[1:], strict=False):
-        _line(picture, start, end, _shade(colours, time), line)
-    for point, time in zip(points[1:], times[_PIECES::_PIECES], strict=True):
-        _disc(picture, point, dot, _shade(colours, time))
+    for start, end, shade in zip(fine, fine[1:], shades[1:], strict=False):
+        _line(picture, start, end, shade, line)
+    for point, shade in zip(points[1:], shades[_PIECES::_PIECES], strict=True):
+        _disc(picture, point, dot, shade)
     _disc(picture, points[0], 2 * dot + rim, _DARK)
     _disc(picture, points[0], 2 * dot, _WHITE)
-    _disc(picture, points[0], dot, _shade(colours, 0))
+    _disc(picture, points[0], dot, shades[0])
 
 
-def _shade(colours: NDArray[np.float64], time: float) -> tuple[int, ...]:
+def _shades(colours: NDArray[np.float64], times: NDArray[np.float64]) -> list[tuple[int, ...]]:
     places = np.linspace(0, 1, len(colours))
-    return tuple(int(np.interp(time, places, channel)) for channel in colours.T)
+    channels = [np.interp(times, places, channel).astype(int).tolist() for channel in colours.T]
+    return list(zip(*channels, strict=True))
 
 
 def _fixed(point: NDArray[np.float64]) -> tuple[int, int]:
