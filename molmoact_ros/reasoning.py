@@ -52,7 +52,8 @@ class Reasoning:
         forward_passes: passes of the language model after the prefill.
         drafted: tokens proposed, by source of the draft.
         accepted: tokens of those that were kept, by source.
-        timings: seconds by stage: preprocess, vision, prefill, decode, parse, total.
+        timings: seconds by stage: preprocess, vision, prefill, decode, parse, total; the policy
+            node adds image_age, from the first image's stamp to the start of the inference.
     """
 
     depth_codes: NDArray[np.uint8] | None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +22,12 @@ from .images import compressed_from_rgb, image_from_rgb
 
 
 class AnswerPublisher:
-    """The policy's output topics."""
+    """The policy's output topics; pictures are made only while somebody listens.
+
+    Attributes:
+        overlay_seconds: How long the last overlay took to draw, to encode and to publish, s;
+            0 where nobody listened.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,7 @@ class AnswerPublisher:
             form: What the columns of the actions mean.
             relative_depth: Depth codes to a map of relative depth, None where that is unknown.
         """
+        self.overlay_seconds = 0.0
         self._form = form
         self._relative_depth = relative_depth
         self._reasoning = node.create_publisher(ActionReasoning, "~/reasoning", qos.RESULT)
@@ -87,17 +94,27 @@ class AnswerPublisher:
         header: Header,
         sequence: int,
     ) -> None:
+        raw, jpeg = (
+            publisher.get_subscription_count() > 0
+            for publisher in (self._overlay, self._overlay_jpeg)
+        )
+        self.overlay_seconds = 0.0
+        if not raw and not jpeg:
+            return
+        start = time.perf_counter()
         points = pixels_of(reasoning.trajectory, (rgb.shape[1], rgb.shape[0]))
         label = f"chunk {sequence}" if reasoning.valid else f"chunk {sequence}: not trusted"
         picture = draw_overlay(rgb, points, instruction, label, reasoning.trajectory_source)
-        self._overlay.publish(image_from_rgb(picture, header))
-        if self._overlay_jpeg.get_subscription_count():
+        if raw:
+            self._overlay.publish(image_from_rgb(picture, header))
+        if jpeg:
             self._overlay_jpeg.publish(compressed_from_rgb(picture, header))
+        self.overlay_seconds = time.perf_counter() - start
 
     def _publish_depth_image(
         self, reasoning: Reasoning, header: Header, size: tuple[int, int]
     ) -> None:
-        if reasoning.depth_codes is None:
+        if reasoning.depth_codes is None or not self._depth_image.get_subscription_count():
             return
         depth = self._relative_depth(reasoning.depth_codes)
         if depth is not None:

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from . import qos
+from .callback_thread import CallbackThread
 from .conversions import seconds
 from .frames import Frame, FrameMatcher
 from .images import ImageError, rgb_from_compressed, rgb_from_image
@@ -22,7 +23,7 @@ COMPRESSED = "compressed"
 
 
 class CameraInputs:
-    """Subscribes to cameras and hands their frames to the matcher.
+    """Subscribes to cameras and, between `start` and `stop`, hands frames to the matcher.
 
     Attributes:
         received: Frames by camera.
@@ -37,7 +38,7 @@ class CameraInputs:
         transport: str,
         matcher: FrameMatcher,
     ) -> None:
-        """Subscribe.
+        """Subscribe; nothing is received before `start`.
 
         Args:
             node: Subscribes and logs.
@@ -49,6 +50,7 @@ class CameraInputs:
         self._matcher = matcher
         self._topics = dict(topics)
         self.newest: dict[str, float] = {}
+        self._delays: dict[str, float] = {}
         self.received = dict.fromkeys(topics, 0)
         self.dropped = dict.fromkeys(topics, 0)
         kind, callback = (
@@ -56,12 +58,32 @@ class CameraInputs:
             if transport == COMPRESSED
             else (Image, self._on_image)
         )
+        self._thread = CallbackThread(node, "cameras")
         for camera, topic in self._topics.items():
-            node.create_subscription(kind, topic, functools.partial(callback, camera), qos.IMAGE)
+            node.create_subscription(
+                kind,
+                topic,
+                functools.partial(callback, camera),
+                qos.IMAGE,
+                callback_group=self._thread.group,
+            )
+
+    def start(self) -> None:
+        """Receive frames, in a thread of their own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Receive no more."""
+        self._thread.stop()
 
     def topic(self, camera: str) -> str:
         """Return the topic of a camera, with remappings."""
         return str(self._node.resolve_topic_name(self._topics[camera]))
+
+    def take_delays(self) -> dict[str, float]:
+        """Return the longest time from stamp to being ready, s, of each camera since last asked."""
+        delays, self._delays = self._delays, {}
+        return delays
 
     def drop(self, camera: str, frame: Frame, reason: str) -> None:
         """Forget a frame whose pixels turned out to be unreadable."""
@@ -91,6 +113,8 @@ class CameraInputs:
             return
         self.newest[camera] = stamp
         self._matcher.add(camera, Frame(stamp, header, pixels))
+        delay = self._node.get_clock().now().nanoseconds * 1e-9 - stamp
+        self._delays[camera] = max(delay, self._delays.get(camera, delay))
 
     def _count_drop(self, camera: str, reason: str) -> None:
         self.dropped[camera] += 1

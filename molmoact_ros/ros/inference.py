@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -165,6 +165,7 @@ class Inference:
             return self._stopping.is_set() or task is not self._desk.task
 
         lead = frames[next(iter(frames))]
+        image_age = self._now() - lead.stamp
         observation = Observation(images, task.instruction, task.hint, lead.stamp)
         try:
             reasoning = self._policy.infer(observation, is_obsolete)
@@ -178,6 +179,7 @@ class Inference:
             return False
         if is_obsolete():
             return False  # the answer to a question that nobody asks any more
+        reasoning = replace(reasoning, timings={"image_age": image_age, **reasoning.timings})
         self.answers += 1
         self.last = reasoning
         rgb = next(iter(images.values()))

@@ -45,6 +45,7 @@ class CameraWatch:
         values: dict[str, object] = {}
         problems = []
         lead = inputs.newest.get(next(iter(inputs.received)))
+        delays = inputs.take_delays()
         for camera, received in inputs.received.items():
             dropped = inputs.dropped[camera]
             rate = (received - self._received[camera]) / max(elapsed, 1e-3)
@@ -57,6 +58,8 @@ class CameraWatch:
             if (newest := inputs.newest.get(camera)) is not None and lead is not None:
                 values[f"age {camera} [s]"] = f"{now - newest:.3f}"
                 values[f"skew {camera} [s]"] = f"{newest - lead:.3f}"
+            if camera in delays:
+                values[f"longest delay {camera} [s]"] = f"{delays[camera]:.3f}"
             problems += self._problems(camera, rate, broken / max(elapsed * rate, 1.0))
         self._received, self._dropped = dict(inputs.received), dict(inputs.dropped)
         waiting = inference.waiting_for
@@ -116,6 +119,7 @@ def inference_status(session: PolicySession | None, task: Task, active: bool) ->
         values["forward_passes"] = last.forward_passes
         values["trajectory"] = last.trajectory_source
         values |= {f"seconds {stage}": f"{value:.3f}" for stage, value in last.timings.items()}
+        values["seconds overlay"] = f"{session.overlay_seconds:.3f}"
     if not active:
         return Status(Level.OK, "inactive", values)
     if not task.instruction:

@@ -85,8 +85,14 @@ class PolicySession:
         node.create_subscription(String, "~/instruction", self._on_instruction, qos.LATCHED)
         node.create_subscription(Trajectory2D, "~/trajectory_hint", self._on_hint, qos.RESULT)
 
+    @property
+    def overlay_seconds(self) -> float:
+        """How long the last overlay took to draw and publish, s; 0: nobody listens."""
+        return self._outputs.overlay_seconds
+
     def start(self) -> None:
         """Infer, and accept goals."""
+        self.inputs.start()
         self.inference.start()
         self._goals.open()
 
@@ -94,6 +100,7 @@ class PolicySession:
         """End inference after the present pass, and the present goal as failed."""
         self._goals.close()
         self.inference.stop()
+        self.inputs.stop()
 
     def follow(self, instruction: str) -> None:
         """Follow an instruction of topic or parameter; the same one again changes nothing."""
