@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""molmoact-evaluate: does a checkpoint do what it is told? Measured through the real ROS graph."""
+"""molmoact-evaluate: does a checkpoint do what it is told? Measured in the tabletop simulator."""
 
 from __future__ import annotations
 
@@ -8,74 +8,101 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import rclpy
-from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from molmoact_ros.answer import ActionStats
-from molmoact_ros.demo.graph import POLICY, default_checkpoint, demo_graph
-from molmoact_ros.demo.processes import NodeProcesses, ProcessError, private_environment
-from molmoact_ros.demo.watcher import GraphError, Watcher
-from molmoact_ros.evaluate.episode import Episode, run_episode
-from molmoact_ros.evaluate.random_policy import RandomPolicy
+from molmoact_ros.demo.graph import default_checkpoint
+from molmoact_ros.evaluate.episode import SERIES, Episode, EvaluationError, make_episodes
 from molmoact_ros.evaluate.results import EpisodeResult, as_json, as_markdown
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.evaluate.workers import MOST_WORKERS, Setting, run_episodes
+from molmoact_ros.sim import VARIATIONS
+from molmoact_ros.sim.tasks import KINDS
 
-SERIES = ("policy", "swapped", "wrong", "random", "none")
 _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
-_ROWS, _STEP_PERIOD = 8, 0.1  # of the random baseline: as the tabletop profile
+_DESCRIPTION = """\
+Runs episodes in the simulator and counts how often the arm does what it is told:
+  reach  the gripper comes to rest within 5 cm of the named block's centre
+  pick   the named block is lifted by 5 cm and held for a second
+  push   the named block is moved by 5 cm to the named side and stays there for a second
+By default simulator, policy and executor are ROS nodes in processes of their own, in real time;
+with --in-process one process runs the same code below the nodes in simulated time."""
+_SERIES = """\
+series:
+  policy             the checkpoint
+  swapped            the same scenes; the next colour is named and must be dealt with
+  wrong-instruction  the next colour is named, the first is judged: chance, if words matter
+  steered            a line is drawn to the next block while the words name the first; success: the
+                     gripper comes to rest within 25 of 255 units of the line's end in the picture
+  expert             the scripted expert, which knows the positions (needs the repository)
+  random             random chunks in the range of the training data
+  none               no motion
+
+examples:
+  molmoact-evaluate --task all --episodes 100 --in-process --workers 2
+  molmoact-evaluate --task pick push --variation varied --series policy expert --video films"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0: measured, 1: an error, which is on stderr, 130: interrupted."""
     options = _parse(argv)
-    domain = os.environ.get("ROS_DOMAIN_ID", "")
-    os.environ.update(private_environment(int(domain) if domain else 1 + os.getpid() % 100))
-    series: dict[str, list[EpisodeResult]] = {}
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    episodes = _episodes(options)
+    results: list[EpisodeResult] = []
+    started = time.monotonic()
+    code = 0
     try:
-        for name in options.series:
-            series[name] = []
-            _run_series(name, options, series[name])
-    except (ProcessError, GraphError, ValueError) as error:
+        with tqdm(total=len(episodes), unit="episode", smoothing=0.1) as progress:
+            for result in run_episodes(_setting(options), episodes, options.workers):
+                results.append(result)
+                progress.set_description(f"{result.task} {result.series}", refresh=False)
+                progress.set_postfix(success=sum(r.success for r in results), refresh=False)
+                progress.update()
+    except (EvaluationError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        code = 1
     except KeyboardInterrupt:
         print("stopped; what was measured so far is kept", file=sys.stderr)
-        return _INTERRUPTED
-    finally:
-        rclpy.try_shutdown()
-        _write(options, {name: runs for name, runs in series.items() if runs})
-    return 0
+        code = _INTERRUPTED
+    if results:
+        _write(options, _in_order(results, episodes), time.monotonic() - started)
+    return code
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="molmoact-evaluate",
-        description="Run episodes of 'reach the COLOR block' in the simulator, with simulator, "
-        "policy and executor as processes, and count how often the gripper comes to rest within "
-        "5 cm of the named block.",
-        epilog="Series: policy: the checkpoint; swapped: the same scenes, the next colour is named "
-        "and must be reached; wrong: the next colour is named, the first is measured; random: "
-        "random chunks; none: no motion.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=_DESCRIPTION,
+        epilog=_SERIES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--checkpoint", type=Path, default=default_checkpoint(), help="checkpoint directory"
-    )
-    parser.add_argument("--episodes", type=_positive, default=50, help="scenes per series")
-    parser.add_argument("--first-seed", type=int, default=100_000, help="seed of the first scene")
-    parser.add_argument("--seconds", type=float, default=20.0, help="time limit of an episode")
-    parser.add_argument(
-        "--series", nargs="+", choices=SERIES, default=["policy"], help="what to measure"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("evaluation"), help="folder for JSON, table and logs"
-    )
-    return parser.parse_args(argv)
+    add = parser.add_argument
+    add("--checkpoint", type=Path, default=default_checkpoint(), help="directory (the shipped one)")
+    add("--task", nargs="+", choices=(*KINDS, "all"), default=["reach"], help="(reach)")
+    add("--series", nargs="+", choices=tuple(SERIES), default=["policy"], help="see below (policy)")
+    add("--variation", choices=VARIATIONS, default="easy",
+        help="varied: light, colours, camera pose and clutter differ (easy)")  # fmt: skip
+    add("--episodes", type=_positive, default=50, help="scenes per task and series (50)")
+    add("--first-seed", type=int, default=100_000, help="seed of the first scene (100000)")
+    add("--seconds", type=float, default=20.0, help="time limit of an episode (20)")
+    add("--execute-steps", type=int, default=0, metavar="N",
+        help="rows of each chunk that are executed; 0: as in the profiles (0)")  # fmt: skip
+    add("--workers", type=_positive, default=1,
+        help=f"graphs, or processes, side by side, at most {MOST_WORKERS} (1)")  # fmt: skip
+    add("--in-process", action="store_true", help="one process, simulated time, no ROS")
+    add("--answer-seconds", type=float, default=0.5, metavar="S",
+        help="in-process: simulated time of an inference; 0: the world waits (0.5)")  # fmt: skip
+    add("--video", type=Path, metavar="DIR", help="write a film of every episode")
+    add("--out", type=Path, default=Path("evaluation"),
+        help="folder for evaluation.json, evaluation.md and logs (evaluation)")  # fmt: skip
+    options = parser.parse_args(argv)
+    if options.workers > MOST_WORKERS:
+        parser.error(f"argument --workers: at most {MOST_WORKERS}")
+    if options.execute_steps < 0 or options.answer_seconds < 0 or options.first_seed < 0:
+        parser.error("--execute-steps, --answer-seconds and --first-seed must not be negative")
+    return options
 
 
 def _positive(text: str) -> int:
@@ -85,56 +112,59 @@ def _positive(text: str) -> int:
     return value
 
 
-def _run_series(name: str, options: argparse.Namespace, results: list[EpisodeResult]) -> None:
-    graph = demo_graph(str(options.checkpoint))
-    has_policy = name not in ("random", "none")
-    if not has_policy:
-        graph = tuple(spec for spec in graph if spec.name != POLICY)
-    with NodeProcesses(graph, options.out / "logs" / name) as nodes:
-        watcher = Watcher(nodes.check)
-        try:
-            watcher.wait_for_nodes(needs_policy=has_policy)
-            act = _random_policy(watcher, options.checkpoint) if name == "random" else None
-            progress = tqdm(_episodes(name, options), desc=name, unit="episode")
-            for episode in progress:
-                seconds = options.seconds if name != "none" else 0.0
-                results.append(run_episode(watcher, episode, seconds, name != "none", act))
-                progress.set_postfix(reached=sum(run.reached for run in results))
-        finally:
-            watcher.close()
+def _episodes(options: argparse.Namespace) -> list[Episode]:
+    """Return all episodes, those of one actor after the other: it is set up once."""
+    kinds = KINDS if "all" in options.task else tuple(dict.fromkeys(options.task))
+    episodes = [
+        episode
+        for series in dict.fromkeys(options.series)
+        for kind in kinds
+        for episode in make_episodes(
+            series, kind, options.first_seed, options.episodes, options.variation
+        )
+    ]
+    actors = list(dict.fromkeys(episode.actor for episode in episodes))
+    return sorted(episodes, key=lambda episode: actors.index(episode.actor))
 
 
-def _episodes(name: str, options: argparse.Namespace) -> list[Episode]:
-    colors = Tabletop.colors
-    episodes = []
-    for number in range(options.episodes):
-        seed = options.first_seed + number
-        here, following = colors[number % 3], colors[(number + 1) % 3]
-        if name == "swapped":
-            episodes.append(Episode(seed, following))
-        else:
-            episodes.append(Episode(seed, here, following if name == "wrong" else None))
-    return episodes
+def _setting(options: argparse.Namespace) -> Setting:
+    domain = os.environ.get("ROS_DOMAIN_ID", "")
+    return Setting(
+        checkpoint=options.checkpoint,
+        in_process=options.in_process,
+        seconds=options.seconds,
+        execute_steps=options.execute_steps,
+        answer_seconds=options.answer_seconds,
+        logs=options.out / "logs",
+        videos=options.video,
+        domain=int(domain) if domain else 1 + os.getpid() % 100,
+    )
 
 
-def _random_policy(watcher: Watcher, checkpoint: Path) -> Callable[[], None]:
-    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    stats = ActionStats.from_norm_stats(config["norm_stats"])
-    return RandomPolicy(watcher.node, stats, _ROWS, _STEP_PERIOD)
+def _in_order(
+    results: Sequence[EpisodeResult], episodes: Sequence[Episode]
+) -> list[EpisodeResult]:
+    """Return results in the order in which they were asked for, whichever worker was first."""
+    order = {(e.series, e.words.instruction, e.seed): i for i, e in enumerate(episodes)}
+    return sorted(results, key=lambda r: order[r.series, r.instruction, r.seed])
 
 
-def _write(options: argparse.Namespace, series: dict[str, list[EpisodeResult]]) -> None:
-    if not series:
-        return
+def _write(options: argparse.Namespace, results: Sequence[EpisodeResult], seconds: float) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "task": "reach the {color} block",
+    settings: dict[str, Any] = {
+        "mode": "in-process" if options.in_process else "ROS graph",
+        "checkpoint": options.checkpoint.name,
+        "variation": options.variation,
         "first_seed": options.first_seed,
         "seconds": options.seconds,
+        "execute_steps": options.execute_steps,
+        "answer_seconds": options.answer_seconds if options.in_process else None,
+        "workers": options.workers,
+        "wall_seconds_per_episode": seconds / len(results),
     }
-    report = json.dumps(as_json(settings, series), indent=1)
+    report = json.dumps(as_json(settings, results), indent=1)
     (options.out / "evaluation.json").write_text(report + "\n", encoding="utf-8")
-    table = as_markdown(series)
+    table = as_markdown(results)
     (options.out / "evaluation.md").write_text(table + "\n", encoding="utf-8")
     print(f"{table}\nresults: {options.out / 'evaluation.json'}")
 

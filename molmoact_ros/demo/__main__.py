@@ -13,9 +13,12 @@ from pathlib import Path
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from molmoact_ros.sim import VARIATIONS, draw_task
+from molmoact_ros.sim.tasks import KINDS
+
 from .graph import default_checkpoint, demo_graph
 from .processes import NodeProcesses, ProcessError, private_environment
-from .show import Show
+from .show import Scene, Show
 from .watcher import GraphError, Watcher
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -29,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     domain = os.environ["ROS_DOMAIN_ID"]
     print(f"starting simulator, policy and executor (ROS_DOMAIN_ID={domain}) ...", flush=True)
     logs = options.out / "logs"
-    graph = demo_graph(str(options.checkpoint), options.seed)
+    scene = Scene(options.seed, options.variation)
+    graph = demo_graph(str(options.checkpoint), scene.seed, variation=scene.variation)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         with NodeProcesses(graph, logs) as nodes:
             watcher = Watcher(nodes.check)
-            show = Show(watcher, options.instruction, options.seed, options.steps, options.out)
+            show = Show(watcher, options.instruction, scene, options.steps, options.out)
             try:
                 outcome = show.run()
             finally:
@@ -56,17 +60,27 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="demo.sh",
         description="Drive a simulated arm by an instruction: simulator, policy and executor are "
-        "real ROS 2 nodes. Ends when the named block is reached or after --steps inferences.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "real ROS 2 nodes. Ends when the task is done or after --steps inferences.",
+        epilog="The tabletop knows 'reach the C block', 'pick up the C block' and 'push the C "
+        "block to the left|right' (as the camera sees it), C one of red, green, blue. Other "
+        "instructions are followed as well as the checkpoint can, until --steps are over.",
     )
-    parser.add_argument("--instruction", default="reach the red block", help="what to do")
-    parser.add_argument("--seed", type=int, default=1, help="places of blocks and gripper")
-    parser.add_argument("--steps", type=int, default=60, help="inferences at most")
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for results")
-    parser.add_argument(
-        "--checkpoint", type=Path, default=default_checkpoint(), help="checkpoint directory"
-    )
-    return parser.parse_args(arguments)
+    add = parser.add_argument
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--task", choices=KINDS, help="colour and side are drawn by the seed")
+    what.add_argument("--instruction", help="what to do, in words (reach the red block)")
+    add("--seed", type=int, default=1, help="places of blocks and gripper (1)")
+    add("--variation", choices=VARIATIONS, default="easy",
+        help="varied: light, colours, camera pose and clutter differ (easy)")  # fmt: skip
+    add("--steps", type=int, default=60, help="inferences at most (60)")
+    add("--out", type=Path, default=Path("demo_out"), help="folder for results (demo_out)")
+    add("--checkpoint", type=Path, default=default_checkpoint(), help="directory (the shipped one)")
+    options = parser.parse_args(arguments)
+    if options.task is not None:
+        options.instruction = draw_task(options.task, options.seed).instruction
+    elif options.instruction is None:
+        options.instruction = "reach the red block"
+    return options
 
 
 def _environment() -> dict[str, str]:

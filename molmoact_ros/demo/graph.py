@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
-
 PACKAGE = "molmoact_ros"
 SIMULATOR = "tabletop"
 POLICY = "molmoact_policy"
@@ -41,7 +39,12 @@ class NodeSpec:
 
 
 def share() -> Path:
-    """Return the package's installed data: config, launch, checkpoints."""
+    """Return the folder of config, launch and checkpoints: the source tree's, or the installed."""
+    source = Path(__file__).parents[2]
+    if (source / "config" / "robots").is_dir():
+        return source
+    from ament_index_python.packages import get_package_share_directory
+
     return Path(get_package_share_directory(PACKAGE))
 
 
@@ -51,7 +54,12 @@ def default_checkpoint() -> Path:
 
 
 def demo_graph(
-    checkpoint: str, seed: int = 0, instruction: str = "", parameter_file: Path | None = None
+    checkpoint: str,
+    seed: int = 0,
+    instruction: str = "",
+    parameter_file: Path | None = None,
+    variation: str | None = None,
+    execute_steps: int | None = None,
 ) -> tuple[NodeSpec, ...]:
     """Return simulator, policy and executor, in the order in which they start.
 
@@ -60,22 +68,26 @@ def demo_graph(
         seed: Scene of the simulator.
         instruction: Followed from the start; empty: wait for the topic.
         parameter_file: None: ``config/demo.yaml``.
+        variation: Look of the scene; None: as in the file.
+        execute_steps: Rows of each chunk that are executed; None: as in file and profiles.
     """
+    steps = {} if execute_steps is None else {"execute_steps": execute_steps}
+    look = {} if variation is None else {"variation": variation}
     files = (parameter_file or share() / "config" / "demo.yaml",)
     return (
-        NodeSpec("tabletop_node", SIMULATOR, files, {"seed": seed}),
+        NodeSpec("tabletop_node", SIMULATOR, files, {"seed": seed, **look}),
         NodeSpec(
             "policy_node",
             POLICY,
             files,
-            {"checkpoint": checkpoint, "instruction": instruction},
+            {"checkpoint": checkpoint, "instruction": instruction, **steps},
             {"~/camera/image": f"{SIMULATOR}/camera/image"},
         ),
         NodeSpec(
             "executor_node",
             EXECUTOR,
             files,
-            {},
+            steps,
             {
                 "~/action_chunk": f"{POLICY}/action_chunk",
                 "~/ee_pose": f"{SIMULATOR}/ee_pose",

@@ -5,46 +5,61 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from molmoact_ros.msg import ActionReasoning, Trajectory2D
-from molmoact_ros.sim import Tabletop
-from molmoact_ros.viz import Film, draw_overlay, side_by_side
+from molmoact_ros.sim import Judge, Tabletop, Task
+from molmoact_ros.sim.tasks import SIDES
+from molmoact_ros.viz import OverlayFilm
 
-from .arrival import Arrival
 from .watcher import Watcher
 
 _LIMIT = 150.0  # s of motion at most
 _FILM_RATE = 10.0  # frames per second, the simulator's camera rate
-_FILM_HEIGHT = 480  # px
+_DONE = {"reach": "reached", "pick": "picked up", "push": "pushed"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where it is played.
+
+    Attributes:
+        seed: Places of blocks and gripper.
+        variation: Look.
+    """
+
+    seed: int
+    variation: str = "easy"
 
 
 class Show:
     """Runs an instruction to its end."""
 
     def __init__(
-        self, watcher: Watcher, instruction: str, seed: int, steps: int, folder: Path
+        self, watcher: Watcher, instruction: str, scene: Scene, steps: int, folder: Path
     ) -> None:
         """Prepare.
 
         Args:
             watcher: Client of the running graph.
-            instruction: What to do; the colour in it names the block that distances refer to.
-            seed: Scene of the simulator.
+            instruction: What to do; one that is not a task of the tabletop is followed until
+                the steps are over, because nobody can say when it is done.
+            scene: Of the simulator.
             steps: Inferences at most.
             folder: For the picture and the film.
         """
         self._watcher = watcher
         self._instruction = instruction
-        self._seed = seed
+        self._scene = scene
         self._steps = steps
         self._folder = folder
-        self._color = next((c for c in Tabletop.colors if c in instruction.split()), None)
-        self._film = Film(folder / "demo", _FILM_RATE)
+        self._task = _task(instruction)
+        self._start: np.ndarray | None = None  # where the blocks were
+        self._film = OverlayFilm(folder / "demo", _FILM_RATE, instruction)
         self._answer: ActionReasoning | None = None
         self._answers = 0
         self._picture: np.ndarray | None = None  # shows the first plan that is trusted
@@ -52,23 +67,32 @@ class Show:
 
     def run(self) -> str:
         """Run to the end and return the outcome in words."""
-        watcher = self._watcher
+        watcher, scene = self._watcher, self._scene
         watcher.wait_for_nodes()
-        watcher.reset(self._seed)
-        watcher.pictures.clear()
+        watcher.reset(scene.seed, scene.variation)
+        self._start = watcher.blocks
         watcher.instruct(self._instruction)
         watcher.enable(True)
-        print(f"instruction: '{self._instruction}', seed {self._seed}", flush=True)
-        arrival, start = Arrival(), time.monotonic()
+        look = "" if scene.variation == "easy" else f", {scene.variation}"
+        print(f"instruction: '{self._instruction}', seed {scene.seed}{look}", flush=True)
+        return self._play()
+
+    def _play(self) -> str:
+        watcher, task = self._watcher, self._task
+        judge = None if task is None or self._start is None else Judge(task, self._start)
+        start = time.monotonic()
         while (now := time.monotonic()) < start + _LIMIT and self._answers < self._steps:
             watcher.spin()
             self._take_pictures()
             self._take_answers(now - start)
-            gripper, block = watcher.gripper, self._block()
-            if gripper is not None and block is not None and arrival.update(now, gripper, block):
-                return f"reached, {self._where()}"
+            if judge is None or watcher.gripper is None or watcher.blocks is None:
+                continue
+            if task is not None and judge.update(now, watcher.gripper, watcher.blocks):
+                return f"{_DONE[task.kind]}, {self._where()}"
         limit = f"{self._answers} inferences" if now < start + _LIMIT else f"{_LIMIT:.0f} s"
-        return ", ".join(filter(None, [f"not reached within {limit}", self._where()]))
+        if task is None:
+            return f"followed for {limit}"
+        return ", ".join(filter(None, [f"not {_DONE[task.kind]} within {limit}", self._where()]))
 
     def finish(self) -> None:
         """Write the pictures and say where they are."""
@@ -84,47 +108,41 @@ class Show:
         for answer in self._watcher.reasonings:
             self._answers += 1
             self._answer = answer
+            show_answer(self._film, answer)
             print(line(self._answers, elapsed, answer, self._where()), flush=True)
         self._watcher.reasonings.clear()
 
     def _take_pictures(self) -> None:
         for rgb in self._watcher.pictures:
-            frame = self._frame(rgb)
-            self._film.add(frame)
+            self._film.depth = self._watcher.depth
+            frame = self._film.add(rgb)
             valid = self._answer is not None and not self._answer.problems
             complete = self._answer is not None and self._watcher.depth is not None
             if complete and not self._pictured_valid:
                 self._picture, self._pictured_valid = frame, valid
         self._watcher.pictures.clear()
 
-    def _frame(self, rgb: np.ndarray) -> np.ndarray:
-        """Return the camera's picture with the latest trajectory, and depth beside it."""
-        scale = _FILM_HEIGHT / rgb.shape[0]
-        large = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        points, label = np.empty((0, 2)), ""
-        source: Literal["predicted", "user"] = "predicted"
-        if self._answer is not None:
-            trajectory = self._answer.trajectory
-            points = np.column_stack([trajectory.x, trajectory.y]) * scale
-            if trajectory.source == Trajectory2D.SOURCE_USER:
-                source = "user"
-            label = f"chunk {self._answer.actions.sequence}"
-        picture = draw_overlay(large, points, self._instruction, label, source)
-        depth = self._watcher.depth
-        return side_by_side(picture, np.zeros_like(rgb) if depth is None else depth)
-
-    def _block(self) -> np.ndarray | None:
-        """Return the named block's position, None while it is not known."""
-        blocks = self._watcher.blocks
-        if self._color is None or blocks is None:
-            return None
-        return np.asarray(blocks[Tabletop.colors.index(self._color)])
-
     def _where(self) -> str:
-        block, gripper = self._block(), self._watcher.gripper
-        if block is None or gripper is None:
+        """Return how far the task is, empty while that is not known."""
+        task, gripper, blocks = self._task, self._watcher.gripper, self._watcher.blocks
+        if task is None or gripper is None or blocks is None or self._start is None:
             return ""
-        return f"{100 * np.linalg.norm(gripper - block):.1f} cm from the {self._color} block"
+        index = Tabletop.colors.index(task.color)
+        moved = 100 * (blocks[index] - self._start[index])
+        distance = 100 * np.linalg.norm(gripper - blocks[index])
+        parts = [f"{distance:.1f} cm from the {task.color} block"]
+        if task.kind == "pick":
+            parts.append(f"block {moved[2]:+.1f} cm up")
+        if task.kind == "push":
+            parts.append(f"block {moved[1] * SIDES[task.side]:+.1f} cm to the {task.side}")
+        return ", ".join(parts)
+
+
+def _task(instruction: str) -> Task | None:
+    try:
+        return Task.parse(instruction)
+    except ValueError:
+        return None
 
 
 def line(number: int, elapsed: float, answer: ActionReasoning, where: str) -> str:
@@ -138,6 +156,15 @@ def line(number: int, elapsed: float, answer: ActionReasoning, where: str) -> st
         where,
     ]
     return "  ".join(filter(None, parts))
+
+
+def show_answer(film: OverlayFilm, answer: ActionReasoning) -> None:
+    """Show an answer's trajectory in a film from now on."""
+    path = answer.trajectory
+    last = np.array([path.image_width, path.image_height], dtype=np.float64) - 1.0
+    points = np.column_stack([path.x, path.y]) / np.maximum(last, 1.0)
+    is_user = path.source == Trajectory2D.SOURCE_USER
+    film.plan(points, f"chunk {answer.actions.sequence}", "user" if is_user else "predicted")
 
 
 def _path(trajectory: Trajectory2D) -> str:

@@ -14,12 +14,13 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image
-from std_msgs.msg import String
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
 
-from molmoact_ros.msg import ActionReasoning
+from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D
 from molmoact_ros.ros import qos
+from molmoact_ros.ros.conversions import trajectory_to_message
 from molmoact_ros.ros.images import rgb_from_image
 
 from .graph import EXECUTOR, POLICY, SIMULATOR
@@ -27,6 +28,7 @@ from .graph import EXECUTOR, POLICY, SIMULATOR
 _ANSWER = 10.0  # s that a service may take
 _HEALTHY = 5.0  # s that the executor may find something unhealthy
 _SPIN = 0.05  # s
+_SETTLE = 0.3  # s after a reset until what is still on its way from the old scene has come
 
 
 class GraphError(RuntimeError):
@@ -43,6 +45,8 @@ class Watcher:
         depth: The latest depth picture, None before the first.
         gripper: Position ``[3]``, m, None before the first.
         blocks: Positions ``[n, 3]``, m, in the order of the simulator's colours.
+        fingers: m of each finger from the middle, None before the first.
+        status: What the executor says of itself, None before the first.
     """
 
     def __init__(self, check: Callable[[], None]) -> None:
@@ -60,13 +64,19 @@ class Watcher:
         self.depth: np.ndarray | None = None
         self.gripper: np.ndarray | None = None
         self.blocks: np.ndarray | None = None
+        self.fingers: float | None = None
+        self.status: ExecutorStatus | None = None
         subscribe = self.node.create_subscription
         subscribe(ActionReasoning, f"{POLICY}/reasoning", self.reasonings.append, qos.RESULT)
         subscribe(Image, f"{POLICY}/depth_image", self._take_depth, qos.PICTURE)
         subscribe(Image, f"{SIMULATOR}/camera/image", self._take_picture, qos.IMAGE)
         subscribe(PoseStamped, f"{SIMULATOR}/ee_pose", self._take_pose, qos.COMMAND)
         subscribe(PoseArray, f"{SIMULATOR}/blocks", self._take_blocks, qos.COMMAND)
-        self._instruction = self.node.create_publisher(String, f"{POLICY}/instruction", qos.LATCHED)
+        subscribe(JointState, "/joint_states", self._take_joints, qos.STATE)
+        subscribe(ExecutorStatus, f"{EXECUTOR}/status", self._take_status, qos.RESULT)
+        advertise = self.node.create_publisher
+        self._instruction = advertise(String, f"{POLICY}/instruction", qos.LATCHED)
+        self._hint = advertise(Trajectory2D, f"{POLICY}/trajectory_hint", qos.RESULT)
 
     def close(self) -> None:
         """Leave the graph."""
@@ -103,14 +113,25 @@ class Watcher:
             timeout,
         )
 
-    def reset(self, seed: int) -> None:
-        """Put the scene of ``seed`` on the table."""
-        value = Parameter("seed", Parameter.Type.INTEGER, seed).to_parameter_msg()
-        request = SetParameters.Request(parameters=[value])
+    def reset(self, seed: int, variation: str = "easy") -> None:
+        """Put the scene of ``seed`` on the table, and wait until it is seen."""
+        values = [Parameter("seed", value=seed), Parameter("variation", value=variation)]
+        request = SetParameters.Request(parameters=[value.to_parameter_msg() for value in values])
         answer = self._call(SetParameters, f"{SIMULATOR}/set_parameters", request)
-        if not answer.results[0].successful:
-            raise GraphError(f"seed {seed}: {answer.results[0].reason}")
+        for value, result in zip(values, answer.results, strict=True):
+            if not result.successful:
+                raise GraphError(f"{value.name} {value.value}: {result.reason}")
         self._call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
+        end = time.monotonic() + _SETTLE
+        while time.monotonic() < end:
+            self.spin()
+        self.gripper = self.blocks = self.fingers = None
+        self.pictures.clear()
+        self.wait_for(
+            "the new scene",
+            lambda: not (self.gripper is None or self.blocks is None or self.fingers is None),
+            _ANSWER,
+        )
 
     def enable(self, on: bool) -> None:
         """Switch motion on or off.
@@ -136,6 +157,17 @@ class Watcher:
         """Tell the policy what to do."""
         self._instruction.publish(String(data=instruction))
 
+    def steer(self, points: np.ndarray, size: tuple[int, int]) -> None:
+        """Draw a path for the policy.
+
+        Args:
+            points: ``[K, 2]`` (x, y), 0..255 of the picture; no points: take it back.
+            size: Width and height of the picture, px.
+        """
+        heard = f"{POLICY}/trajectory_hint"
+        self.wait_for(heard, lambda: self.node.count_subscribers(heard) > 0, _ANSWER)
+        self._hint.publish(trajectory_to_message(points, "user", Header(), size))
+
     def _call(self, kind: type, name: str, request: Any) -> Any:
         client = self.node.create_client(kind, name)
         try:
@@ -151,6 +183,18 @@ class Watcher:
 
     def _take_depth(self, message: Image) -> None:
         self.depth = rgb_from_image(message, "depth_image")
+
+    def _take_joints(self, message: JointState) -> None:
+        fingers = [
+            position
+            for name, position in zip(message.name, message.position, strict=True)
+            if "finger" in name
+        ]
+        if fingers:
+            self.fingers = float(np.mean(fingers))
+
+    def _take_status(self, message: ExecutorStatus) -> None:
+        self.status = message
 
     def _take_pose(self, message: PoseStamped) -> None:
         self.gripper = _array(message.pose.position)

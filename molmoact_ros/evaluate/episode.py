@@ -1,142 +1,105 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One episode through the running graph: reset, tell, watch, measure."""
+"""What is tried: one scene, one task, the words for it, and who moves the arm."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from molmoact_ros.demo.arrival import Arrival
-from molmoact_ros.demo.watcher import Watcher
-from molmoact_ros.msg import ActionReasoning
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim import Tabletop, Task, draw_task
 
-from .results import EpisodeResult
+# Series and who acts in them.
+SERIES = {
+    "policy": "policy",
+    "swapped": "policy",
+    "wrong-instruction": "policy",
+    "steered": "policy",
+    "expert": "expert",
+    "random": "random",
+    "none": "none",
+}
 
-_SETTLE = 0.3  # s after a reset until poses and pictures show the new scene
-_STEP = 0.005  # m; smaller movements do not count as path, they are noise
+
+class EvaluationError(RuntimeError):
+    """The evaluation can not go on; the text says why."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """What is asked for.
+    """One try.
 
     Attributes:
+        series: One of `SERIES`.
         seed: Of the scene.
-        color: Block to reach.
-        wrong: Colour that is named instead, None: the same.
+        task: What counts as success; for "steered" the block that the drawn line leads to.
+        words: What the policy is told.
+        variation: Look of the scene.
     """
 
+    series: str
     seed: int
-    color: str
-    wrong: str | None = None
+    task: Task
+    words: Task
+    variation: str = "easy"
 
     @property
-    def instruction(self) -> str:
-        """The words that the policy hears."""
-        return f"reach the {self.wrong or self.color} block"
+    def actor(self) -> str:
+        """Who moves the arm: policy, expert, random or none."""
+        return SERIES[self.series]
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether a line is drawn that leads to another block than the words name."""
+        return self.series == "steered"
 
 
-@dataclass
-class _Track:
-    """The gripper's way."""
+@dataclass(frozen=True)
+class Moment:
+    """The cell at a time.
 
-    last: np.ndarray
-    length: float = 0.0
-    answers: list[ActionReasoning] = field(default_factory=list)
+    Attributes:
+        time: s.
+        gripper: Grip point ``[3]``, m.
+        fingers: m of each finger from the middle.
+        blocks: ``[3, 3]`` centres in the order of the simulator's colours, m.
+    """
 
-    def move(self, gripper: np.ndarray) -> None:
-        step = float(np.linalg.norm(gripper - self.last))
-        if step >= _STEP:
-            self.length += step
-            self.last = gripper
+    time: float
+    gripper: np.ndarray
+    fingers: float
+    blocks: np.ndarray
 
 
-def run_episode(
-    watcher: Watcher,
-    episode: Episode,
-    seconds: float,
-    moves: bool = True,
-    act: Callable[[], None] | None = None,
-) -> EpisodeResult:
-    """Run one episode to arrival or to its end.
+def make_episodes(
+    series: str, kind: str, first_seed: int, count: int, variation: str = "easy"
+) -> list[Episode]:
+    """Return ``count`` episodes of a series; the tasks of one kind take turns with the seed.
 
     Args:
-        watcher: Client of the running graph.
-        episode: What to do.
-        seconds: Time limit.
-        moves: Whether motion is enabled; False measures what the scene gives for nothing.
-        act: Called again and again, for a baseline that stands in for the policy.
+        series: One of `SERIES`: "swapped" does the same with the next colour in the same scene,
+            "wrong-instruction" names the next colour and judges the first, "steered" names the
+            first and draws a line to the next.
+        kind: Of the tasks.
+        first_seed: Of the scenes; the others follow.
+        count: Of the episodes.
+        variation: Look of the scenes.
     """
-    watcher.enable(False)
-    watcher.clear_halt()
-    watcher.instruct("")
-    watcher.reset(episode.seed)
-    _spin_for(watcher, _SETTLE)
-    watcher.reasonings.clear()
-    watcher.pictures.clear()
-    watcher.instruct(episode.instruction)
-    if moves:
-        watcher.enable(True)
-    gripper, block = _places(watcher, episode.color)
-    track, start = _Track(gripper), time.monotonic()
-    first = float(np.linalg.norm(gripper - block))
-    arrival, reached = Arrival(), False
-    while not reached and time.monotonic() - start < seconds:
-        if act is not None:
-            act()
-        watcher.spin()
-        watcher.pictures.clear()
-        track.answers += watcher.reasonings
-        watcher.reasonings.clear()
-        gripper, block = _places(watcher, episode.color)
-        track.move(gripper)
-        reached = arrival.update(time.monotonic(), gripper, block)
-    return _result(watcher, episode, track, first, reached, time.monotonic() - start)
+    episodes = []
+    for seed in range(first_seed, first_seed + count):
+        here = draw_task(kind, seed)
+        other = Task(kind, next_color(here.color), here.side)
+        task, words = {
+            "swapped": (other, other),
+            "wrong-instruction": (here, other),
+            "steered": (Task("reach", other.color), here),
+        }.get(series, (here, here))
+        episodes.append(Episode(series, seed, task, words, variation))
+    return episodes
 
 
-def _result(
-    watcher: Watcher,
-    episode: Episode,
-    track: _Track,
-    first: float,
-    reached: bool,
-    seconds: float,
-) -> EpisodeResult:
-    assert watcher.blocks is not None and watcher.gripper is not None
-    distances = np.linalg.norm(watcher.blocks - watcher.gripper, axis=1)
-    costs = [dict(zip(a.stage_names, a.stage_seconds, strict=True)) for a in track.answers]
-    return EpisodeResult(
-        seed=episode.seed,
-        instruction=episode.instruction,
-        reached=reached,
-        start_distance=first,
-        final_distance=float(distances[Tabletop.colors.index(episode.color)]),
-        nearest=Tabletop.colors[int(distances.argmin())],
-        named=episode.color,
-        seconds=seconds,
-        path_length=track.length,
-        answers=len(track.answers),
-        refused_answers=sum(bool(answer.problems) for answer in track.answers),
-        passes=_mean([answer.forward_passes for answer in track.answers]),
-        inference_seconds=_mean([cost.get("total", np.nan) for cost in costs]),
-    )
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
-
-
-def _places(watcher: Watcher, color: str) -> tuple[np.ndarray, np.ndarray]:
-    assert watcher.blocks is not None and watcher.gripper is not None
-    return watcher.gripper, watcher.blocks[Tabletop.colors.index(color)]
-
-
-def _spin_for(watcher: Watcher, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        watcher.spin()
+def next_color(color: str) -> str:
+    """Return the colour after this one, in the simulator's order."""
+    colors = Tabletop.colors
+    return colors[(colors.index(color) + 1) % len(colors)]

@@ -12,12 +12,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.msg import ActionChunk, ActionReasoning, DepthTokens, Trajectory2D
 from molmoact_ros.reasoning import Reasoning
 from molmoact_ros.viz import depth_picture, draw_overlay
 
 from . import qos
-from .conversions import ActionFormat, chunk_to_message, pixels_of, reasoning_to_message
+from .conversions import chunk_to_message, pixels_of, reasoning_to_message
 from .images import compressed_from_rgb, image_from_rgb
 
 

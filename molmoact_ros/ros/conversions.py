@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import array
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
 from std_msgs.msg import Header
 
+from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.control import ActionChunk
 from molmoact_ros.msg import ActionChunk as ActionChunkMessage
 from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
@@ -25,23 +25,6 @@ _NANOSECONDS = 1_000_000_000
 
 class MessageError(ValueError):
     """A message contradicts itself; the text names the field."""
-
-
-@dataclass(frozen=True)
-class ActionFormat:
-    """What the columns of the actions mean; the checkpoint does not say.
-
-    Attributes:
-        action_space: One of `control.ACTION_SPACES`.
-        names: One name per column.
-        step_period: s between rows.
-        frame_id: Frame in which the actions are given.
-    """
-
-    action_space: str
-    names: tuple[str, ...]
-    step_period: float
-    frame_id: str
 
 
 def seconds(stamp: Time) -> float:

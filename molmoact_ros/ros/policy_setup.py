@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.control import ACTION_SPACES
 
 from .cameras import COMPRESSED, RAW
-from .conversions import ActionFormat
 from .parameters import parameter
 from .running import StartError
 

@@ -4,7 +4,16 @@
 
 from .camera import CameraModel
 from .tabletop import JointState, Tabletop
-from .tasks import Judge, Task, draw_task
+from .tasks import Hold, Judge, Task, draw_task
 from .variation import VARIATIONS
 
-__all__ = ["VARIATIONS", "CameraModel", "JointState", "Judge", "Tabletop", "Task", "draw_task"]
+__all__ = [
+    "VARIATIONS",
+    "CameraModel",
+    "Hold",
+    "JointState",
+    "Judge",
+    "Tabletop",
+    "Task",
+    "draw_task",
+]

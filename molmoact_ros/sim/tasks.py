@@ -92,6 +92,40 @@ def draw_task(kind: str, seed: int) -> Task:
     return Task(kind, COLORS[seed % len(COLORS)], side)
 
 
+class Hold:
+    """Says whether something has been so for a second without a break."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._good: deque[tuple[float, np.ndarray]] = deque()
+
+    def update(self, time: float, holds: bool, gripper: np.ndarray) -> bool:
+        """Take a moment.
+
+        Args:
+            time: s, from any clock that does not go back.
+            holds: Whether it is so now.
+            gripper: Grip point ``[3]``, m.
+
+        Returns:
+            Whether it has been so for a second.
+        """
+        if not holds:
+            self._good.clear()
+            return False
+        self._good.append((time, np.array(gripper, dtype=np.float64)))
+        # One moment that is older than the time to hold proves that it was so all along.
+        while len(self._good) > 1 and self._good[1][0] <= time - _HOLD:
+            self._good.popleft()
+        return time - self._good[0][0] >= _HOLD
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the gripper has stayed where it is now all that time."""
+        now = self._good[-1][1]
+        return all(np.linalg.norm(now - place) < _STILL for _, place in self._good)
+
+
 class Judge:
     """Says when a task is done, from the positions over time, whoever moves the arm."""
 
@@ -100,7 +134,7 @@ class Judge:
         self._task = task
         self._block = COLORS.index(task.color)
         self._start = np.array(blocks[self._block], dtype=np.float64)
-        self._good: deque[tuple[float, np.ndarray]] = deque()
+        self._hold = Hold()
 
     def update(self, time: float, gripper: np.ndarray, blocks: np.ndarray) -> bool:
         """Take the positions at a time.
@@ -111,20 +145,11 @@ class Judge:
             blocks: ``[3, 3]``, centres in the order of `COLORS`, m, base frame.
 
         Returns:
-            Whether the task has been fulfilled for a second without a break.
+            Whether the task has been fulfilled for a second without a break, and the gripper has
+            stood still at a block that it was to reach.
         """
-        if not self.fulfilled(gripper, blocks):
-            self._good.clear()
-            return False
-        self._good.append((time, np.array(gripper, dtype=np.float64)))
-        # One moment that is older than the time to hold proves that it was so all along.
-        while len(self._good) > 1 and self._good[1][0] <= time - _HOLD:
-            self._good.popleft()
-        if time - self._good[0][0] < _HOLD:
-            return False
-        if self._task.kind != "reach":
-            return True
-        return all(np.linalg.norm(gripper - place) < _STILL for _, place in self._good)
+        held = self._hold.update(time, self.fulfilled(gripper, blocks), gripper)
+        return held and (self._task.kind != "reach" or self._hold.is_still)
 
     def fulfilled(self, gripper: np.ndarray, blocks: np.ndarray) -> bool:
         """Tell whether the positions fulfil the task at this moment."""

@@ -5,5 +5,14 @@
 from molmoact_ros.viz.depth import depth_picture, side_by_side
 from molmoact_ros.viz.film import Film
 from molmoact_ros.viz.overlay import draw_hint, draw_overlay, path_colours
+from molmoact_ros.viz.overlay_film import OverlayFilm
 
-__all__ = ["Film", "depth_picture", "draw_hint", "draw_overlay", "path_colours", "side_by_side"]
+__all__ = [
+    "Film",
+    "OverlayFilm",
+    "depth_picture",
+    "draw_hint",
+    "draw_overlay",
+    "path_colours",
+    "side_by_side",
+]

@@ -19,10 +19,10 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from molmoact_ros.demo.arrival import NEAR
 from molmoact_ros.demo.graph import EXECUTOR, POLICY, SIMULATOR, default_checkpoint, demo_graph
 from molmoact_ros.ros import qos
 from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim.tasks import NEAR
 
 
 class Graph:

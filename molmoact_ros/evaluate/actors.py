@@ -1,0 +1,200 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Who moves the arm: the policy itself, and baselines in its place."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from molmoact_ros.answer import ActionStats
+from molmoact_ros.chunks import ActionFormat
+from molmoact_ros.reasoning import Observation, Reasoning
+
+from .episode import Episode, EvaluationError, Moment
+
+if TYPE_CHECKING:
+    from molmoact_ros.policy import MolmoActPolicy
+
+TABLETOP = ActionFormat(
+    "ee_delta", ("x", "y", "z", "roll", "pitch", "yaw", "gripper"), 0.1, "base_link"
+)
+_ROWS = 8  # of a random chunk, as the policy's
+_EXPERT_ROWS = 3  # one is executed; the others bridge a late successor
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an actor may know when it is asked.
+
+    Attributes:
+        episode: What is to be done.
+        moment: The cell; the policy never uses it.
+        rgb: External camera, RGB uint8 ``[H, W, 3]``; empty where nobody looks at it.
+        line: ``[K, 2]`` drawn line, 0..255 of the picture, None: none.
+    """
+
+    episode: Episode
+    moment: Moment
+    rgb: np.ndarray
+    line: np.ndarray | None = None
+
+
+class Actor(Protocol):
+    """Answers with chunks of actions.
+
+    Attributes:
+        form: What the columns of the actions mean.
+        sees: Whether it uses the picture.
+        chunk_seconds: How long one chunk is followed before the next is due.
+    """
+
+    form: ActionFormat
+    sees: bool
+    chunk_seconds: float
+
+    def answer(self, look: Look) -> Reasoning:
+        """Return what to do."""
+
+
+class PolicyActor:
+    """The policy, asked as the policy node asks it."""
+
+    sees = True
+
+    def __init__(self, policy: MolmoActPolicy, execute_steps: int = 0) -> None:
+        """Ask ``policy``; ``execute_steps`` rows of an answer are followed, 0: all.
+
+        Raises:
+            EvaluationError: The checkpoint is not one for the tabletop.
+        """
+        profile, period = policy.profile, policy.profile.actions.control_period
+        if len(profile.prompt.cameras) != 1 or period is None:
+            raise EvaluationError(
+                f"profile '{profile.name}': the tabletop needs a checkpoint with one camera and "
+                "a known control_period"
+            )
+        actions = profile.actions
+        self.policy = policy
+        self.form = ActionFormat(actions.action_space, actions.names, period, "base_link")
+        rows = execute_steps or profile.answer.rows or 1
+        self.chunk_seconds = rows * self.form.step_period
+
+    def answer(self, look: Look) -> Reasoning:
+        """Infer from the picture, the words and the line."""
+        camera = self.policy.profile.prompt.cameras[0]
+        return self.policy.infer(
+            Observation(
+                {camera: look.rgb},
+                look.episode.words.instruction,
+                look.line,
+                look.moment.time,
+            )
+        )
+
+
+class RandomActor:
+    """Moves without looking: random chunks in the range of the training data."""
+
+    form = TABLETOP
+    sees = False
+    chunk_seconds = _ROWS * TABLETOP.step_period
+
+    def __init__(self, stats: ActionStats) -> None:
+        """Draw one direction per chunk between q01 and q99."""
+        self._stats = stats
+        self._rng = np.random.default_rng(0)
+        self._episode: Episode | None = None
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Path) -> RandomActor:
+        """Take the range from a checkpoint's config.
+
+        Raises:
+            EvaluationError: There is none.
+        """
+        try:
+            config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise EvaluationError(f"checkpoint {checkpoint}: config.json: {error}") from error
+        return cls(ActionStats.from_norm_stats(config["norm_stats"]))
+
+    def answer(self, look: Look) -> Reasoning:
+        """Return a chunk in one random direction; the same episode, the same chunks."""
+        if look.episode != self._episode:
+            self._episode, self._rng = look.episode, np.random.default_rng([look.episode.seed, 2])
+        row = self._rng.uniform(self._stats.q01, self._stats.q99)
+        row[-1] = 0.0  # the gripper stays open
+        return _as_reasoning(np.tile(row, (_ROWS, 1)), self._stats.key)
+
+
+class ExpertActor:
+    """The scripted expert, which knows the positions, with the same execution."""
+
+    form = TABLETOP
+    sees = False
+    chunk_seconds = TABLETOP.step_period
+
+    def __init__(self) -> None:
+        """Find the expert.
+
+        Raises:
+            EvaluationError: The repository's training package can not be imported.
+        """
+        self._move: Callable[..., tuple[np.ndarray, float]] = training_expert().expert_move
+
+    def answer(self, look: Look) -> Reasoning:
+        """Return the next step from where gripper and blocks are."""
+        now = look.moment
+        move, closed = self._move(look.episode.task, now.gripper, now.fingers, now.blocks)
+        row = np.array([*move, 0.0, 0.0, 0.0, closed])
+        return _as_reasoning(np.tile(row, (_EXPERT_ROWS, 1)), "")
+
+
+def make_baseline(name: str, checkpoint: Path) -> Actor | None:
+    """Return "expert" or "random"; None for "none", which never moves.
+
+    Raises:
+        EvaluationError: What it needs is not there.
+    """
+    if name == "expert":
+        return ExpertActor()
+    return RandomActor.from_checkpoint(checkpoint) if name == "random" else None
+
+
+def training_expert() -> Any:
+    """Return the module of the scripted expert, which is in the repository only.
+
+    Raises:
+        EvaluationError: It can not be imported.
+    """
+    try:
+        return importlib.import_module("training.expert")
+    except ImportError as error:
+        raise EvaluationError(
+            "the expert is part of the repository's training/, which is not installed: run in "
+            f"the repository's folder with PYTHONPATH=. ({error})"
+        ) from error
+
+
+def _as_reasoning(actions: np.ndarray, key: str) -> Reasoning:
+    return Reasoning(
+        depth_codes=None,
+        trajectory=np.empty((0, 2)),
+        trajectory_source="predicted",
+        actions=actions,
+        valid=True,
+        problems=(),
+        confidence=None,
+        spread=None,
+        unnorm_key=key,
+        text="",
+        ids=(),
+        forward_passes=0,
+    )

@@ -1,0 +1,201 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs many episodes: one after the other, or spread over worker processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from molmoact_ros.control import load_profile
+from molmoact_ros.demo.graph import share
+
+from .actors import Actor, PolicyActor, make_baseline
+from .episode import Episode, EvaluationError
+from .results import EpisodeResult
+
+MOST_WORKERS = 32
+_POLL = 0.5  # s between two looks at whether workers are alive
+_DOMAINS = 101
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How episodes are run.
+
+    Attributes:
+        checkpoint: Directory.
+        in_process: In one process with simulated time, instead of the ROS graph.
+        seconds: Time limit of an episode.
+        execute_steps: Rows of each chunk that are executed; 0: as in the profiles.
+        answer_seconds: Simulated duration of an inference, in process only.
+        logs: Folder for the nodes' logs.
+        videos: Folder for films; None: none are made.
+        domain: ROS domain of the first worker.
+    """
+
+    checkpoint: Path
+    in_process: bool
+    seconds: float
+    execute_steps: int
+    answer_seconds: float
+    logs: Path
+    videos: Path | None
+    domain: int
+
+
+class Runner(Protocol):
+    """Runs episodes of one actor."""
+
+    def run(self, episode: Episode) -> EpisodeResult:
+        """Run one."""
+
+
+def run_episodes(
+    setting: Setting, episodes: Sequence[Episode], workers: int = 1
+) -> Iterator[EpisodeResult]:
+    """Run episodes and yield their results as they come; with one worker, in order.
+
+    Raises:
+        EvaluationError: A node, a checkpoint or a worker fails.
+    """
+    if workers > 1:
+        yield from _run_parallel(setting, episodes, min(workers, len(episodes)))
+        return
+    with _Seat(setting, 0) as seat:
+        for episode in episodes:
+            yield seat.run(episode)
+
+
+class _Seat:
+    """One worker's runner; another actor needs another one."""
+
+    def __init__(self, setting: Setting, number: int) -> None:
+        domain = (setting.domain + number) % _DOMAINS
+        logs = setting.logs / f"worker_{number}"
+        self._setting = replace(setting, domain=domain, logs=logs)
+        self._actor = ""
+        self._runner: Runner | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Seat:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, episode: Episode) -> EpisodeResult:
+        if self._runner is None or episode.actor != self._actor:
+            self._stack.close()
+            self._actor = episode.actor
+            open_runner = _in_process if self._setting.in_process else _graph
+            self._runner = open_runner(self._setting, episode.actor, self._stack)
+        return self._runner.run(episode)
+
+
+def _in_process(setting: Setting, name: str, stack: ExitStack) -> Runner:
+    from .in_process import InProcess, Timing
+    from .video import EpisodeFilms
+
+    robot = load_profile(share() / "config" / "robots" / "tabletop.yaml")
+    if setting.execute_steps:
+        execution = replace(robot.execution, execute_steps=setting.execute_steps)
+        robot = replace(robot, execution=execution)
+    actor: Actor | None
+    films = None
+    if name == "policy":
+        actor = policy = _load_policy(setting)
+        if setting.videos is not None:
+            films = EpisodeFilms(setting.videos, policy.policy.relative_depth)
+    else:
+        actor = make_baseline(name, setting.checkpoint)
+        if setting.videos is not None:
+            films = EpisodeFilms(setting.videos, lambda _: None)
+    timing = Timing(setting.seconds, setting.answer_seconds)
+    return stack.enter_context(closing(InProcess(actor, robot, timing, films=films)))
+
+
+def _load_policy(setting: Setting) -> PolicyActor:
+    import torch
+
+    from molmoact_ros.policy import MolmoActPolicy
+
+    torch.set_num_threads(1)
+    try:
+        policy = MolmoActPolicy.from_pretrained(setting.checkpoint, device="cpu", dtype="float32")
+    except ValueError as error:
+        raise EvaluationError(str(error)) from error
+    return PolicyActor(policy, setting.execute_steps)
+
+
+def _graph(setting: Setting, name: str, stack: ExitStack) -> Runner:
+    from .graph import Graph
+
+    has_policy = name == "policy"
+    graph = Graph(
+        setting.checkpoint,
+        None if has_policy else make_baseline(name, setting.checkpoint),
+        has_policy,
+        domain=setting.domain,
+        seconds=setting.seconds,
+        execute_steps=setting.execute_steps,
+        logs=setting.logs / name,
+        videos=setting.videos,
+    )
+    return stack.enter_context(graph)
+
+
+def _run_parallel(
+    setting: Setting, episodes: Sequence[Episode], workers: int
+) -> Iterator[EpisodeResult]:
+    # Not forked: neither ROS nor OpenGL survive that.
+    context = multiprocessing.get_context("spawn")
+    tasks, results = context.SimpleQueue(), context.Queue()
+    for task in (*episodes, *[None] * workers):
+        tasks.put(task)
+    processes = [
+        context.Process(target=_work, args=(setting, number, tasks, results), daemon=True)
+        for number in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        for _ in episodes:
+            yield _next_result(results, processes)
+    finally:
+        for process in processes:
+            # Those that are through leave by themselves; the nodes of others die with them.
+            process.join(0.0 if process.is_alive() and not tasks.empty() else 10.0)
+            process.terminate()
+
+
+def _next_result(results: Any, processes: Sequence[Any]) -> EpisodeResult:
+    while True:
+        try:
+            result = results.get(timeout=_POLL)
+        except queue.Empty:
+            dead = [p for p in processes if p.exitcode not in (None, 0)]
+            if dead:
+                code = dead[0].exitcode
+                raise EvaluationError(f"a worker ended with code {code}") from None
+            continue
+        if isinstance(result, EpisodeResult):
+            return result
+        raise EvaluationError(result)
+
+
+def _work(setting: Setting, number: int, tasks: Any, results: Any) -> None:
+    """Run episodes until there are no more; a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    try:
+        with _Seat(setting, number) as seat:
+            while (episode := tasks.get()) is not None:
+                results.put(seat.run(episode))
+    except (EvaluationError, ValueError) as error:
+        results.put(str(error))
