@@ -209,6 +209,11 @@ class Executor:
         return self._reason
 
     @property
+    def is_latched(self) -> bool:
+        """Whether a halt holds that only ``clear`` ends."""
+        return self._latched is not None
+
+    @property
     def is_silent(self) -> bool:
         """Whether nothing is published any more, the last zero included."""
         return self._state in (State.DISABLED, State.HALTED) and not self._final_due

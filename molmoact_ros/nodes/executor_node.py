@@ -111,7 +111,8 @@ class ExecutorNode(ManagedNode):
     def activate(self) -> None:
         """Start the loop; motion is off."""
         self._pacer = Pacer(self._profile.execution.dt)  # of the loop's thread alone
-        self._enable_wanted = self._settings.enable_on_start
+        # A halt outlives deactivation, and only a person enables motion after it.
+        self._enable_wanted = self._settings.enable_on_start and not self._core.is_latched
         self._told: tuple[State, str, bool] | None = None
         self._next_status = 0.0
         self._stopping.clear()
@@ -132,7 +133,7 @@ class ExecutorNode(ManagedNode):
             self.create_subscription(JointState, "~/joint_states", self._on_joints, qos.STATE)
         self.create_service(SetBool, "~/enable", self._on_enable)
         for name, act in (
-            ("halt", lambda _: self._core.halt("~/halt was called")),
+            ("halt", self._halt),
             ("clear", lambda _: self._core.clear()),
             ("approve", self._core.approve),
         ):
@@ -271,6 +272,10 @@ class ExecutorNode(ManagedNode):
     def _enable(self, now: float) -> Outcome:
         problem = self._output_problem() if self.is_active else "the node is not active"
         return Outcome(False, problem) if problem else self._core.enable(now)
+
+    def _halt(self, _: float) -> Outcome:
+        self._enable_wanted = False
+        return self._core.halt("~/halt was called")
 
     def _output_problem(self) -> str | None:
         return next(filter(None, (output.problem() for output in self._outputs)), None)
