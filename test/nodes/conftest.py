@@ -85,6 +85,34 @@ class Surroundings:
         )
 
 
+class Supervisor:
+    """Asks a node for transitions of its life cycle."""
+
+    def __init__(self, client: Any, node: str) -> None:
+        self._client, self._node = client, node
+
+    def change(self, transition: int) -> bool:
+        """Ask for a transition and return whether it was made."""
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self._client.call(ChangeState, f"{self._node}/change_state", request).success)
+
+    @property
+    def state(self) -> int:
+        """The present state."""
+        from lifecycle_msgs.srv import GetState
+
+        answer = self._client.call(GetState, f"{self._node}/get_state", GetState.Request())
+        return int(answer.current_state.id)
+
+
+@pytest.fixture(scope="module")
+def supervise(client: Any) -> Callable[[str], Supervisor]:
+    return lambda node: Supervisor(client, node)
+
+
 @pytest.fixture(scope="module")
 def surround(client: Any) -> Callable[..., Surroundings]:
     def make(name: str, cameras: dict[str, type]) -> Surroundings:

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import rclpy
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image
@@ -24,24 +23,6 @@ from molmoact_ros.demo.graph import NodeSpec
 from molmoact_ros.demo.processes import command
 
 NAME = "managed_policy"
-
-
-class Supervisor:
-    """Asks for transitions."""
-
-    def __init__(self, client: Any, node: str) -> None:
-        self._client, self._node = client, node
-
-    def change(self, transition: int) -> bool:
-        """Ask for a transition and return whether it was made."""
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return bool(self._client.call(ChangeState, f"{self._node}/change_state", request).success)
-
-    @property
-    def state(self) -> int:
-        """The present state."""
-        answer = self._client.call(GetState, f"{self._node}/get_state", GetState.Request())
-        return int(answer.current_state.id)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +38,8 @@ def node(start: Any, golden: dict[str, Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def supervisor(client: Any, node: Any) -> Supervisor:
-    return Supervisor(client, NAME)
+def supervisor(supervise: Any, node: Any) -> Any:
+    return supervise(NAME)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +47,7 @@ def robot(surround: Any, node: Any) -> Any:
     return surround(NAME, {"camera": Image})
 
 
-def test_the_states_in_their_order(supervisor: Supervisor, robot: Any) -> None:
+def test_the_states_in_their_order(supervisor: Any, robot: Any) -> None:
     assert supervisor.state == State.PRIMARY_STATE_UNCONFIGURED
     assert not supervisor.change(Transition.TRANSITION_ACTIVATE)
     assert supervisor.change(Transition.TRANSITION_CONFIGURE)
@@ -78,7 +59,7 @@ def test_the_states_in_their_order(supervisor: Supervisor, robot: Any) -> None:
     robot.next_answer()
 
 
-def test_deactivated_during_a_pass_and_active_again(supervisor: Supervisor, robot: Any) -> None:
+def test_deactivated_during_a_pass_and_active_again(supervisor: Any, robot: Any) -> None:
     for _ in range(10):  # an inference of 400 tokens runs now
         robot.show(robot.image())
         robot.client.spin()
@@ -88,7 +69,7 @@ def test_deactivated_during_a_pass_and_active_again(supervisor: Supervisor, robo
     robot.next_answer()
 
 
-def test_freed_and_loaded_again(supervisor: Supervisor, robot: Any) -> None:
+def test_freed_and_loaded_again(supervisor: Any, robot: Any) -> None:
     assert supervisor.change(Transition.TRANSITION_DEACTIVATE)
     assert supervisor.change(Transition.TRANSITION_CLEANUP)
     topic = f"/{NAME}/reasoning"
@@ -99,7 +80,7 @@ def test_freed_and_loaded_again(supervisor: Supervisor, robot: Any) -> None:
 
 
 def test_shut_down_by_its_supervisor_it_still_ends_by_a_signal(
-    supervisor: Supervisor, node: Any
+    supervisor: Any, node: Any
 ) -> None:
     assert supervisor.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert supervisor.state == State.PRIMARY_STATE_FINALIZED
@@ -108,12 +89,12 @@ def test_shut_down_by_its_supervisor_it_still_ends_by_a_signal(
 
 
 def test_what_can_not_be_loaded_leaves_it_unconfigured(
-    start: Any, client: Any, tmp_path: Path
+    start: Any, supervise: Any, tmp_path: Path
 ) -> None:
     name = "without_checkpoint"
     parameters = {"checkpoint": str(tmp_path), "autostart": False, "device": "cpu"}
     nodes = start(NodeSpec("policy_node", name, parameters=parameters))
-    supervisor = Supervisor(client, name)
+    supervisor = supervise(name)
     for _ in range(2):
         assert not supervisor.change(Transition.TRANSITION_CONFIGURE)
         assert supervisor.state == State.PRIMARY_STATE_UNCONFIGURED

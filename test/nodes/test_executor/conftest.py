@@ -43,26 +43,6 @@ HOLD = 0.1  # s that the robot follows a twist at most, as drivers do
 PATIENCE = 60.0  # s; the machine may be busy
 DISABLED, READY, EXECUTING, STOPPING, HALTED = range(5)
 
-POLICY = """
-import sys, time
-import rclpy
-from molmoact_ros.msg import ActionChunk
-step, sequence, period = float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-rclpy.init()
-node = rclpy.create_node("chunks")
-publisher = node.create_publisher(ActionChunk, "/molmoact_executor/action_chunk", 10)
-while rclpy.ok():
-    chunk = ActionChunk(action_space="ee_delta", horizon=8, dof=7, step_period=0.1, valid=True)
-    chunk.header.stamp = node.get_clock().now().to_msg()
-    chunk.names = "x y z roll pitch yaw gripper".split()
-    chunk.values = [step * (-1) ** (sequence // 3 % 2), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0] * 8
-    chunk.confidence = float("nan")
-    chunk.sequence = sequence
-    publisher.publish(chunk)
-    sequence += 1
-    time.sleep(period)
-"""
-
 
 class Arm:
     """Follows twists by their stamps, so that a busy machine does not hold it back."""
@@ -94,7 +74,8 @@ class Arm:
 class Lab:
     """The executor's process, a robot, and everything that is said."""
 
-    def __init__(self, domain: int, *, simulated_time: bool = False) -> None:
+    def __init__(self, domain: int, **parameters: Any) -> None:
+        simulated_time = parameters.get("use_sim_time", False)
         self.environment = os.environ | {
             "ROS_DOMAIN_ID": str(domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
@@ -120,7 +101,9 @@ class Lab:
         ]
         for thread in self._threads:
             thread.start()
-        self.process = self.start_executor(["-p", f"use_sim_time:={simulated_time}"])
+        self.process = self.start_executor(
+            [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        )
         self._children: list[subprocess.Popen] = []
 
     def _connect(self) -> None:
@@ -147,8 +130,9 @@ class Lab:
     ) -> subprocess.Popen:
         """Start a process that publishes a chunk every ``period`` s."""
         arguments = [str(step), str(sequence), str(period)]
+        program = Path(__file__).with_name("chunk_publisher.py")
         child = subprocess.Popen(
-            [sys.executable, "-c", POLICY, *arguments], env=self.environment, cwd=ROOT
+            [sys.executable, str(program), *arguments], env=self.environment, cwd=ROOT
         )
         self._children.append(child)
         return child
@@ -253,17 +237,20 @@ class Lab:
         self._chunks.publish(message)
 
     def enable(self, on: bool = True, wait: bool = True) -> Any:
-        """Call ~/enable."""
+        """Call ~/enable and return its answer, or the future of it."""
         self.until(self._enable.service_is_ready, "~/enable")
         future = self._enable.call_async(SetBool.Request(data=on))
-        return self.until(future.result, "an answer of ~/enable") if wait else None
+        return self.until(future.result, "an answer of ~/enable") if wait else future
+
+    def send(self, name: str) -> Any:
+        """Call one of the triggers and return the future of its answer."""
+        client = self._triggers[name]
+        self.until(client.service_is_ready, f"~/{name}")
+        return client.call_async(Trigger.Request())
 
     def call(self, name: str) -> Any:
         """Call one of the triggers."""
-        client = self._triggers[name]
-        self.until(client.service_is_ready, f"~/{name}")
-        future = client.call_async(Trigger.Request())
-        return self.until(future.result, f"an answer of ~/{name}")
+        return self.until(self.send(name).result, f"an answer of ~/{name}")
 
     # What it does.
 
@@ -336,8 +323,8 @@ def new_lab(new_domain: Callable[[], int]) -> Iterator[Callable[..., Lab]]:
     """Start further executors."""
     labs = []
 
-    def start(**options: Any) -> Lab:
-        labs.append(Lab(new_domain(), **options))
+    def start(**parameters: Any) -> Lab:
+        labs.append(Lab(new_domain(), **parameters))
         return labs[-1]
 
     yield start

@@ -9,7 +9,10 @@ from typing import Any
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from molmoact_ros.msg import ExecutorStatus
 
+DISABLED, READY = ExecutorStatus.STATE_DISABLED, ExecutorStatus.STATE_READY
+HALTED = ExecutorStatus.STATE_HALTED
 NODE = "/molmoact_executor"
 
 
@@ -53,3 +56,24 @@ def test_deactivated_in_motion_it_ramps_down_and_is_silent(new_lab: Any, steps: 
     lab.process.send_signal(signal.SIGTERM)
     assert lab.process.wait(60) == 0
     lab.until(lambda: lab.speed == 0.0, "zero as the last command")
+
+
+def test_a_halt_outlives_deactivation_and_only_a_person_ends_it(new_lab: Any, steps: Any) -> None:
+    lab = new_lab(enable_on_start=True)
+    lab.until(lambda: lab.statuses and lab.status.state == READY, "enable_on_start")
+    lab.drive(steps())
+    assert lab.call("halt").success
+    lab.until_state(HALTED)
+    assert change(lab, Transition.TRANSITION_DEACTIVATE)
+    lab.statuses.clear()
+    assert change(lab, Transition.TRANSITION_ACTIVATE)
+    lab.until(lambda: lab.statuses, "a status")
+    assert lab.status.state == HALTED
+    assert "clear" in lab.enable().message
+    assert lab.call("clear").success
+    lab.until_state(DISABLED)
+    said = len(lab.twists)
+    lab.chunk(steps())
+    lab.until(lambda: lab.count("refused_not_enabled") > 0, "the refusal")
+    assert len(lab.twists) == said, "enable_on_start does not enable after a halt"
+    assert lab.enable().success

@@ -49,6 +49,19 @@ def test_enable_toggled_at_50_hz(robot, steps):
     robot.prepare()
 
 
+def test_a_storm_of_requests_leaves_the_motion_and_the_halt_as_they_are(robot, steps):
+    """Most of these are lost, because services queue ten requests; none may do harm."""
+    robot.drive(steps(rows=30))
+    cleared = [robot.send("clear") for _ in range(100)]
+    enabled = [robot.enable(wait=False) for _ in range(100)]
+    assert "not halted" in robot.call("clear").message
+    assert robot.call("halt").success
+    silence_after(robot, HALTED)
+    robot.until(lambda: any(f.done() for f in cleared) and any(f.done() for f in enabled), "some")
+    assert not any(future.result().success for future in cleared if future.done())
+    assert robot.status.state == HALTED
+
+
 def test_nothing_is_said_before_enable_and_sigterm_ends_with_zero(new_lab, steps, measured):
     started = time.monotonic()
     lab = new_lab()

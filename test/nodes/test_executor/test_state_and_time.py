@@ -78,7 +78,7 @@ def test_all_cores_busy(robot, steps, measured):
 
 
 def test_simulated_clock_pauses_and_jumps_back(new_lab, steps, measured):
-    lab = new_lab(simulated_time=True)
+    lab = new_lab(use_sim_time=True)
     lab.prepare()
     lab.drive(steps())
     lab.clock_runs, since = False, time.monotonic()

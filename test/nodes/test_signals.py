@@ -1,0 +1,69 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM in every state of the life cycle: exit code 0, soon, and no process is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lifecycle_msgs.msg import State, Transition
+
+from molmoact_ros.demo.graph import NodeSpec
+
+SOON = 5.0  # s, on a machine that has a core for it
+STEPS = {
+    State.PRIMARY_STATE_UNCONFIGURED: (),
+    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_CONFIGURE,),
+    State.PRIMARY_STATE_ACTIVE: (
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+    ),
+}
+
+
+@pytest.mark.parametrize("state", STEPS, ids=["unconfigured", "inactive", "active"])
+@pytest.mark.parametrize("executable", ["policy_node", "executor_node"])
+def test_sigterm(start: Any, supervise: Any, golden: Any, executable: str, state: int) -> None:
+    name = f"{executable}_{state}"
+    parameters = {**golden, "cameras": ["camera"]} if executable == "policy_node" else {}
+    nodes = start(NodeSpec(executable, name, parameters={**parameters, "autostart": False}))
+    supervisor = supervise(name)
+    assert all(supervisor.change(step) for step in STEPS[state])
+    assert supervisor.state == state
+    ended(nodes.process(name))
+
+
+def test_sigterm_while_the_policy_is_configured(
+    start: Any, supervise: Any, client: Any, golden: Any
+) -> None:
+    nodes = start(NodeSpec("policy_node", "configuring", parameters={**golden}))
+    states = supervise("configuring")
+    client.wait_for(lambda: states.state == State.TRANSITION_STATE_CONFIGURING, "configuring")
+    ended(nodes.process("configuring"))
+
+
+def ended(process: Any) -> None:
+    """Send SIGTERM; check the exit code, the time, and that the session is empty."""
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 0
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    assert time.monotonic() - begin <= SOON * max(1.0, busy)
+    assert session(process.pid) == []
+
+
+def session(leader: int) -> list[str]:
+    """Return the command lines of the processes of a session."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(process.name)) == leader:
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue  # ended meanwhile
+    return found
