@@ -5,116 +5,85 @@
     python -m benchmarks.closed_loop [--checkpoint checkpoints/tabletop] [--episodes 4]
 
 Every picture is answered twice, with drafts and without; the ids must be equal. The rows of the
-drafted answer are carried out, `executed steps` of them, before the next picture.
+drafted answer are carried out by the executor, `executed steps` of them, before the next picture
+(molmoact_ros.evaluate.in_process; the world waits while the policy thinks).
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.report import write_results
 from benchmarks.scripted import PARTS, part_of_tokens, passes_by_part
-from molmoact_ros.answer import ActionTokenizer, parse_answer, reasoning_prompt
-from molmoact_ros.decoding import Decoder, Draft, GenerationResult
+from benchmarks.twin import TwinActor, TwinAnswer, load_policy
 from molmoact_ros.decoding.drafts import AnswerReader
 from molmoact_ros.decoding.drafts.reader import ReadAnswer
 from molmoact_ros.decoding.drafts.template import BIN, DEPTH, NUMBER
-from molmoact_ros.model import MolmoActForActionReasoning
-from molmoact_ros.processing import MolmoActProcessor
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.evaluate.episode import make_episodes
+from molmoact_ros.evaluate.in_process import InProcess, Timing
+from molmoact_ros.evaluate.workers import tabletop_robot
+from molmoact_ros.policy import MolmoActPolicy
+from molmoact_ros.sim.tasks import KINDS
 
-COLORS = ("red", "green", "blue")
-STEP_SECONDS = 0.1
-MAX_NEW_TOKENS = 512
 FIRST_SEED = 5000
 
 
 @dataclass(frozen=True)
 class Inference:
-    """One picture, answered with drafts (`result`) and without (`plain`); CPU seconds of each."""
+    """One picture's two answers, and the drafted one split into its parts."""
 
-    result: GenerationResult
-    plain: GenerationResult
+    twin: TwinAnswer
     read: ReadAnswer | None
-    seconds: float
-    plain_seconds: float
 
 
-class ClosedLoop:
-    """A checkpoint, the simulator, and the decoder between them."""
+def drive(
+    policy: MolmoActPolicy, kinds: list[str], count: int, executed_steps: int, seconds: float
+) -> list[list[Inference]]:
+    """Run ``count`` episodes of each kind of task; return the inferences by episode.
 
-    def __init__(self, checkpoint: Path) -> None:
-        """Load the checkpoint in float32."""
-        self._model = MolmoActForActionReasoning.from_pretrained(checkpoint, dtype=torch.float32)
-        self._processor = MolmoActProcessor.from_pretrained(checkpoint)
-        self._actions = ActionTokenizer(self._model.config.action_codebook)
-        self._eos = self._processor.tokenizer.eos_token_id
-        self._reader = AnswerReader.from_tokenizer(
-            self._processor.tokenizer, self._actions, self._eos
-        )
-        self._decoder = Decoder(self._model, 1024)
+    The draft is new at first and, like the node's, lives on from episode to episode.
+    """
+    eos = policy.processor.tokenizer.eos_token_id
+    reader = AnswerReader.from_tokenizer(policy.processor.tokenizer, policy.action_tokenizer, eos)
+    actor = TwinActor(_forgetful(policy), executed_steps)
+    timing = Timing(seconds, answer_seconds=0.0)
+    episodes = []
+    with closing(InProcess(actor, tabletop_robot(executed_steps), timing)) as cell:
+        for kind in kinds:
+            for episode in make_episodes("policy", kind, FIRST_SEED, count):
+                actor.answers.clear()
+                cell.run(episode)
+                episodes.append([Inference(a, reader.read(a.drafted.ids)) for a in actor.answers])
+    return episodes
 
-    def new_draft(self) -> Draft:
-        """A draft that has seen nothing; like the policy's it lives on from episode to episode."""
-        return Draft.from_tokenizer(self._processor.tokenizer, self._actions, self._eos)
 
-    def episode(
-        self, seed: int, executed_steps: int, seconds: float, draft: Draft
-    ) -> list[Inference]:
-        """Reach for one block; the colour follows from the seed."""
-        table = Tabletop(seed)
-        instruction = f"reach the {COLORS[seed % 3]} block"
-        inferences = []
-        for _ in range(round(seconds / STEP_SECONDS / executed_steps)):
-            rgb, _ = table.render()
-            batch = self._processor(images=rgb, text=reasoning_prompt(instruction, 1))
-            inference = self._infer(batch, draft)
-            inferences.append(inference)
-            draft.observe(inference.result.ids, executed_steps)
-            for row in self._rows(inference.result)[:executed_steps]:
-                table.command_twist(row[:3] / STEP_SECONDS, np.zeros(3))
-                table.step(STEP_SECONDS)
-        table.close()
-        return inferences
-
-    def _infer(self, batch: Any, draft: Draft) -> Inference:
-        generate = self._decoder.generate
-        plain_seconds, plain = _cpu_seconds(lambda: generate(batch, MAX_NEW_TOKENS))
-        seconds, result = _cpu_seconds(lambda: generate(batch, MAX_NEW_TOKENS, draft))
-        return Inference(result, plain, self._reader.read(result.ids), seconds, plain_seconds)
-
-    def _rows(self, result: GenerationResult) -> np.ndarray:
-        answer = parse_answer(
-            self._processor.decode(result.ids),
-            self._model.config.norm_stats,
-            mode="strict",
-            action_tokenizer=self._actions,
-        )
-        return answer.actions if answer.valid else np.zeros((8, 7))
+def _forgetful(policy: MolmoActPolicy) -> MolmoActPolicy:
+    """Return the same policy with a draft that has seen nothing."""
+    return MolmoActPolicy(
+        policy.model, policy.processor, depth=policy.depth, profile=policy.profile
+    )
 
 
 def summarize(inferences: list[Inference], executed_steps: int) -> dict[str, Any]:
     """A row of the table."""
-    results = [inference.result for inference in inferences]
+    results = [inference.twin.drafted for inference in inferences]
     passes = [result.forward_passes for result in results]
     row: dict[str, Any] = {"executed steps": executed_steps, "answers": len(results)}
-    row["different ids"] = sum(i.result.ids != i.plain.ids for i in inferences)
+    row["different ids"] = sum(inference.twin.differs for inference in inferences)
     row["tokens"] = float(np.mean([len(result.ids) for result in results]))
     row["passes"] = float(np.mean(passes))
     row["p95"] = float(np.quantile(passes, 0.95))
     row["most"] = max(passes)
     row |= _mean_parts(inferences)
     row["tokens/pass"] = (row["tokens"] - 1) / row["passes"]
-    row["CPU s"] = float(np.mean([inference.seconds for inference in inferences]))
-    row["plain CPU s"] = float(np.mean([inference.plain_seconds for inference in inferences]))
+    row["CPU s"] = float(np.mean([inference.twin.seconds for inference in inferences]))
+    row["plain CPU s"] = float(np.mean([i.twin.plain_seconds for i in inferences]))
     return row
 
 
@@ -122,8 +91,8 @@ def acceptance(inferences: list[Inference], executed_steps: int) -> dict[str, An
     """Drafted and accepted tokens per answer, by source."""
     row: dict[str, Any] = {"executed steps": executed_steps}
     for source in ("grammar", "time", "row", "order"):
-        drafted = sum(inference.result.drafted.get(source, 0) for inference in inferences)
-        accepted = sum(inference.result.accepted.get(source, 0) for inference in inferences)
+        drafted = sum(i.twin.drafted.drafted.get(source, 0) for i in inferences)
+        accepted = sum(i.twin.drafted.accepted.get(source, 0) for i in inferences)
         row[f"{source} accepted"] = accepted / len(inferences)
         row[f"{source} drafted"] = drafted / len(inferences)
     return row
@@ -155,43 +124,35 @@ def changes(episodes: list[list[Inference]], executed_steps: int) -> dict[str, A
 
 def _mean_parts(inferences: list[Inference]) -> dict[str, float]:
     rows = [
-        passes_by_part(inference.result, part_of_tokens(inference.read))
+        passes_by_part(inference.twin.drafted.tokens_per_pass, part_of_tokens(inference.read))
         for inference in inferences
         if inference.read is not None
     ]
     return {part: float(np.mean([row[part] for row in rows])) for part in PARTS}
 
 
-def _cpu_seconds(work: Callable[[], GenerationResult]) -> tuple[float, GenerationResult]:
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
-
-
 def main() -> None:
     """Run the episodes and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/tabletop"))
-    parser.add_argument("--episodes", type=int, default=4, help="per number of executed steps")
+    parser.add_argument("--task", nargs="+", choices=KINDS, default=["reach"])
+    parser.add_argument(
+        "--episodes", type=int, default=4, help="per task and number of executed steps"
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="simulated, per episode")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--name", default="closed_loop", help="of the results")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    loop = ClosedLoop(arguments.checkpoint)
+    policy = load_policy(arguments.checkpoint)
     tables: dict[str, list[dict[str, Any]]] = {"Passes": [], "Sources": [], "Changes": []}
     rollouts = {}
     for steps in arguments.steps:
-        draft = loop.new_draft()
-        episodes = [
-            loop.episode(FIRST_SEED + number, steps, arguments.seconds, draft)
-            for number in range(arguments.episodes)
-        ]
+        episodes = drive(policy, arguments.task, arguments.episodes, steps, arguments.seconds)
         inferences = [inference for episode in episodes for inference in episode]
         tables["Passes"].append(summarize(inferences, steps))
         tables["Sources"].append(acceptance(inferences, steps))
         tables["Changes"].append(changes(episodes, steps))
-        rollouts[str(steps)] = [[i.result.forward_passes for i in e] for e in episodes]
+        rollouts[str(steps)] = [[i.twin.drafted.forward_passes for i in e] for e in episodes]
     path = write_results(
         arguments.name,
         f"Decoding in closed loop ({arguments.checkpoint.name})",
@@ -201,6 +162,7 @@ def main() -> None:
             "How much successive answers differ": tables["Changes"],
         },
         {
+            "tasks": ", ".join(arguments.task),
             "episodes": arguments.episodes,
             "seconds": arguments.seconds,
             "block": 64,

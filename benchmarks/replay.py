@@ -69,7 +69,7 @@ class Replay:
             draft.observe(result.ids, executed_steps)
             if number < WARM_ANSWERS or read is None:
                 continue
-            parts = passes_by_part(result, part_of_tokens(read))
+            parts = passes_by_part(result.tokens_per_pass, part_of_tokens(read))
             rows.append({"tokens": len(ids), "passes": result.forward_passes, **parts})
         row = {key: float(np.mean([r[key] for r in rows])) for key in rows[0]}
         row["most"] = max(r["passes"] for r in rows)

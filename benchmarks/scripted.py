@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from molmoact_ros.decoding import GenerationResult
 from molmoact_ros.decoding.drafts.reader import ReadAnswer
 from molmoact_ros.decoding.drafts.template import BIN, DEPTH, Literal, Slot
 from molmoact_ros.model import MolmoActForActionReasoning
@@ -124,11 +123,11 @@ def part_of_tokens(answer: ReadAnswer) -> list[str]:
     return parts
 
 
-def passes_by_part(result: GenerationResult, parts: Sequence[str]) -> dict[str, int]:
+def passes_by_part(tokens_per_pass: Sequence[int], parts: Sequence[str]) -> dict[str, int]:
     """Passes by the part in which they ended: where the draft was wrong or ran out."""
     passes = dict.fromkeys(PARTS, 0)
     position = 0
-    for count in result.tokens_per_pass:
+    for count in tokens_per_pass:
         position += count
         passes[parts[position]] += 1
     return passes

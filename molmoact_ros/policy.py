@@ -296,6 +296,7 @@ class MolmoActPolicy:
             forward_passes=result.forward_passes,
             drafted=result.drafted,
             accepted=result.accepted,
+            tokens_per_pass=result.tokens_per_pass,
         )
 
     def _check_trust(self, reasoning: Reasoning, observation: Observation) -> Reasoning:

@@ -50,6 +50,7 @@ class Reasoning:
         text: the answer as the model wrote it.
         ids: token ids of the answer, EOS included.
         forward_passes: passes of the language model after the prefill.
+        tokens_per_pass: tokens that each of them confirmed.
         drafted: tokens proposed, by source of the draft.
         accepted: tokens of those that were kept, by source.
         timings: seconds by stage: preprocess, vision, prefill, decode, parse, total; the policy
@@ -70,4 +71,5 @@ class Reasoning:
     forward_passes: int
     drafted: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
+    tokens_per_pass: tuple[int, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)

@@ -7,13 +7,13 @@ from __future__ import annotations
 import multiprocessing
 import queue
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from molmoact_ros.control import load_profile
+from molmoact_ros.control import RobotProfile, load_profile
 from molmoact_ros.demo.graph import share
 
 from .actors import Actor, PolicyActor, make_baseline
@@ -38,6 +38,8 @@ class Setting:
         logs: Folder for the nodes' logs.
         videos: Folder for films; None: none are made.
         domain: ROS domain of the first worker.
+        policy: Further arguments of `MolmoActPolicy.from_pretrained`, in process only.
+        execution: Changes to the robot profile's execution, in process only.
     """
 
     checkpoint: Path
@@ -48,6 +50,8 @@ class Setting:
     logs: Path
     videos: Path | None
     domain: int
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    execution: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -103,10 +107,7 @@ def _in_process(setting: Setting, name: str, stack: ExitStack) -> Runner:
     from .in_process import InProcess, Timing
     from .video import EpisodeFilms
 
-    robot = load_profile(share() / "config" / "robots" / "tabletop.yaml")
-    if setting.execute_steps:
-        execution = replace(robot.execution, execute_steps=setting.execute_steps)
-        robot = replace(robot, execution=execution)
+    robot = tabletop_robot(setting.execute_steps, **setting.execution)
     actor: Actor | None
     films = None
     if name == "policy":
@@ -121,6 +122,19 @@ def _in_process(setting: Setting, name: str, stack: ExitStack) -> Runner:
     return stack.enter_context(closing(InProcess(actor, robot, timing, films=films)))
 
 
+def tabletop_robot(execute_steps: int = 0, **execution: Any) -> RobotProfile:
+    """Return the profile of the tabletop's arm, as the executor node reads it.
+
+    Args:
+        execute_steps: Rows of each chunk that are executed; 0: as in the profile.
+        **execution: Other values of its execution.
+    """
+    robot = load_profile(share() / "config" / "robots" / "tabletop.yaml")
+    steps = execute_steps or robot.execution.execute_steps
+    changed = replace(robot.execution, execute_steps=steps, **execution)
+    return replace(robot, execution=changed)
+
+
 def _load_policy(setting: Setting) -> PolicyActor:
     import torch
 
@@ -128,7 +142,8 @@ def _load_policy(setting: Setting) -> PolicyActor:
 
     torch.set_num_threads(1)
     try:
-        policy = MolmoActPolicy.from_pretrained(setting.checkpoint, device="cpu", dtype="float32")
+        settings = {"device": "cpu", "dtype": "float32", **setting.policy}
+        policy = MolmoActPolicy.from_pretrained(setting.checkpoint, **settings)
     except ValueError as error:
         raise EvaluationError(str(error)) from error
     return PolicyActor(policy, setting.execute_steps)
