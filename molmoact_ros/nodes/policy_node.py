@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Sequence
 
+from molmoact_ros.ros.camera_watch import CameraWatch
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.policy_diagnostics import (
-    CameraWatch,
     decoding_status,
     inference_status,
     model_status,

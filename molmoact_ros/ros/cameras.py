@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -16,10 +18,14 @@ from . import qos
 from .callback_thread import CallbackThread
 from .conversions import seconds
 from .frames import Frame, FrameMatcher
+from .gaps import GapCounter
 from .images import ImageError, rgb_from_compressed, rgb_from_image
 
 RAW = "raw"
 COMPRESSED = "compressed"
+
+# Since Iron callbacks can learn which number the publisher gave a message.
+_HAS_NUMBERS = hasattr(Subscription, "CallbackType")
 
 
 class CameraInputs:
@@ -53,6 +59,7 @@ class CameraInputs:
         self._delays: dict[str, float] = {}
         self.received = dict.fromkeys(topics, 0)
         self.dropped = dict.fromkeys(topics, 0)
+        self._gaps = {camera: GapCounter() for camera in topics}
         kind, callback = (
             (CompressedImage, self._on_compressed)
             if transport == COMPRESSED
@@ -60,12 +67,11 @@ class CameraInputs:
         )
         self._thread = CallbackThread(node, "cameras")
         for camera, topic in self._topics.items():
+            take = functools.partial(callback, camera)
+            if _HAS_NUMBERS:
+                take = functools.partial(self._on_numbered, camera, take)
             node.create_subscription(
-                kind,
-                topic,
-                functools.partial(callback, camera),
-                qos.IMAGE,
-                callback_group=self._thread.group,
+                kind, topic, take, qos.IMAGE, callback_group=self._thread.group
             )
 
     def start(self) -> None:
@@ -80,6 +86,10 @@ class CameraInputs:
         """Return the topic of a camera, with remappings."""
         return str(self._node.resolve_topic_name(self._topics[camera]))
 
+    def lost(self, camera: str) -> int:
+        """Return how many frames were published but did not arrive, as far as it is known."""
+        return self._gaps[camera].missing
+
     def take_delays(self) -> dict[str, float]:
         """Return the longest time from stamp to being ready, s, of each camera since last asked."""
         delays, self._delays = self._delays, {}
@@ -89,6 +99,13 @@ class CameraInputs:
         """Forget a frame whose pixels turned out to be unreadable."""
         self._matcher.drop(camera, frame)
         self._count_drop(camera, reason)
+
+    def _on_numbered(
+        self, camera: str, take: Callable[[Any], None], message: Any, info: Mapping[str, Any]
+    ) -> None:
+        publisher = info["publisher_gid"]["data"] if "publisher_gid" in info else None
+        self._gaps[camera].add(publisher, info.get("publication_sequence_number"))
+        take(message)
 
     def _on_image(self, camera: str, message: Image) -> None:
         try:

@@ -62,6 +62,19 @@ def test_a_camera_at_1_hz_is_used_and_told(robot: Any) -> None:
     robot.next_answer(show)
 
 
+def test_frames_that_get_lost_are_counted_and_told(robot: Any) -> None:
+    def burst() -> None:  # more than the queue holds
+        image = robot.image()
+        for _ in range(50):
+            robot.show(image)
+
+    status = told(robot, "got lost on the way", burst)
+    assert status.level == status.WARN
+    assert "config/fastdds.xml" in status.message
+    assert robot.count("cameras", "lost camera") > 0
+    robot.next_answer()
+
+
 def test_resolution_and_encoding_change_between_two_frames(robot: Any) -> None:
     sizes = [(96, 72), (160, 120), (64, 64)]
     shown = 0
