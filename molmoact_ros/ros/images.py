@@ -28,7 +28,7 @@ def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
     message = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
     # rclpy checks any other sequence element by element, which costs 40 to 100 ms a frame.
     data = array.array("B")
-    data.frombytes(np.ascontiguousarray(rgb, dtype=np.uint8).tobytes())
+    data.frombytes(np.ascontiguousarray(rgb, dtype=np.uint8).data)
     message.data = data
     return message
 
