@@ -10,9 +10,7 @@ import torch
 from molmoact_ros.model import MolmoActForActionReasoning
 
 from .network import patches, pooling_index
-from .sequences import Vocabulary
-
-MAX_NEW_TOKENS = 260
+from .sequences import Tokens
 
 
 class _GrowingCache:
@@ -41,7 +39,7 @@ class _GrowingCache:
 @torch.inference_mode()
 def generate_batch(
     model: MolmoActForActionReasoning,
-    vocab: Vocabulary,
+    vocab: Tokens,
     prompts: np.ndarray,
     images: np.ndarray,
 ) -> list[list[int]]:
@@ -60,7 +58,7 @@ def generate_batch(
     prefix = torch.from_numpy(vocab.prefix).expand(batch, -1)
     ids = torch.cat([prefix, torch.from_numpy(prompts)], dim=1)
     length = ids.shape[1]
-    cache = _GrowingCache(length + MAX_NEW_TOKENS)
+    cache = _GrowingCache(length + vocab.longest_answer)
     embeds = model.embed(ids, patches(images), pooling_index(batch))
     hidden = model.run(embeds, torch.arange(length).expand(batch, -1), cache)
     mask = torch.ones(1, 1, 1, 1, dtype=torch.bool)
@@ -70,7 +68,7 @@ def generate_batch(
         token = model.lm_head(hidden[:, -1:]).argmax(-1)
         new.append(token)
         done |= token[:, 0] == vocab.eos
-        if bool(done.all()) or len(new) == MAX_NEW_TOKENS:
+        if bool(done.all()) or len(new) == vocab.longest_answer:
             break
         position = torch.full((batch, 1), length + len(new) - 1)
         width = length + len(new)

@@ -36,7 +36,7 @@ from .decode import generate_batch
 from .episodes import carry_out
 from .expert import ROWS, Scenes, expert_labels
 from .losses import draw_line
-from .sequences import Targets, Vocabulary
+from .sequences import Targets, Tokens
 
 CHUNKS = {"reach": 8, "pick": 9, "push": 9}  # of eight steps: 6.4 to 7.2 s
 
@@ -83,7 +83,7 @@ class AnswerPolicy:
     def __init__(
         self,
         model: MolmoActForActionReasoning,
-        vocab: Vocabulary,
+        vocab: Tokens,
         stats: dict[str, Any],
         name: str = "full",
     ) -> None:
@@ -91,7 +91,7 @@ class AnswerPolicy:
         self._model, self._vocab, self._name = model, vocab, name
         self._rows = vocab.formats[name][0].rows
         self._stats = stats
-        self._reader = ActionTokenizer("byte_level")
+        self._reader = ActionTokenizer(model.config.action_codebook)
 
     def read(self, images: np.ndarray, tasks: Sequence[Task]) -> list[Answer]:
         """Return the parsed answers; the short formats lack parts that the strict mode wants."""

@@ -16,7 +16,7 @@ from molmoact_ros.model import MolmoActForActionReasoning, VqVae
 
 from .data import IMAGE_SIZE, Frames
 from .network import PATCH
-from .sequences import ActionScale, Vocabulary, reach_movements
+from .sequences import ActionScale, Tokens, reach_movements
 from .tokenizer import save_tokenizer
 
 UNNORM_KEY = "tabletop"
@@ -64,7 +64,7 @@ def export_checkpoint(
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     save_file(vqvae.state_dict(), folder / "vae-final.safetensors", metadata={"format": "pt"})
     save_tokenizer(tokenizer, folder)
-    end = Vocabulary(tokenizer).eos
+    end = Tokens(tokenizer).eos
     _write(
         folder / "generation_config.json",
         {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end},

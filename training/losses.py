@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,14 +19,15 @@ from molmoact_ros.viz import draw_hint
 from .data import Frames, halve
 from .heads import Heads, HiddenTap
 from .network import patches, pooling_index
-from .sequences import GROUPS, Batch, Format, Targets, Vocabulary
+from .sequences import GROUPS, Batch, Format, Question, Targets, Tokens, Vocabulary
 
 COORDINATE_SIGMA = 3.0  # of 0..255
 ACTION_SIGMA = 6.0  # of 256 bytes
 _BLOCK_LAYER, _REACH_LAYER = 1, 2
-_WEIGHTS = {"template": 0.5, "code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
+TEMPLATE_WEIGHT = 0.5
+_WEIGHTS = {"code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
 _GRIPPER_WEIGHT = 1.0
-_ROW, _SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
+ROW, SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
 
 
 def soft_labels(sigma: float) -> torch.Tensor:
@@ -55,19 +57,16 @@ def mixed_precision() -> Iterator[None]:
         F.scaled_dot_product_attention = attention
 
 
-class Trainer:
-    """Computes losses of a network on frames."""
+class BaseTrainer(ABC):
+    """Computes losses of a network on frames; subclasses know how actions are written."""
 
-    def __init__(self, model: MolmoActForActionReasoning, heads: Heads, vocab: Vocabulary) -> None:
+    def __init__(self, model: MolmoActForActionReasoning, heads: Heads, vocab: Tokens) -> None:
         """Prepare the constant tensors."""
         self.model, self.heads, self.vocab = model, heads, vocab
         self._tap = HiddenTap(model, (_BLOCK_LAYER, _REACH_LAYER))
         self._prefix = torch.from_numpy(vocab.prefix)
         self._numbers = torch.from_numpy(vocab.numbers)
-        self._actions = torch.from_numpy(vocab.actions)
         self._soft_numbers = soft_labels(COORDINATE_SIGMA)
-        self._soft_actions = soft_labels(ACTION_SIGMA)
-        self._hard_actions = torch.eye(256)
 
     def loss(
         self, name: str, frames: Frames, targets: Targets, index: np.ndarray, seed: int
@@ -91,14 +90,29 @@ class Trainer:
             images, batch = steered(images, batch, targets.earlier[index, 0], rng)
             words = rng.integers(3, size=(len(index), 1))
         prompts = torch.from_numpy(form.prompts[words])
-        answers = torch.from_numpy(self.vocab.answers(form, batch))
+        return self._answer_loss(form, prompts, augment(images, rng), batch, rng)
+
+    @abstractmethod
+    def _answer_loss(
+        self,
+        form: Any,
+        prompts: torch.Tensor,
+        images: torch.Tensor,
+        targets: Batch,
+        rng: np.random.Generator,
+    ) -> torch.Tensor:
+        """Return the loss of answers to C instructions, ``prompts`` ``[B, C, Lp]``, per image."""
+
+    def _forward(
+        self, form: Question, prompts: torch.Tensor, images: torch.Tensor, answers: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """Return logits that predict the answers ``[B, C, La, E]``, and tapped states."""
         # Three short answers share the image prefix in one row; long ones cost less in rows.
-        packed = words.shape[1] > 1 and not len(form.codes)
+        packed = prompts.shape[1] > 1 and not len(form.codes)
         with mixed_precision():
-            predictors, tapped = self._run(prompts, augment(images, rng), answers, packed)
+            predictors, tapped = self._run(prompts, images, answers, packed)
             logits = self.model.lm_head(predictors)
-        token = self._token_loss(form, logits.float(), answers, batch)
-        return token + self._head_loss(form, tapped, batch)
+        return logits.float(), tapped
 
     def vision_loss(
         self, frames: Frames, targets: Targets, index: np.ndarray, seed: int
@@ -150,41 +164,24 @@ class Trainer:
         tapped = {layer: segments(states) for layer, states in self._tap.outputs.items()}
         return segments(hidden)[:, :, prompts.shape[-1] - 1 :], tapped
 
-    def _token_loss(
-        self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Batch
+    def _soft_coordinates(
+        self, form: Question, logits: torch.Tensor, expected: torch.Tensor, targets: Batch
     ) -> torch.Tensor:
-        log_z = logits.logsumexp(-1)
-        expected = logits.gather(-1, answers[..., None])[..., 0]
-        weights = torch.full((len(form.answer),), _WEIGHTS["template"])
-        weights[form.codes] = _WEIGHTS["code"]
-        if len(form.coordinates):
-            soft = self._soft_numbers[torch.from_numpy(targets.coordinates)]
-            slots = logits[:, :, form.coordinates][..., self._numbers]
-            expected = expected.index_copy(2, _long(form.coordinates), (slots * soft).sum(-1))
-            weights[form.coordinates] = 1.0
-            weights[form.coordinates[-2:]] = _WEIGHTS["end_point"]
-        if form.rows:
-            soft = self._soft_rows(torch.from_numpy(targets.actions[:, :, : form.rows]))
-            first = int(self._actions[0])
-            slots = logits[:, :, form.actions][..., first : first + 256]
-            expected = expected.index_copy(2, _long(form.actions), (slots * soft).sum(-1))
-            weights[form.actions] = _action_weights(form.rows)
-        return ((log_z - expected).mean(dim=(0, 1)) * weights).sum() / weights.sum()
-
-    def _soft_rows(self, actions: torch.Tensor) -> torch.Tensor:
-        """Return labels ``[B, C, rows * 7, 256]``: soft for x, y, z, hard for the others."""
-        flat = actions.flatten(2)
-        moves = (torch.arange(flat.shape[-1]) % _ROW < _SPACE)[:, None]
-        return torch.where(moves, self._soft_actions[flat], self._hard_actions[flat])
+        """Return ``expected`` ``[B, C, La]`` with mean logits of soft labels at coordinates."""
+        if not len(form.coordinates):
+            return expected
+        soft = self._soft_numbers[torch.from_numpy(targets.coordinates)]
+        slots = logits[:, :, form.coordinates][..., self._numbers]
+        return expected.index_copy(2, _long(form.coordinates), (slots * soft).sum(-1))
 
     def _head_loss(
-        self, form: Format, tapped: dict[int, torch.Tensor], targets: Batch
+        self, form: Question, tapped: dict[int, torch.Tensor], slots: torch.Tensor, targets: Batch
     ) -> torch.Tensor:
+        """Return the heads' loss where the answer's tokens ``slots`` ``[B, C, K]`` are chosen."""
         goal = torch.from_numpy(targets.goal)
-        space = form.actions.reshape(-1, _ROW)[:, :_SPACE].ravel()
-        slots = np.concatenate([form.coordinates, space]).astype(int)
-        at = np.concatenate([[0], slots]) + form.prompt_length - 1
-        states = tapped[_REACH_LAYER][:, :, at]
+        at = F.pad(slots, (1, 0)) + form.prompt_length - 1
+        hidden = tapped[_REACH_LAYER]
+        states = hidden.gather(2, at[..., None].expand(-1, -1, -1, hidden.shape[-1]))
         loss = self.heads.reach_loss(
             states,
             torch.from_numpy(targets.gripper),
@@ -197,6 +194,53 @@ class Trainer:
             block_uv = torch.from_numpy(targets.block_uv)
             loss = loss + self.heads.block_loss(at_color, block_uv, goal)
         return 2.0 * loss
+
+
+class Trainer(BaseTrainer):
+    """The losses of answers whose action values are one token each."""
+
+    def __init__(self, model: MolmoActForActionReasoning, heads: Heads, vocab: Vocabulary) -> None:
+        """Prepare the constant tensors."""
+        super().__init__(model, heads, vocab)
+        self._answers, self._first = vocab.answers, int(vocab.actions[0])
+        self._soft_actions = soft_labels(ACTION_SIGMA)
+        self._hard_actions = torch.eye(256)
+
+    def _answer_loss(
+        self,
+        form: Format,
+        prompts: torch.Tensor,
+        images: torch.Tensor,
+        targets: Batch,
+        rng: np.random.Generator,
+    ) -> torch.Tensor:
+        answers = torch.from_numpy(self._answers(form, targets))
+        logits, tapped = self._forward(form, prompts, images, answers)
+        token = self._token_loss(form, logits, answers, targets)
+        space = form.actions.reshape(-1, ROW)[:, :SPACE].ravel()
+        slots = np.concatenate([form.coordinates, space]).astype(int)
+        at = torch.from_numpy(slots).expand(*answers.shape[:2], -1)
+        return token + self._head_loss(form, tapped, at, targets)
+
+    def _token_loss(
+        self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Batch
+    ) -> torch.Tensor:
+        log_z = logits.logsumexp(-1)
+        expected = logits.gather(-1, answers[..., None])[..., 0]
+        expected = self._soft_coordinates(form, logits, expected, targets)
+        weights = template_weights(form)
+        if form.rows:
+            soft = self._soft_rows(torch.from_numpy(targets.actions[:, :, : form.rows]))
+            slots = logits[:, :, form.actions][..., self._first : self._first + 256]
+            expected = expected.index_copy(2, _long(form.actions), (slots * soft).sum(-1))
+            weights[form.actions] = action_weights(form.rows)
+        return ((log_z - expected).mean(dim=(0, 1)) * weights).sum() / weights.sum()
+
+    def _soft_rows(self, actions: torch.Tensor) -> torch.Tensor:
+        """Return labels ``[B, C, rows * 7, 256]``: soft for x, y, z, hard for the others."""
+        flat = actions.flatten(2)
+        moves = (torch.arange(flat.shape[-1]) % ROW < SPACE)[:, None]
+        return torch.where(moves, self._soft_actions[flat], self._hard_actions[flat])
 
 
 def draw_line(image: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -247,11 +291,21 @@ def _packed_mask(start: int, length: int, count: int) -> torch.Tensor:
     return (causal & ((owner[:, None] == owner) | (owner == 0)))[None, None]
 
 
-def _action_weights(rows: int) -> torch.Tensor:
-    weights = torch.full((rows, _ROW), _WEIGHTS["constant"])
-    weights[:, :_SPACE] = 1.0
+def template_weights(form: Question) -> torch.Tensor:
+    """Return the weight of each token of the template ``[La]``; actions are not known yet."""
+    weights = torch.full((len(form.answer),), TEMPLATE_WEIGHT)
+    weights[form.codes] = _WEIGHTS["code"]
+    weights[form.coordinates] = 1.0
+    weights[form.coordinates[-2:]] = _WEIGHTS["end_point"]
+    return weights
+
+
+def action_weights(rows: int) -> torch.Tensor:
+    """Return the weight of each action value ``[rows * 7]``."""
+    weights = torch.full((rows, ROW), _WEIGHTS["constant"])
+    weights[:, :SPACE] = 1.0
     weights[:, -1] = _GRIPPER_WEIGHT
-    weights[0, :_SPACE] = _WEIGHTS["first_row"]
+    weights[0, :SPACE] = _WEIGHTS["first_row"]
     return weights.flatten()
 
 

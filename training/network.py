@@ -22,7 +22,9 @@ _HEAD = 32
 
 
 def build_network(
-    embedding_size: int, norm_stats: dict[str, Any] | None = None
+    embedding_size: int,
+    norm_stats: dict[str, Any] | None = None,
+    codebook: str = "byte_level",
 ) -> MolmoActForActionReasoning:
     """Return the network with random weights; ``<im_patch>`` is token E + 2 (spec 8)."""
     return MolmoActForActionReasoning(
@@ -32,7 +34,7 @@ def build_network(
             llm_config=_llm_config(embedding_size),
             image_patch_id=embedding_size + 2,
             norm_stats=norm_stats,
-            action_codebook="byte_level",
+            action_codebook=codebook,
             initializer_range=0.04,
         )
     )

@@ -12,7 +12,7 @@ of ids whose slots are filled with coordinates, depth codes and action bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -35,7 +35,7 @@ DIMENSIONS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 DEPTH_CODES = 100
 # Tasks whose prompts differ in the colour alone.
 GROUPS = (("reach", ""), ("pick", ""), ("push", "left"), ("push", "right"))
-_COORDINATE, _CODE, _ACTION = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
+_COORDINATE, _CODE, ACTION_SLOT = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
 
 
 def group_of(task: Task) -> int:
@@ -157,10 +157,15 @@ def fit_scale(frames: Frames) -> ActionScale:
     )
 
 
-def make_targets(frames: Frames, codes: np.ndarray, scale: ActionScale) -> Targets:
+def make_targets(
+    frames: Frames,
+    codes: np.ndarray,
+    scale: ActionScale,
+    groups: Sequence[tuple[str, str]] = GROUPS,
+) -> Targets:
     """Label frames, whose depth pictures have these codes ``[N, 10, 10]``."""
     coordinates, actions = [], []
-    for kind, side in GROUPS:
+    for kind, side in groups:
         labels = [expert_labels(kind, side, _scenes(frames, color)) for color in range(3)]
         coordinates.append(_traces(frames, [label.points for label in labels]))
         moves = np.stack([label.deltas for label in labels], axis=1)
@@ -197,35 +202,28 @@ def _traces(frames: Frames, points: list[np.ndarray]) -> np.ndarray:
     return unit.reshape(len(unit), len(points), 2 * POINTS)
 
 
-class Format:
-    """One question with its answer, as ids with slots.
+class Question:
+    """A question, and the part of its answer that always has the same length, as ids with slots.
 
     Attributes:
+        rows: Number of action rows in the answer.
         prompts: int64 ``[3, Lp]``, one row per colour.
-        answer: int64 ``[La]`` template, EOS last (not in "opening"); slots hold any value.
+        last_color: position of the colour's last mention in the prompt.
+        answer: int64 ``[La]`` template; slots hold any value.
         coordinates: positions of the 10 coordinates in the answer.
         codes: positions of the depth codes in the answer (none in the short formats).
-        actions: positions of the action bytes in the answer, row-major.
-        last_color: position of the colour's last mention in the prompt.
     """
 
-    def __init__(self, name: str, group: int, tokenizer: Tokenizer) -> None:
+    def __init__(self, name: str, group: int, tokenizer: Tokenizer, answer: np.ndarray) -> None:
         """Build one of `FORMATS` for one of `GROUPS`."""
-        self.name = name
+        self.name, self.answer = name, answer
         kind, side = GROUPS[group]
         self.rows = {"trajectory": 0, "action": 1, "opening": 1}.get(name, ROWS)
         words = [Task(kind, color, side).instruction for color in COLORS]
         prompts = [tokenizer.encode(_prompt(name, instruction)).ids for instruction in words]
         self.prompts = np.array(prompts)
-        self.answer = np.array(
-            [*tokenizer.encode(_answer(name)).ids, token_id(tokenizer, vocabulary.END_OF_TEXT)]
-        )
         self.coordinates = self._find(tokenizer, _COORDINATE)
         self.codes = self._find(tokenizer, _CODE)
-        self.actions = self._find(tokenizer, _ACTION)
-        if name == "opening":
-            self.actions = self.actions[: len(DIMENSIONS)]
-            self.answer = self.answer[: self.actions[-1] + 2]
         red = token_id(tokenizer, "Ġred")
         self.last_color = int(np.flatnonzero(self.prompts[0] == red)[-1])
 
@@ -238,8 +236,35 @@ class Format:
         return self.prompts.shape[1]
 
 
-class Vocabulary:
-    """Ids that training and decoding need."""
+class Format(Question):
+    """A question whose whole answer has one length; EOS is last (not in "opening").
+
+    Attributes:
+        actions: positions of the action bytes in the answer, row-major.
+    """
+
+    def __init__(self, name: str, group: int, tokenizer: Tokenizer) -> None:
+        """Build one of `FORMATS` for one of `GROUPS`."""
+        ids = tokenizer.encode(answer_text(name)).ids
+        answer = np.array([*ids, token_id(tokenizer, vocabulary.END_OF_TEXT)])
+        super().__init__(name, group, tokenizer, answer)
+        self.actions = self._find(tokenizer, ACTION_SLOT)
+        if name == "opening":
+            self.actions = self.actions[: len(DIMENSIONS)]
+            self.answer = self.answer[: self.actions[-1] + 2]
+
+
+class Tokens:
+    """Ids that training and decoding need of any of the tokenizers.
+
+    Attributes:
+        formats: Per name the questions of `GROUPS`, of the first ones only where the others are
+            not learned.
+        longest_answer: Where decoding gives up.
+    """
+
+    longest_answer = 260
+    formats: Mapping[str, Sequence[Question]]
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Look up the ids."""
@@ -247,12 +272,7 @@ class Vocabulary:
         self.size = vocabulary.embedding_size(tokenizer)
         self.eos = token_id(tokenizer, vocabulary.END_OF_TEXT)
         self.numbers = np.array([tokenizer.encode(str(n)).ids[0] for n in range(256)])
-        self.actions = token_id(tokenizer, vocabulary.ACTION_TOKENS[0]) + np.arange(256)
         self.depth = token_id(tokenizer, "<DEPTH_0>") + np.arange(128)
-        self.formats = {
-            name: [Format(name, group, tokenizer) for group in range(len(GROUPS))]
-            for name in FORMATS
-        }
 
     @cached_property
     def prefix(self) -> np.ndarray:
@@ -261,19 +281,37 @@ class Vocabulary:
         row = [patch] * POOLED + [column]
         return np.array([self.eos, start, *(row * POOLED), end])
 
+    def fill(self, ids: np.ndarray, form: Question, targets: Batch) -> None:
+        """Put coordinates and depth codes into answers ``[B, C, La]``."""
+        if len(form.coordinates):
+            ids[:, :, form.coordinates] = self.numbers[targets.coordinates]
+        if len(form.codes):
+            ids[:, :, form.codes] = self.depth[targets.codes][:, None]
+
+
     def prompts(self, name: str, tasks: Sequence[Task]) -> np.ndarray:
         """Return the prompts ``[B, Lp]`` of tasks of one kind in the format ``name``."""
         forms = self.formats[name]
         return np.stack([forms[group_of(t)].prompts[COLORS.index(t.color)] for t in tasks])
 
+
+class Vocabulary(Tokens):
+    """The ids of the first checkpoint's tokenizer and its formats."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        """Look up the ids."""
+        super().__init__(tokenizer)
+        self.actions = token_id(tokenizer, vocabulary.ACTION_TOKENS[0]) + np.arange(256)
+        self.formats: dict[str, list[Format]] = {
+            name: [Format(name, group, tokenizer) for group in range(len(GROUPS))]
+            for name in FORMATS
+        }
+
     def answers(self, form: Format, targets: Batch) -> np.ndarray:
         """Return the answers' ids ``[B, C, La]`` for C colours."""
         shape = targets.coordinates.shape[:2]
         ids = np.broadcast_to(form.answer, (*shape, len(form.answer))).copy()
-        if len(form.coordinates):
-            ids[:, :, form.coordinates] = self.numbers[targets.coordinates]
-        if len(form.codes):
-            ids[:, :, form.codes] = self.depth[targets.codes][:, None]
+        self.fill(ids, form, targets)
         if form.rows:
             rows = targets.actions[:, :, : form.rows].reshape(*shape, -1)
             ids[:, :, form.actions] = self.actions[rows]
@@ -301,9 +339,10 @@ def _prompt(name: str, instruction: str) -> str:
     return head + instruction + middle + instruction + ends.get(name, end)
 
 
-def _answer(name: str) -> str:
+def answer_text(name: str) -> str:
+    """Return the answer of a format with any values in its slots."""
     trajectory = f"[{', '.join([f'[{_COORDINATE}, {_COORDINATE}]'] * POINTS)}]"
-    row = f"[{', '.join([_ACTION] * len(DIMENSIONS))}]"
+    row = f"[{', '.join([ACTION_SLOT] * len(DIMENSIONS))}]"
     actions = f"[{', '.join([row] * ROWS)}]"
     if name == "steer":
         return " " + steering_answer(actions)

@@ -12,6 +12,7 @@ costs fewer tokens.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -78,15 +79,19 @@ def build_tokenizer() -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
+    add_tokens(tokenizer, (*PHRASES, *ACTION_TOKENS, *DEPTH_TOKENS, STEER_PROMPT[1], STEER_ANSWER))
+    return tokenizer
+
+
+def add_tokens(tokenizer: Tokenizer, ordinary: Iterable[str]) -> None:
+    """Add end of text, tokens that are ordinary text, fillers and the image tokens."""
     tokenizer.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
-    ordinary = (*PHRASES, *ACTION_TOKENS, *DEPTH_TOKENS, STEER_PROMPT[1], STEER_ANSWER)
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in ordinary])
     size = embedding_size(tokenizer)
     fillers = [f"|<EXTRA_TOKENS_{i}>|" for i in range(size - tokenizer.get_vocab_size())]
     tokenizer.add_special_tokens(
         [AddedToken(text, special=True, normalized=False) for text in (*fillers, *IMAGE_TOKENS)]
     )
-    return tokenizer
 
 
 def embedding_size(tokenizer: Tokenizer) -> int:

@@ -17,7 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from .data import Frames
-from .losses import Trainer
+from .losses import BaseTrainer
 from .sequences import Targets
 
 _SAVE_EVERY = 60.0  # s
@@ -94,7 +94,7 @@ def learning_rate(stage: Stage, step: int) -> float:
 
 
 def run_stage(
-    stage: Stage, trainer: Trainer, frames: Frames, targets: Targets, state: Path, new: int = 0
+    stage: Stage, trainer: BaseTrainer, frames: Frames, targets: Targets, state: Path, new: int = 0
 ) -> float:
     """Train one stage, from where an interrupted run left it.
 
@@ -148,7 +148,7 @@ def _draw(
 
 
 def _save(
-    path: Path, trainer: Trainer, optimizers: Optimizers, step: int, seconds: float
+    path: Path, trainer: BaseTrainer, optimizers: Optimizers, step: int, seconds: float
 ) -> None:
     content = {
         "model": trainer.model.state_dict(),
@@ -161,7 +161,7 @@ def _save(
     path.with_suffix(".tmp").replace(path)
 
 
-def _resume(path: Path, trainer: Trainer, optimizers: Optimizers) -> tuple[int, float]:
+def _resume(path: Path, trainer: BaseTrainer, optimizers: Optimizers) -> tuple[int, float]:
     if not path.exists():
         return 0, 0.0
     content = torch.load(path, weights_only=True)

@@ -11,7 +11,7 @@ from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
 from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.sim import Tabletop, Task
 from training.data import halve
-from training.decode import MAX_NEW_TOKENS, generate_batch
+from training.decode import generate_batch
 from training.heads import Heads
 from training.losses import Trainer
 from training.network import patches, pooling_index
@@ -41,7 +41,7 @@ def test_loaded_network_answers_like_the_batched_decoder(exported, vocab, frames
     answers = generate_batch(model, vocab, vocab.prompts("full", tasks), frames.images[:2])
     for image, task, ids in zip(frames.images[:2], tasks, answers, strict=True):
         batch = processor(images=image, text=reasoning_prompt(task.instruction, 1))
-        result = generate(loaded, batch, max_new_tokens=MAX_NEW_TOKENS)
+        result = generate(loaded, batch, max_new_tokens=vocab.longest_answer)
         assert result.ids == ids
 
 

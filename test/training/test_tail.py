@@ -1,0 +1,189 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The `vocab_tail` checkpoint's tokens are Qwen2's, and its answers, labels and files agree."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from molmoact_ros.answer import ActionTokenizer, parse_answer
+from molmoact_ros.answer.prompts import reasoning_answer, reasoning_prompt, steering_prompt
+from molmoact_ros.model import MolmoActForActionReasoning, VqVae
+from molmoact_ros.processing import MolmoActProcessor
+from training.export import export_checkpoint, norm_statistics
+from training.heads import Heads
+from training.losses import soft_labels
+from training.network import build_network
+from training.sequences import token_id
+from training.spelling import VALUE_CONTEXTS
+from training.tail_losses import TailTrainer, draw_bins, token_weights
+from training.tail_sequences import TAIL_FORMATS, TailAnswers, TailVocabulary
+from training.tail_tokenizer import build_tail_tokenizer
+from training.warm_start import warm_start
+
+SPELLINGS = Path(__file__).parents[1] / "data" / "action_spellings.json"
+
+
+@pytest.fixture(scope="module")
+def tail():
+    return TailVocabulary(build_tail_tokenizer())
+
+
+@pytest.fixture(scope="module")
+def model(tail):
+    torch.manual_seed(0)
+    return build_network(tail.size, codebook="vocab_tail").eval()
+
+
+def _bins(form, batch):
+    return batch.actions[:, :, : form.rows].reshape(*batch.actions.shape[:2], -1)
+
+
+def test_actions_are_tokenised_as_by_the_whole_qwen2_vocabulary(tail):
+    lists = json.loads(SPELLINGS.read_text(encoding="utf-8"))
+    assert len(lists) == 16
+    for text, *tokens in lists:
+        ids = tail.tokenizer.encode(text).ids
+        assert [tail.tokenizer.id_to_token(token) for token in ids] == tokens
+        assert tail.tokenizer.decode(ids) == text
+    counts = [len(tokens) / 56 for _, *tokens in lists[12:]]
+    assert 4.3 < np.mean(counts) < 5.3  # separators included
+
+
+def test_words_numbers_and_phrases_stay_single_tokens(tail, vocab):
+    for text in (
+        f"User: {reasoning_prompt('reach the green block', 1)} Assistant:",
+        f"User: {steering_prompt('reach the red block', 1)} Assistant:",
+        " The depth map of the image is <DEPTH_START><DEPTH_7><DEPTH_END>",
+        ". The trajectory of the end effector is [[1, 255], [34, 7]]",
+    ):
+        mine, first = (tokens.tokenizer.encode(text) for tokens in (tail, vocab))
+        assert mine.tokens == first.tokens
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " + reasoning_answer("<DEPTH_START><DEPTH_0><DEPTH_END>", "[[1, 2]]", "[[Ý¥, È²]]", 1),
+        "Grüße,\n öffne 中文 12345  [[1,2],[3 , 4]] 'x' don't 🤖 ½ ³",
+    ],
+)
+def test_text_survives(tail, text):
+    ids = tail.tokenizer.encode(text).ids
+    assert tail.tokenizer.decode(ids, skip_special_tokens=True) == text
+
+
+@pytest.mark.parametrize("name", TAIL_FORMATS)
+def test_answers_are_the_tokens_of_their_text(tail, targets, name):
+    form, batch = tail.formats[name][0], targets[np.arange(3)].of_group(0)
+    answers = tail.answers(form, batch, _bins(form, batch))
+    codec = ActionTokenizer("vocab_tail")
+    for image, color in ((0, 0), (2, 1)):
+        keep = ~answers.padding[image, color]
+        ids = answers.ids[image, color][keep].tolist()
+        text = tail.tokenizer.decode(ids, skip_special_tokens=True)
+        assert tail.tokenizer.encode(text).ids == (ids[:-1] if form.ends else ids)
+        assert (ids[-1] == tail.eos) == form.ends
+        written = text.rpartition(" is ")[2].strip("[]., ").replace("]", "").replace("[", "")
+        bins = [codec.bin_of(string) for string in written.split(", ")]
+        assert bins == batch.actions[image, color, : form.rows].ravel().tolist()
+
+
+def test_full_answer_reads_back_as_the_labels(tail, frames, targets, scale):
+    form, batch = tail.formats["full"][0], targets.of_group(0)
+    answers = tail.answers(form, batch, _bins(form, batch))
+    text = tail.tokenizer.decode(answers.ids[4, 2].tolist(), skip_special_tokens=True)
+    stats = norm_statistics(frames, scale)
+    answer = parse_answer(text, stats, action_tokenizer=ActionTokenizer("vocab_tail"), rows=8)
+    assert answer.problems == ()
+    assert (answer.trajectory.ravel() == batch.coordinates[4, 2]).all()
+    assert np.ptp(answer.actions[:, :3]) > 0 and (answer.actions[:, 3:] == 0).all()
+
+
+def test_every_node_leads_to_the_bins_that_share_its_prefix(tail):
+    spelling = tail.spelling
+    context = VALUE_CONTEXTS.index((" ", ","))
+    root = spelling.nodes[context, 0, 0]
+    assert spelling.members[root].all()
+    for bin_ in (0, 128, 255):
+        length = spelling.lengths[context, bin_]
+        sizes = [spelling.members[node].sum() for node in spelling.nodes[context, bin_, :length]]
+        assert sizes == sorted(sizes, reverse=True) and sizes[-1] == 1
+        assert (spelling.nodes[context, bin_, length:] == -1).all()
+
+
+def test_token_labels_multiply_to_the_gaussian_over_bins(tail, model):
+    """A network that says exactly what the labels say has, per value, the Gaussian's entropy."""
+    trainer, spelling = TailTrainer(model, Heads(), tail), tail.spelling
+    gaussian = soft_labels(4.0)[100].double().numpy()
+    context = VALUE_CONTEXTS.index((" ", ","))
+    bins = np.flatnonzero(gaussian > 1e-9)
+    total = 0.0
+    for bin_ in bins:
+        nodes = spelling.nodes[context, bin_, : spelling.lengths[context, bin_]]
+        chances = np.zeros((len(nodes), tail.size))
+        for place, node in enumerate(nodes):
+            share = gaussian * spelling.members[node]
+            np.add.at(chances[place], spelling.following[node], share / share.sum())
+        logits = torch.from_numpy(np.log(chances.clip(1e-30)))[None, None]
+        zeros = np.zeros((1, 1, len(nodes)), dtype=int)
+        answers = TailAnswers(zeros, zeros, nodes[None, None], zeros > 0, zeros[..., :1])
+        labels = np.full((1, 1, 7), 100)
+        mean = trainer._soft_values(answers, logits, torch.zeros(zeros.shape).double(), labels)
+        total -= gaussian[bin_] * float(mean.sum())
+    entropy = -(gaussian[bins] * np.log(gaussian[bins])).sum()
+    assert total == pytest.approx(entropy, rel=1e-4)
+
+
+def test_drawn_bins_are_near_and_constants_stay(tail):
+    wanted = np.full((50, 3, 56), 128)
+    drawn = draw_bins(wanted, np.random.default_rng(0)).reshape(50, 3, 8, 7)
+    assert (drawn[..., 3:] == 128).all()
+    assert 3.0 < drawn[..., :3].std() < 5.0 and abs(drawn[..., :3].mean() - 128) < 0.5
+
+
+@pytest.mark.parametrize("name", TAIL_FORMATS)
+def test_every_token_but_padding_counts(tail, model, frames, targets, name):
+    form, batch = tail.formats[name][0], targets[np.arange(4)].of_group(0)
+    answers = tail.answers(form, batch, draw_bins(_bins(form, batch), np.random.default_rng(1)))
+    assert answers.padding.any()
+    assert ((token_weights(form, answers) > 0).numpy() == ~answers.padding).all()
+    with torch.inference_mode():
+        loss = TailTrainer(model, Heads(), tail).loss(name, frames, targets, np.arange(2), seed=0)
+    assert torch.isfinite(loss)
+
+
+def test_exported_files_are_read_with_the_right_codebook(tail, model, frames, scale, tmp_path):
+    vqvae = VqVae(hidden_size=16, halvings=2, num_codes=128, code_size=64)
+    stats = norm_statistics(frames, scale)
+    export_checkpoint(tmp_path, model, vqvae, tail.tokenizer, stats)
+    loaded = MolmoActForActionReasoning.from_pretrained(tmp_path)
+    assert loaded.config.action_codebook == "vocab_tail"
+    processor = MolmoActProcessor.from_pretrained(tmp_path)
+    text = reasoning_prompt("reach the blue block", 1)
+    batch = processor(images=frames.images[0], text=text)
+    expected = [*tail.prefix, *tail.formats["full"][0].prompts[2]]
+    assert batch["input_ids"][0].tolist() == [int(token) for token in expected]
+
+
+def test_known_tokens_keep_their_rows(tail, vocab, model, tmp_path):
+    torch.manual_seed(1)
+    before, heads = build_network(vocab.size), Heads()
+    content = {"model": before.state_dict(), "heads": heads.state_dict()}
+    torch.save(content, tmp_path / "stage.pt")
+    after = build_network(tail.size, codebook="vocab_tail")
+    warm_start(after, Heads(), tmp_path / "stage.pt", vocab, tail)
+    for token in ("Ġred", "<DEPTH_77>", "255", "],Ġ[", "<|endoftext|>"):
+        new, old = (token_id(some.tokenizer, token) for some in (tail, vocab))
+        assert (after.lm_head.weight[new] == before.lm_head.weight[old]).all()
+    clause = ". Based on these information, the action that the robot should take is"
+    new = token_id(tail.tokenizer, clause)
+    old = token_id(vocab.tokenizer, clause + " ")
+    assert (after.lm_head.weight[new] == before.lm_head.weight[old]).all()
+    # The bin whose spelling alone ends with a token gives it the row of its byte.
+    blocks = "model.transformer.blocks.0"
+    same = [k for k in after.state_dict() if k.startswith(blocks)]
+    assert all((after.state_dict()[k] == before.state_dict()[k]).all() for k in same) and same
