@@ -27,9 +27,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import Action, LaunchContext, LaunchDescription
 from molmoact_ros.dds import image_settings
+from molmoact_ros.respawn import respawned
 
 SHARE = Path(get_package_share_directory("molmoact_ros"))
-RESPAWN_DELAY = 5.0  # s
 ARGUMENTS = {
     "nodes": ("both", "Which nodes to start here: both, policy or executor."),
     "namespace": ("", "Namespace of both nodes."),
@@ -46,17 +46,25 @@ ARGUMENTS = {
     "autostart": ("true", "Nodes configure and activate themselves; false: a supervisor does."),
     "enable_on_start": ("false", "Enable motion without a call of ~/enable."),
     "require_approval": ("false", "Execute each chunk only after a call of ~/approve."),
-    "use_respawn": ("false", "Start the policy again, 5 s after it has died."),
+    "use_respawn": ("false", "Start the policy again when it has died: after 1, 2, 4 .. 60 s."),
     "action_chunk": ("molmoact_policy/action_chunk", "Topic of the chunks, for the executor."),
     "ee_pose": ("ee_pose", "Topic of the measured end effector pose (PoseStamped)."),
     "joint_states": ("joint_states", "Topic of the measured joints (JointState)."),
     "twist": ("~/twist", "Topic of the velocity command (TwistStamped)."),
-    "gripper": ("~/gripper", "Topic of the gripper command."),
+    "pose": ("~/pose", "Topic of the pose command (PoseStamped)."),
+    "joint_trajectory": ("~/joint_trajectory", "Topic of the trajectory (JointTrajectory)."),
+    "joint_jog": ("~/joint_jog", "Topic of the joints' velocities (JointJog)."),
+    "forward": ("~/forward", "Topic of the joint command (Float64MultiArray)."),
+    "gripper": ("~/gripper", "Topic of the gripper command; the name of an action: see profile."),
     "rviz": ("false", "Start RViz with what the policy sees (view.launch.py)."),
     "camera_info": ("camera_info", "CameraInfo of the leading camera, for rviz."),
     "record": ("false", "Record the outputs of both nodes with rosbag2."),
     "log_level": ("info", "Log level of both nodes."),
 }
+EXECUTOR_TOPICS = (
+    "action_chunk", "ee_pose", "joint_states",
+    "twist", "pose", "joint_trajectory", "joint_jog", "forward", "gripper",
+)  # fmt: skip
 POLICY_PARAMETERS = (
     "checkpoint", "profile", "instruction", "device", "quantization", "image_transport",
 )  # fmt: skip
@@ -90,8 +98,6 @@ def policy(values: dict[str, str], common: dict) -> Node:
         executable="policy_node",
         name="molmoact_policy",
         parameters=[values["params_file"], common["parameters"], given],
-        respawn=is_true(values, "use_respawn"),
-        respawn_delay=RESPAWN_DELAY,
         **common["process"],
     )
 
@@ -105,12 +111,11 @@ def executor(values: dict[str, str], common: dict) -> Node:
         "enable_on_start": is_true(values, "enable_on_start"),
         "require_approval": is_true(values, "require_approval"),
     }
-    topics = ("action_chunk", "ee_pose", "joint_states", "twist", "gripper")
     return Node(
         executable="executor_node",
         name="molmoact_executor",
         parameters=[values["params_file"], common["parameters"], given],
-        remappings=[(f"~/{name}", values[name]) for name in topics],
+        remappings=[(f"~/{name}", values[name]) for name in EXECUTOR_TOPICS],
         **common["process"],
     )
 
@@ -157,7 +162,9 @@ def actions(context: LaunchContext) -> list[Action]:
         SetEnvironmentVariable(name, value) for name, value in image_settings().items()
     ]
     if values["nodes"] != "executor":
-        made.append(policy(values, common))
+        node = policy(values, common)
+        respawn = is_true(values, "use_respawn")
+        made.append(respawned(lambda: policy(values, common)) if respawn else node)
     if values["nodes"] != "policy":
         made.append(executor(values, common))
     if is_true(values, "rviz"):
