@@ -180,11 +180,13 @@ def plot(samples: Sequence[Sample], least: float | None, path: Path) -> None:
     rows = by_confidence(samples)
     means = [row["mean"] for row in rows]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6))
-    left.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
-    left.plot(means, [row["values near the expert's"] for row in rows], marker="o")
+    observed = [row["values near the expert's"] for row in rows]
+    lowest = min(*means, *observed) - 0.05
+    left.plot([lowest, 1], [lowest, 1], color="grey", linestyle="--", linewidth=1)
+    left.plot(means, observed, marker="o")
     left.set(
         xlabel="confidence", ylabel=f"values within {NEAR_BINS} bins of the expert's",
-        title="reliability", xlim=(0, 1), ylim=(0, 1),
+        title="reliability", xlim=(lowest, 1), ylim=(lowest, 1),
     )  # fmt: skip
     for kind in dict.fromkeys(s.task for s in samples):
         of_kind = [s for s in samples if s.task == kind]
@@ -195,7 +197,7 @@ def plot(samples: Sequence[Sample], least: float | None, path: Path) -> None:
     if least is not None:
         right.axvline(least, color="red", linewidth=1, label=f"min_confidence {least}")
     right.set(xlabel="confidence", ylabel="chunk end from the expert's (mm)", title="error")
-    right.set_yscale("symlog", linthresh=10)
+    right.set_yscale("log")
     right.legend(fontsize=8)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -86,9 +86,10 @@ def test_topics_and_services_exist(page: Path, interfaces: dict[str, list[Any]])
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_options_of_the_commands_exist(page: Path) -> None:
     pytest.importorskip("torch")
-    from molmoact_ros.cli import inspect, predict, replay
+    from molmoact_ros.cli import evaluate, inspect, predict, replay
 
     mains = {
+        "molmoact-evaluate": evaluate.main,
         "molmoact-inspect": inspect.main,
         "molmoact-predict": predict.main,
         "molmoact-replay": replay.main,
