@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ class Bench:
             [sys.executable, "-c", code, "--ros-args", *parameters],
             env=os.environ | {"ROS_DOMAIN_ID": str(domain), "OMP_NUM_THREADS": "1"},
         )
+
+    def listen(self, kind: type, topic: str, profile: Any, take: Callable[[Any], object]) -> None:
+        """Hand the messages of one more topic to ``take``."""
+        self._node.create_subscription(kind, topic, take, profile)
+
+    def spin(self) -> None:
+        """Take one message, or wait a moment for one."""
+        self._executor.spin_once(timeout_sec=0.05)
 
     def measure(self, seconds: float) -> dict[str, Any]:
         """Run for that long and return figures in ms."""
