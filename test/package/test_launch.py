@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,34 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
 
+def assigned(file: Path, name: str) -> ast.expr:
+    """Return what a launch file assigns to a name."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return node.value
+    raise AssertionError(f"{file.name} has no {name}")
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_every_argument_has_a_description(file: Path) -> None:
-    tree = ast.parse(file.read_text())
-    values = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ARGUMENTS"
-    ]
-    assert len(values) == 1
-    assert isinstance(values[0], ast.Dict)
-    for value in values[0].values:
+    arguments = assigned(file, "ARGUMENTS")
+    assert isinstance(arguments, ast.Dict)
+    for value in arguments.values:
         assert isinstance(value, ast.Tuple)
         description = ast.literal_eval(value.elts[1])
         assert description.endswith(".")
+
+
+def test_every_topic_between_executor_and_robot_is_an_argument() -> None:
+    file = ROOT / "launch" / "molmoact.launch.py"
+    topics = ast.literal_eval(assigned(file, "EXECUTOR_TOPICS"))
+    arguments = assigned(file, "ARGUMENTS")
+    assert isinstance(arguments, ast.Dict)
+    assert set(topics) <= {ast.literal_eval(key) for key in arguments.keys if key is not None}
+    text = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
+    section = text.split("## molmoact_executor\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `~/(\w+)` \| \S+ \| (?:publishes|subscribes) ", section, re.MULTILINE)
+    assert set(rows) - {"status"} == set(topics)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
