@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
 
 _POLL = 0.05  # s; longest wait of the thread before it looks at the clock again
+_BLIND = 10.0  # s without usable frames after which who asked should know
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,14 @@ class Inference:
         self.failures = 0
         self.last: Reasoning | None = None
         self.waiting_for = ""
+        self._blind: tuple[int, float] | None = None  # request, and since when; s
+
+    def blindness(self, order: int) -> str | None:
+        """Return why a request has had no usable frames for a while, None where it has had."""
+        blind = self._blind
+        if blind is None or blind[0] != order or self._now() < blind[1] + _BLIND:
+            return None
+        return f"no usable images for {_BLIND:.0f} s: {self.waiting_for}"
 
     @property
     def is_running(self) -> bool:
@@ -136,7 +145,7 @@ class Inference:
                 continue
             frames = self._matcher.take(now)
             if isinstance(frames, NoMatch):
-                self._note(frames)
+                self._note(frames, task, now)
                 self._matcher.wait(_POLL)
                 continue
             self.waiting_for = ""
@@ -148,8 +157,10 @@ class Inference:
     def _now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds * 1e-9)
 
-    def _note(self, missing: NoMatch) -> None:
+    def _note(self, missing: NoMatch, task: Task, now: float) -> None:
         self.waiting_for = missing.reason
+        if self._blind is None or self._blind[0] != task.order or now < self._blind[1]:
+            self._blind = task.order, now
         if not missing.waiting:
             self._node.get_logger().warning(
                 f"no inference: {missing.reason}", throttle_duration_sec=5.0
@@ -160,6 +171,7 @@ class Inference:
         images = self._read(frames)
         if images is None:
             return False
+        self._blind = None
 
         def is_obsolete() -> bool:
             return self._stopping.is_set() or task is not self._desk.task

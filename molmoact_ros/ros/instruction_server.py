@@ -53,7 +53,7 @@ class GoalAnswer:
 
 @dataclass
 class _Progress:
-    """One goal that is followed; of its own thread alone, but for the queue."""
+    """One goal since it was accepted; of its own thread alone, but for the queue."""
 
     order: int
     deadline: float  # by the node's clock; infinite without a timeout
@@ -71,6 +71,7 @@ class InstructionServer:
         desk: TaskDesk,
         refusal: Callable[[str], str | None],
         done_chunks: Callable[[], int],
+        blindness: Callable[[int], str | None],
     ) -> None:
         """Offer the action; goals are rejected until `open`.
 
@@ -79,14 +80,16 @@ class InstructionServer:
             desk: Takes the instruction.
             refusal: Returns why an instruction can not be followed, or None.
             done_chunks: Returns how many answers at rest end a goal; 0: never.
+            blindness: Returns why a request can not be followed for want of images, or None.
         """
         self._node = node
         self._desk = desk
         self._refusal = refusal
         self._done_chunks = done_chunks
+        self._blindness = blindness
         self._closed = threading.Event()
         self._closed.set()
-        self._progress: _Progress | None = None
+        self._followed: dict[int, _Progress] = {}  # by the identity of the goal's message
         ActionServer(
             node,
             ExecuteInstruction,
@@ -107,13 +110,18 @@ class InstructionServer:
 
     def take_answer(self, answer: GoalAnswer) -> None:
         """Hand an answer to the goal that it belongs to; called by the inference thread."""
-        progress = self._progress
-        if progress is not None and progress.order == answer.order:
-            progress.answers.put(answer)
+        for progress in tuple(self._followed.values()):
+            if progress.order == answer.order:
+                progress.answers.put(answer)
 
     def _on_goal(self, goal: Goal) -> GoalResponse:
         reason = self._goal_refusal(goal)
         if reason is None:
+            # Here, because goals may be executed in another order than they were accepted.
+            deadline = self._now() + goal.timeout if goal.timeout > 0.0 else math.inf
+            order = self._desk.follow(goal.instruction)
+            self._followed[id(goal)] = _Progress(order, deadline)
+            self._node.get_logger().info(f"goal: '{goal.instruction}'")
             return GoalResponse.ACCEPT
         # The protocol has no place for it.
         self._node.get_logger().error(f"goal rejected: {reason}")
@@ -130,14 +138,12 @@ class InstructionServer:
 
     def _execute(self, handle: ServerGoalHandle) -> Result:
         goal: Goal = handle.request
-        deadline = self._now() + goal.timeout if goal.timeout > 0.0 else math.inf
-        progress = _Progress(self._desk.follow(goal.instruction), deadline)
-        self._progress = progress
-        self._node.get_logger().info(f"goal: '{goal.instruction}'")
+        progress = self._followed[id(goal)]
         outcome: tuple[int, str] | None = None
         while outcome is None:
             outcome = self._take(handle, progress) or self._end(handle, progress)
         self._desk.leave(progress.order)
+        del self._followed[id(goal)]
         code, message = outcome
         self._node.get_logger().info(f"goal '{goal.instruction}' ended: {message}")
         if code == Result.OUTCOME_DONE:
@@ -173,7 +179,8 @@ class InstructionServer:
             return Result.OUTCOME_PREEMPTED, "another instruction came"
         if self._now() >= progress.deadline:
             return Result.OUTCOME_TIMEOUT, f"timeout after {progress.chunks} chunks"
-        return None
+        reason = self._blindness(progress.order)
+        return None if reason is None else (Result.OUTCOME_FAILED, reason)
 
     def _now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds * 1e-9)

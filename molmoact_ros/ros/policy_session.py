@@ -70,7 +70,11 @@ class PolicySession:
         self.inputs = CameraInputs(node, topics, fixed.image_transport, matcher)
         self._outputs = AnswerPublisher(node, form, policy.relative_depth)
         self._goals = InstructionServer(
-            node, desk, self.refusal, lambda: settings().done_chunks
+            node,
+            desk,
+            self.refusal,
+            lambda: settings().done_chunks,
+            lambda order: self.inference.blindness(order),
         )
         self.inference = Inference(
             node,

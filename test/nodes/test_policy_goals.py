@@ -124,6 +124,20 @@ def test_a_goal_runs_out_of_time(operator: Operator) -> None:
     assert operator.is_idle()
 
 
+def test_a_goal_fails_without_images(operator: Operator) -> None:
+    sent = operator.send()
+    operator.next_feedback()
+    operator.client.wait_for(sent[1].done, "the goal's end")  # and no picture is shown
+    status, result = operator.result(sent)
+    assert (status, result.outcome) == (GoalStatus.STATUS_ABORTED, Result.OUTCOME_FAILED)
+    assert "no usable images for 10 s: camera 'camera': the newest frame is" in result.message
+    assert operator.is_idle()
+    sent = operator.send()
+    operator.next_feedback()
+    sent[0].cancel_goal_async()
+    assert operator.result(sent)[1].outcome == Result.OUTCOME_CANCELED
+
+
 def test_a_new_goal_and_a_topic_pre_empt(operator: Operator) -> None:
     first = operator.send("reach the green block")
     second = operator.send("reach the blue block")
