@@ -36,7 +36,7 @@ class TaskDesk:
             hint_steps: Answers that follow a hint; 0: all until it is cleared.
         """
         self._lock = threading.Lock()
-        self._task = Task(instruction)
+        self._task = Task(instruction if instruction.strip() else "")
         self._hint_steps = hint_steps
         self._hint_used = 0
 
@@ -46,7 +46,11 @@ class TaskDesk:
         return self._task
 
     def follow(self, instruction: str) -> int:
-        """Begin with an instruction, or with none, and return the request's number."""
+        """Begin with an instruction, or with none, and return the request's number.
+
+        Blanks are none: an answer to a prompt without words would move the robot somewhere.
+        """
+        instruction = instruction if instruction.strip() else ""
         with self._lock:
             order = self._task.order + 1
             self._task = replace(self._task, instruction=instruction, order=order)

@@ -28,6 +28,14 @@ def test_leaving_ends_only_the_own_request() -> None:
     assert desk.task.order != second
 
 
+def test_blanks_are_no_instruction() -> None:
+    desk = TaskDesk("  ")
+    assert desk.task.instruction == ""
+    desk.follow("open")
+    desk.follow(" \t")
+    assert desk.task.instruction == ""
+
+
 def test_a_hint_stays_until_it_is_cleared() -> None:
     desk = TaskDesk("go")
     desk.steer(LINE)
