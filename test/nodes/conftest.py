@@ -35,6 +35,7 @@ class Surroundings:
             topic = f"{name}/{camera}/image{end}"
             self._cameras[camera] = client.node.create_publisher(kind, topic, qos.IMAGE)
         self._instruction = client.node.create_publisher(String, f"{name}/instruction", qos.LATCHED)
+        self._shown: list[Any] = []  # stamps
 
     def instruct(self, text: str) -> None:
         """Publish an instruction."""
@@ -53,6 +54,7 @@ class Surroundings:
 
     def show(self, message: Any, camera: str = "camera") -> None:
         """Publish a picture."""
+        self._shown.append(message.header.stamp)
         self._cameras[camera].publish(message)
 
     def statuses(self, concern: str) -> list[Any]:
@@ -66,17 +68,22 @@ class Surroundings:
         return max((int(v.value) for s in statuses for v in s.values if v.key == key), default=0)
 
     def next_answer(self, tick: Callable[[], None] | None = None) -> Any:
-        """Show good pictures, or what ``tick`` shows, until there is a new answer."""
-        before = len(self.reasonings)
+        """Show good pictures, or what ``tick`` shows, until there is an answer about one."""
+        before = len(self._shown)
         show = tick or (lambda: self.show(self.image()))
-        return self.client.wait_for(lambda: self.reasonings[before:], "an answer", show)[-1]
+        return self.client.wait_for(lambda: self._answers(before), "an answer", show)[-1]
 
     def answers_while(self, tick: Callable[[], None]) -> int:
-        """Let things settle, then ``tick`` until two more diagnostics; count the answers."""
+        """Let things settle, then ``tick`` until two more diagnostics; count answers about that."""
         self._pass_diagnostics(2, None)
-        before = len(self.reasonings)
+        before = len(self._shown)
         self._pass_diagnostics(2, tick)
-        return len(self.reasonings) - before
+        return len(self._answers(before))
+
+    def _answers(self, shown: int) -> list[Any]:
+        """Return the answers about pictures that came after the first ``shown`` ones."""
+        stamps = self._shown[shown:]
+        return [answer for answer in self.reasonings if answer.header.stamp in stamps]
 
     def _pass_diagnostics(self, number: int, tick: Callable[[], None] | None) -> None:
         end = len(self.statuses("cameras")) + number
