@@ -15,6 +15,10 @@ from typing import Any
 import cv2
 import pytest
 
+from molmoact_ros.demo.__main__ import _parse
+from molmoact_ros.sim import draw_task
+from molmoact_ros.sim.tasks import KINDS
+
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "molmoact_ros.demo"]
 SCRIPTS = sorted([*(ROOT / "scripts").glob("*.sh"), ROOT / ".ci" / "run"])
@@ -74,6 +78,19 @@ def test_a_checkpoint_that_is_missing_is_told(ros_environment: Any, tmp_path: Pa
     assert done.returncode == 1
     assert "there is no directory '/no/such/place'" in done.stderr
     assert nodes_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_is_put_into_words_by_the_seed(kind: str) -> None:
+    options = _parse(["--task", kind, "--seed", "4"])
+    assert options.instruction == draw_task(kind, 4).instruction
+
+
+def test_words_are_taken_as_they_are() -> None:
+    assert _parse(["--instruction", "fetch me a tea"]).instruction == "fetch me a tea"
+    assert _parse([]).instruction == "reach the red block"
+    with pytest.raises(SystemExit):
+        _parse(["--instruction", "fetch me a tea", "--task", "pick"])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
