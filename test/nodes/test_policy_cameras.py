@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
@@ -61,4 +62,21 @@ def test_too_much_skew_is_diagnosed_with_the_camera(robot: Any) -> None:
 def test_a_broken_jpeg_is_dropped_and_counted(robot: Any) -> None:
     assert robot.answers_while(lambda: show(robot, broken=True)) == 0
     assert robot.count("cameras", "dropped front") > 0
+    robot.next_answer(lambda: show(robot))
+
+
+def test_an_8k_image_is_used(robot: Any) -> None:
+    rgb = np.full((4320, 7680, 3), 128, np.uint8)
+    jpeg = compressed_from_rgb(rgb, Header()).data
+
+    def large() -> None:
+        header = Header(stamp=robot.client.stamp())
+        for camera in ("front", "wrist"):
+            robot.show(CompressedImage(header=header, format="jpeg", data=jpeg), camera)
+        robot.client.spin(0.5)  # each takes a while to be decoded
+
+    def is_large() -> bool:
+        return robot.reasonings[-1].trajectory.image_width == 7680
+
+    robot.client.wait_for(is_large, "an answer about an 8K image", large)
     robot.next_answer(lambda: show(robot))
