@@ -9,7 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
+from rclpy.time_source import CLOCK_TOPIC
+
+from molmoact_ros.ros.callback_thread import CallbackThread
 from molmoact_ros.ros.camera_watch import CameraWatch
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.lifecycle import ManagedNode
@@ -37,7 +41,9 @@ class PolicyNode(ManagedNode):
 
     def __init__(self) -> None:
         """Check the parameters; with ``autostart`` load and infer as soon as the node spins."""
+        self._clock_thread = CallbackThread(self, "clock")
         super().__init__("molmoact_policy")
+        self._clock_thread.start()
         self._settings = declare_parameters(self, PolicyParameters)
         self._desk = TaskDesk(self._settings.instruction, self._settings.hint_steps)
         self._loader = PolicyLoader(self.get_logger())
@@ -61,6 +67,12 @@ class PolicyNode(ManagedNode):
         )
         if self._settings.autostart:
             self.start_by_itself()
+
+    def create_subscription(self, kind: Any, topic: str, *rest: Any, **options: Any) -> Any:
+        """As rclpy's, but simulated time, up to 1000 messages a second, has a thread of its own."""
+        if topic == CLOCK_TOPIC:
+            options["callback_group"] = self._clock_thread.group
+        return super().create_subscription(kind, topic, *rest, **options)
 
     def configure(self) -> None:
         """Load the policy and warm it up, while the node's services answer."""
@@ -105,6 +117,7 @@ class PolicyNode(ManagedNode):
             session.inference.wait(_CLOSE)
         while self._loader.is_busy and time.monotonic() < end:
             time.sleep(_POLL)
+        self._clock_thread.stop()
         inferring = session is not None and session.inference.is_running
         self.is_stuck = inferring or self._loader.is_busy
 

@@ -1,0 +1,68 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated time: frames are as old as /clock says, however often that comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+from molmoact_ros.demo.graph import NodeSpec
+from molmoact_ros.ros.conversions import seconds, time_message
+
+NAME = "policy_in_simulation"
+STEP = 0.01  # s of simulated time per tick
+
+
+class Simulation:
+    """Tells the time, which goes on with every tick, and shows pictures of that time."""
+
+    def __init__(self, robot: Any) -> None:
+        self._robot = robot
+        self._clock = robot.client.node.create_publisher(Clock, "/clock", 1)
+        self.time = 1000.0
+
+    def tick(self, behind: float = 0.0) -> None:
+        """Go on by a step and show a picture that was taken ``behind`` s ago."""
+        self.time += STEP
+        self._clock.publish(Clock(clock=time_message(self.time)))
+        image = self._robot.image()
+        image.header.stamp = time_message(self.time - behind)
+        self._robot.show(image)
+
+
+@pytest.fixture(scope="module")
+def robot(surround: Any, start: Any, golden: dict[str, Any]) -> Any:
+    parameters = {
+        **golden,
+        "cameras": ["camera"],
+        "instruction": "close the box",
+        "use_sim_time": True,
+        "max_image_age": 1.0,
+    }
+    start(NodeSpec("policy_node", NAME, parameters=parameters))
+    return surround(NAME, {"camera": Image})
+
+
+@pytest.fixture(scope="module")
+def simulation(robot: Any) -> Simulation:
+    return Simulation(robot)
+
+
+def test_pictures_of_simulated_time_are_used(robot: Any, simulation: Simulation) -> None:
+    answer = robot.next_answer(simulation.tick)
+    assert 1000.0 < seconds(answer.header.stamp) <= simulation.time
+    age = dict(zip(answer.stage_names, answer.stage_seconds, strict=True))["image_age"]
+    assert abs(age) < 1.0
+
+
+def test_old_pictures_of_simulated_time_are_not(robot: Any, simulation: Simulation) -> None:
+    def old() -> None:
+        simulation.tick(behind=2.0)
+
+    assert robot.answers_while(old) <= 1  # one may have been begun before
+    assert "s old" in robot.statuses("cameras")[-1].message
+    robot.next_answer(simulation.tick)
