@@ -71,11 +71,14 @@ class Scene:
             )
         )  # fmt: skip
 
-    def until_markers(self, repeat: Callable[[], None]) -> MarkerArray:
-        """Repeat, as cameras and policies do, until markers come."""
+    def until_markers(self, repeat: Callable[[], None], action: int = Marker.ADD) -> MarkerArray:
+        """Repeat, as cameras and policies do, until markers with this action come."""
         self.arrays.clear()
-        self.client.wait_for(lambda: self.arrays, "markers", repeat)
-        return self.arrays[0]
+
+        def found() -> list[MarkerArray]:
+            return [a for a in self.arrays if {m.action for m in a.markers} == {action}]
+
+        return self.client.wait_for(found, "markers", repeat)[0]
 
     def until_status(self, words: str, repeat: Callable[[], None]) -> DiagnosticStatus:
         """Repeat until a status with these words comes."""
@@ -145,7 +148,7 @@ def test_a_trajectory_appears_on_the_plane(scene: Callable[..., Scene], client: 
         lab.calibrate()
         lab.show([], stamp)
 
-    assert {m.action for m in lab.until_markers(clear).markers} == {Marker.DELETE}
+    lab.until_markers(clear, Marker.DELETE)
     assert lab.stop() == 0
 
 
