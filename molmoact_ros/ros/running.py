@@ -72,6 +72,8 @@ def run_node(
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # a wrong argument or parameter file
         return _refuse(error)
+    except KeyboardInterrupt:
+        return 0
     code = 0
     node: ClosableNode | None = None
     try:
