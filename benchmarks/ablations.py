@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each choice around a checkpoint is worth, in the simulator; one process, simulated time.
 
-    python -m benchmarks.ablations [--task reach pick push] [--episodes 50] [--rows NAME ...]
+    python -m benchmarks.ablations [--task reach pick push] [--episodes 50] [--rows shipped int ...]
 
 The results are written after every row; rows that are there already, of the same checkpoint and
 scenes, are kept: a run can be split, and go on after an interruption. `--again` measures anew.
@@ -110,7 +110,7 @@ def row(variant: Variant, results: Sequence[EpisodeResult]) -> dict[str, Any]:
     """Return one row of the table for one task."""
     s = summary(results)
     low, high = s["success_95_percent"]
-    return {
+    figures = {
         "choice": variant.name,
         "task": results[0].task,
         "success": f"{s['successes']} of {s['episodes']}",
@@ -124,6 +124,7 @@ def row(variant: Variant, results: Sequence[EpisodeResult]) -> dict[str, Any]:
         "refused": f"{s['refused_answers']} of {s['answers']}",
         "passes": s["passes_per_answer"],
     }
+    return {name: "-" if value != value else value for name, value in figures.items()}  # NaN
 
 
 def compare_drafts(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -185,10 +186,16 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--twin-episodes", type=int, default=4, help=f"of '{DRAFTS}' per task (4)")
     parser.add_argument("--seconds", type=float, default=20.0, help="simulated, at most (20)")
     parser.add_argument("--workers", type=int, default=1, help="processes side by side (1)")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    parser.add_argument(
+        "--rows", nargs="+", default=[""], metavar="TEXT", help="whose names hold a text (all)"
+    )
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--name", default=NAME, help=f"of the results ({NAME})")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.rows = [name for name in ROWS if any(text in name for text in arguments.rows)]
+    if not arguments.rows:
+        parser.error(f"argument --rows: no such row; there are: {'; '.join(ROWS)}")
+    return arguments
 
 
 def _config(arguments: argparse.Namespace) -> dict[str, Any]:
