@@ -74,9 +74,9 @@ def test_every_interface_is_built(file: Path) -> None:
 
 @pytest.fixture(scope="module")
 def share(ros_environment: Any) -> Path:
-    from molmoact_ros.demo.graph import share as installed
+    from ament_index_python.packages import get_package_share_directory
 
-    return installed()
+    return Path(get_package_share_directory("molmoact_ros"))
 
 
 @pytest.mark.parametrize(
