@@ -41,8 +41,8 @@ _MIX_TASKS = {
     **{"full pick": 0.2, "full push": 0.17, "full": 0.17, "steer": 0.18},
 }
 _MIX_TASKS_LAST = {
-    **{"opening pick": 0.1, "opening push": 0.08},
-    **{"full pick": 0.22, "full push": 0.17, "full": 0.21, "steer": 0.22},
+    **{"vision": 0.15, "opening pick": 0.1, "opening push": 0.06},
+    **{"full pick": 0.24, "full push": 0.13, "full": 0.16, "steer": 0.16},
 }
 
 _REACH = (Drive("reach", "easy", 48), Drive("reach", "easy", 48))
@@ -72,6 +72,6 @@ ROUNDS = (
     Round(
         (Stage("tasks-1", 1800, _MIX_TASKS, peak=1.5e-3, final=5e-4, recent=0.6),), rendered=True
     ),
-    Round((Stage("tasks-2", 1600, _MIX_TASKS, peak=1.2e-3, final=4e-4, recent=0.25),), _TASKS),
-    Round((Stage("tasks-3", 2800, _MIX_TASKS_LAST, peak=1e-3, final=1e-5, recent=0.25),), _TASKS),
+    Round((Stage("tasks-2", 1600, _MIX_TASKS, peak=1.2e-3, final=4e-4, recent=0.65),), _TASKS),
+    Round((Stage("tasks-3", 2800, _MIX_TASKS_LAST, peak=1e-3, final=1e-5, recent=0.65),), _TASKS),
 )

@@ -17,6 +17,7 @@ from .network import PATCH, POOLED, WIDTH
 _CENTRE = torch.tensor([1.28, 0.75, 0.48])  # m, middle of the work space
 _SPREAD = 0.15  # m, makes positions about -1..1
 _BETA = 0.05
+PLAN = 10 + 2 * 4  # five points uv; the first and the last row's movement and gripper
 
 
 def normal_position(metres: torch.Tensor) -> torch.Tensor:
@@ -29,6 +30,11 @@ def normal_pixel(unit: torch.Tensor) -> torch.Tensor:
     return unit / 127.5 - 1.0
 
 
+def normal_opening(metres: torch.Tensor) -> torch.Tensor:
+    """Scale how far each finger is from the middle, m, to about -1..1."""
+    return (metres - 0.03) / 0.02
+
+
 class Heads(nn.Module):
     """Linear read-outs of hidden states."""
 
@@ -39,6 +45,8 @@ class Heads(nn.Module):
         self.reach = nn.Linear(WIDTH, 10)  # gripper xyz, way to goal xyz, goal uv, gripper uv
         self.cells = nn.Linear(WIDTH, 9)  # per image token and colour: present, offset xy
         self.fingers = nn.Linear(WIDTH, 1)
+        self.plan = nn.Linear(WIDTH, PLAN)
+        self.opening = nn.Linear(WIDTH * POOLED * POOLED, 1)
         self.place = nn.Linear(WIDTH * POOLED * POOLED, 5)  # gripper xyz, uv
 
     def vision_loss(
@@ -47,6 +55,7 @@ class Heads(nn.Module):
         block_uv: torch.Tensor,
         gripper: torch.Tensor,
         gripper_uv: torch.Tensor,
+        fingers: torch.Tensor,
     ) -> torch.Tensor:
         """Return the loss of dense labels on image features ``[B, 25, D]``.
 
@@ -55,6 +64,7 @@ class Heads(nn.Module):
             block_uv: ``[B, 3, 2]``, 0..255.
             gripper: ``[B, 3]``, m.
             gripper_uv: ``[B, 2]``, 0..255.
+            fingers: ``[B]``, m.
         """
         features = features.float()
         cell_size = 255.0 / 125.0 * 2 * PATCH  # of an image token, in 0..255
@@ -70,7 +80,10 @@ class Heads(nn.Module):
         offset = F.smooth_l1_loss(at_cell, inside - inside.floor() - 0.5, beta=_BETA)
         place = self.place(features.flatten(1))
         wanted = torch.cat([normal_position(gripper), normal_pixel(gripper_uv)], dim=-1)
-        return presence + 2.0 * offset + 2.0 * F.smooth_l1_loss(place, wanted, beta=_BETA)
+        shut = F.smooth_l1_loss(
+            self.opening(features.flatten(1))[:, 0], normal_opening(fingers), beta=_BETA
+        )
+        return presence + 2.0 * offset + 2.0 * F.smooth_l1_loss(place, wanted, beta=_BETA) + shut
 
     def block_loss(
         self, hidden: torch.Tensor, block_uv: torch.Tensor, goal: torch.Tensor
@@ -95,9 +108,24 @@ class Heads(nn.Module):
         read = self.reach(hidden.float())
         return F.smooth_l1_loss(read, wanted[:, :, None].expand_as(read), beta=_BETA)
 
+    def plan_loss(
+        self, hidden: torch.Tensor, coordinates: torch.Tensor, actions: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the loss of the whole plan, which only the words tell apart.
+
+        Args:
+            hidden: ``[B, C, K, D]``.
+            coordinates: ``[B, C, 10]``, 0..255.
+            actions: ``[B, C, 8, 7]`` bytes.
+        """
+        rows = actions[:, :, [0, -1]][..., [0, 1, 2, 6]].flatten(2)
+        wanted = normal_pixel(torch.cat([coordinates, rows], dim=-1).float())
+        read = self.plan(hidden.float())
+        return F.smooth_l1_loss(read, wanted[:, :, None].expand_as(read), beta=_BETA)
+
     def finger_loss(self, hidden: torch.Tensor, fingers: torch.Tensor) -> torch.Tensor:
         """Return the loss of the fingers' opening ``[B]``, m, from hidden ``[B, C, K, D]``."""
-        wanted = (fingers[:, None, None, None] - 0.03) / 0.02
+        wanted = normal_opening(fingers)[:, None, None, None]
         read = self.fingers(hidden.float())
         return 0.3 * F.smooth_l1_loss(read, wanted.expand_as(read), beta=_BETA)
 

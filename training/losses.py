@@ -26,7 +26,8 @@ ACTION_SIGMA = 6.0  # of 256 bytes
 _BLOCK_LAYER, _REACH_LAYER = 1, 2
 TEMPLATE_WEIGHT = 0.5
 _WEIGHTS = {"code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
-_GRIPPER_WEIGHT = 1.0
+_GRIPPER_WEIGHT = 3.0
+_MISLED = 0.35  # share of the answers that hear points of another task
 ROW, SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
 
 
@@ -84,7 +85,8 @@ class BaseTrainer(ABC):
         format_name, _, kind = name.partition(" ")
         group = int(rng.choice([i for i, g in enumerate(GROUPS) if g[0] == (kind or "reach")]))
         form = self.vocab.formats[format_name][group]
-        images, batch = frames.images[index], targets[index].of_group(group)
+        other = int(rng.choice([g for g in range(len(GROUPS)) if g != group]))
+        images, batch = frames.images[index], targets[index].of_group(group, misleading=other)
         words = np.tile(np.arange(3), (len(index), 1))
         if format_name == "steer":
             images, batch = steered(images, batch, targets.earlier[index, 0], rng)
@@ -127,6 +129,7 @@ class BaseTrainer(ABC):
             torch.from_numpy(targets.block_uv[index]),
             torch.from_numpy(targets.gripper[index]),
             torch.from_numpy(targets.gripper_uv[index]),
+            torch.from_numpy(targets.fingers[index]),
         )
 
     def _run(
@@ -188,7 +191,10 @@ class BaseTrainer(ABC):
             goal,
             torch.from_numpy(targets.goal_uv),
             torch.from_numpy(targets.gripper_uv),
-        ) + self.heads.finger_loss(states, torch.from_numpy(targets.fingers))
+        )
+        loss = loss + self.heads.finger_loss(states, torch.from_numpy(targets.fingers))
+        coordinates, actions = map(torch.from_numpy, (targets.coordinates, targets.actions))
+        loss = loss + self.heads.plan_loss(states, coordinates, actions)
         if form.name != "steer":  # there the line says which block, not the word
             at_color = tapped[_BLOCK_LAYER][:, :, form.last_color]
             block_uv = torch.from_numpy(targets.block_uv)
@@ -215,12 +221,32 @@ class Trainer(BaseTrainer):
         rng: np.random.Generator,
     ) -> torch.Tensor:
         answers = torch.from_numpy(self._answers(form, targets))
-        logits, tapped = self._forward(form, prompts, images, answers)
+        heard = self._mislead(form, answers, targets, rng)
+        logits, tapped = self._forward(form, prompts, images, heard)
         token = self._token_loss(form, logits, answers, targets)
         space = form.actions.reshape(-1, ROW)[:, :SPACE].ravel()
         slots = np.concatenate([form.coordinates, space]).astype(int)
         at = torch.from_numpy(slots).expand(*answers.shape[:2], -1)
         return token + self._head_loss(form, tapped, at, targets)
+
+    def _mislead(
+        self, form: Format, answers: torch.Tensor, targets: Batch, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """Let some answers ``[B, C, La]`` go on from the trajectory of another task.
+
+        What is heard differs, what shall be said does not: otherwise the task is read off the
+        given points instead of the words, and answers that run free follow their first mistake.
+        """
+        points = _long(form.coordinates)
+        if not len(points):
+            return answers
+        # Points before the cut are right.
+        cut = 2 * int(rng.integers(1, len(points) // 2))
+        chosen = torch.from_numpy(rng.random(answers.shape[:2]) < _MISLED)[..., None]
+        wrong = self._numbers[torch.from_numpy(targets.misleading)][..., cut:]
+        heard = answers.clone()
+        heard[..., points[cut:]] = torch.where(chosen, wrong, answers[..., points[cut:]])
+        return heard
 
     def _token_loss(
         self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Batch

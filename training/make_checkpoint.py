@@ -120,7 +120,9 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     for number, part in enumerate(ROUNDS):
         added = _added_frames(run, part, number, policy)
         if added:
-            new = sum(map(len, added))
+            # Tasks at work stay "recent": they are few among the frames, and closing hands fewer.
+            begun = any(earlier.rendered for earlier in ROUNDS[:number])
+            new = len(added[-1]) + (new if begun else 0)
             frames = Frames.join([frames, *added])
             targets = Targets.join([targets, *(label(some) for some in added)])
         for stage in part.stages:

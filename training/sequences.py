@@ -81,10 +81,16 @@ class Targets:
             *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Targets))
         )
 
-    def of_group(self, group: int) -> Batch:
-        """Return the targets of one group of tasks, three colours per frame."""
+    def of_group(self, group: int, misleading: int = 0) -> Batch:
+        """Return the targets of one group of tasks, three colours per frame.
+
+        Args:
+            group: Which of `GROUPS`.
+            misleading: The group whose trajectories `Batch.misleading` holds.
+        """
         return Batch(
             coordinates=self.coordinates[:, group].astype(np.int64),
+            misleading=self.coordinates[:, misleading].astype(np.int64),
             actions=self.actions[:, group].astype(np.int64),
             codes=self.codes.astype(np.int64),
             goal_uv=self.goal_uv,
@@ -98,9 +104,14 @@ class Targets:
 
 @dataclass(frozen=True)
 class Batch:
-    """Targets of B frames and C instructions of one group; fields as in `Targets` without G."""
+    """Targets of B frames and C instructions of one group; fields as in `Targets` without G.
+
+    Attributes:
+        misleading: ``[B, C, 10]``, coordinates of another group.
+    """
 
     coordinates: np.ndarray
+    misleading: np.ndarray
     actions: np.ndarray
     codes: np.ndarray
     goal_uv: np.ndarray
@@ -113,7 +124,7 @@ class Batch:
     def of_color(self, colors: np.ndarray) -> Batch:
         """Return the targets of one colour per frame, ``[B]``: C becomes 1."""
         rows = np.arange(len(colors))
-        per_color = ("coordinates", "actions", "goal_uv", "block_uv", "goal")
+        per_color = ("coordinates", "misleading", "actions", "goal_uv", "block_uv", "goal")
         return replace(
             self, **{name: getattr(self, name)[rows, colors][:, None] for name in per_color}
         )

@@ -4,19 +4,24 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from molmoact_ros.model import MolmoActForActionReasoning
-from training.evaluate import AnswerPolicy, SteeredPolicy, run_episodes, steering_lines
+from training.evaluate import (
+    AnswerPolicy,
+    SteeredPolicy,
+    draw_tasks,
+    expert_lines,
+    next_color,
+    run_episodes,
+)
 from training.make_checkpoint import TEST_SEEDS
 from training.sequences import Vocabulary
 from training.tokenizer import build_tokenizer
 
 FOLDER = Path(__file__).parents[2] / "checkpoints" / "tabletop"
-SEEDS = list(range(TEST_SEEDS + 100, TEST_SEEDS + 103))
-COLORS = np.array([0, 1, 2])
+SEEDS = range(TEST_SEEDS + 300, TEST_SEEDS + 303)
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +36,25 @@ def test_tokenizer_is_the_one_of_the_code(shipped):
     assert vocab.tokenizer.to_str() == build_tokenizer().to_str()
 
 
-@pytest.mark.parametrize("colors", [COLORS, (COLORS + 1) % 3])
-def test_reaches_the_named_block_in_the_same_scenes(shipped, colors):
+@pytest.mark.parametrize("other", [False, True], ids=["the seed's colour", "another colour"])
+def test_reaches_the_named_block_in_the_same_scenes(shipped, other):
     model, vocab = shipped
     policy = AnswerPolicy(model, vocab, model.config.norm_stats)
-    episodes, _ = run_episodes(policy, SEEDS, colors, chunks=5)
+    tasks = draw_tasks("reach", SEEDS)
+    if other:
+        tasks = [next_color(task) for task in tasks]
+    episodes, _ = run_episodes(policy, SEEDS, tasks)
     assert episodes.invalid_chunks == 0
-    assert np.mean(episodes.nearest_is_named) == 1.0
-    assert np.sum(episodes.final < 0.05) >= 2
+    assert episodes.success.sum() >= 2
 
 
-def test_answers_the_steering_prompt_with_whole_chunks(shipped, camera):
-    """Where the line leads is measured in training.json: it is followed in most scenes only."""
+def test_answers_the_steering_prompt_with_whole_chunks(shipped):
+    """Where the line leads is measured in benchmarks/results: it is followed mostly, not always."""
     model, vocab = shipped
     policy = AnswerPolicy(model, vocab, model.config.norm_stats, "steer")
-    lines = steering_lines(SEEDS, COLORS, camera)
-    episodes, _ = run_episodes(SteeredPolicy(policy, lines), SEEDS, COLORS, chunks=1)
+    tasks = draw_tasks("reach", SEEDS)
+    episodes, _ = run_episodes(
+        policy, SEEDS, tasks, wrap=lambda t: SteeredPolicy(policy, expert_lines(t, tasks))
+    )
     assert episodes.invalid_chunks == 0
+    assert (episodes.line_error < 25).any()
