@@ -27,7 +27,7 @@ jazzy_tests=(
   test/ros/test_parameters.py
   test/nodes/test_executor/test_lifecycle.py
   test/nodes/test_executor/test_requests.py
-  test/nodes/test_policy_lifecycle.py
+  test/nodes/test_policy_lifecycle.py::test_the_states_in_their_order
   test/nodes/test_policy_node.py
   test/integration/test_graph.py
 )
