@@ -64,7 +64,7 @@ def run_node(
 
     Returns:
         Exit code: 0 after a signal, 1 when the node could not start (the reason is on stderr) or
-        ended itself because of a fault.
+        ended itself because of a fault. Where threads are left, the process ends with it at once.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # while starting: KeyboardInterrupt
@@ -93,7 +93,7 @@ def run_node(
         pass
     finally:
         rclpy.try_shutdown()
-    if node is not None and node.is_stuck:
+    if node is None or node.is_stuck:
         _leave(code)
     return code
 
@@ -123,7 +123,11 @@ def _finish(executor: Executor) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process; Python's own end would wait for, or crash in, a thread inside of torch."""
+    """End the process at once.
+
+    Python's own end would wait for, or crash in, a thread inside of torch; and where a node was
+    only half created, its DDS threads still run, for which C++ aborts the process.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
