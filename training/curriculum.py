@@ -37,8 +37,8 @@ _MIX = {"action": 0.25, "opening": 0.4, "full": 0.35}
 _MIX_STEER = {"action": 0.1, "opening": 0.3, "full": 0.35, "steer": 0.25}
 _MIX_LAST = {"action": 0.05, "opening": 0.25, "full": 0.3, "steer": 0.4}
 _MIX_TASKS = {
-    **{"opening pick": 0.15, "opening push": 0.13},
-    **{"full pick": 0.2, "full push": 0.17, "full": 0.17, "steer": 0.18},
+    **{"vision": 0.1, "opening pick": 0.15, "opening push": 0.1},
+    **{"full pick": 0.2, "full push": 0.14, "full": 0.15, "steer": 0.16},
 }
 _MIX_TASKS_LAST = {
     **{"vision": 0.15, "opening pick": 0.1, "opening push": 0.06},

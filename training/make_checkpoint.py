@@ -96,6 +96,17 @@ class Run:
             self.clock("vqvae", time.monotonic() - start)
         return load_vqvae(path)
 
+    def write_report(self, out: Path, module: str) -> None:
+        """Write training.json beside the checkpoint that ``module`` has made."""
+        report = {
+            "made_by": f"python -m {module}",
+            "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+            "torch": torch.__version__,
+            "total_minutes": round(sum(self.log["seconds"].values()) / 60, 1),
+            **self.log,
+        }
+        (out / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
 
 def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     """Do everything that is not done yet."""
@@ -140,7 +151,7 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     closed = _closed_loop(policy, steer, TEST_SEEDS, episodes, True)
     run.note("result", {"free_running": measured, "closed_loop": closed})
     export_checkpoint(out, model, vqvae, tokenizer, stats)
-    _write_report(run, out)
+    run.write_report(out, "training.make_checkpoint")
 
 
 def _added_frames(run: Run, part: Round, number: int, policy: AnswerPolicy) -> list[Frames]:
@@ -196,17 +207,6 @@ def _closed_loop(
             episodes, _ = run_episodes(policy, seeds, tasks, variation=variation)
             result[f"{kind}, {variation}"] = episodes.summary()
     return result
-
-
-def _write_report(run: Run, out: Path) -> None:
-    report = {
-        "made_by": "python -m training.make_checkpoint",
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
-        "torch": torch.__version__,
-        "total_minutes": round(sum(run.log["seconds"].values()) / 60, 1),
-        **run.log,
-    }
-    (out / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:

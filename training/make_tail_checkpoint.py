@@ -9,10 +9,7 @@ frames, VQ-VAE and the network. It is interrupted and continued like `make_check
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -82,18 +79,7 @@ def make_tail_checkpoint(run: Run, base: Path, out: Path, episodes: int) -> None
     seeds = range(TEST_SEEDS, TEST_SEEDS + episodes)
     closed, _ = run_episodes(policy, seeds, draw_tasks("reach", seeds))
     run.note("result", {"free_running": measured, "closed_loop": closed.summary()})
-    _write_report(run, out)
-
-
-def _write_report(run: Run, out: Path) -> None:
-    report: dict[str, Any] = {
-        "made_by": "python -m training.make_tail_checkpoint",
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
-        "torch": torch.__version__,
-        "total_minutes": round(sum(run.log["seconds"].values()) / 60, 1),
-        **run.log,
-    }
-    (out / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    run.write_report(out, "training.make_tail_checkpoint")
 
 
 def main() -> None:
