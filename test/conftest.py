@@ -16,6 +16,7 @@ import pytest
 
 DATA = Path(__file__).parent / "data"
 PATIENCE = 240.0  # s; the machine may be busy, and no test fails because it is slow
+ACQUAINTED = 0.5  # s from when a client sees a server to when the server sees the client, amply
 _domains = itertools.count(os.getpid() * 7)  # shared, so that no two tests meet each other
 
 
@@ -29,6 +30,7 @@ class Client:
         self.node = Node("test_client", context=context)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
+        self._clients: dict[str, Any] = {}
 
     def close(self) -> None:
         """Leave the graph."""
@@ -60,11 +62,17 @@ class Client:
 
     def call(self, kind: type, name: str, request: Any) -> Any:
         """Call a service and return its answer."""
-        client = self.node.create_client(kind, name)
-        self.wait_for(client.service_is_ready, f"service {name}")
+        client = self._clients.get(name)
+        if client is None or not client.service_is_ready():
+            client = self._clients.setdefault(name, client or self.node.create_client(kind, name))
+            self.wait_for(client.service_is_ready, f"service {name}")
+            # An answer gets lost while the server does not know the client in its turn, and
+            # nothing here tells when it does.
+            end = time.monotonic() + ACQUAINTED
+            while time.monotonic() < end:
+                self.spin()
         future = client.call_async(request)
         self.wait_for(future.done, f"the answer of {name}")
-        self.node.destroy_client(client)
         return future.result()
 
     def stamp(self, offset: float = 0.0) -> Any:
