@@ -85,7 +85,8 @@ class BaseTrainer(ABC):
         format_name, _, kind = name.partition(" ")
         group = int(rng.choice([i for i, g in enumerate(GROUPS) if g[0] == (kind or "reach")]))
         form = self.vocab.formats[format_name][group]
-        other = int(rng.choice([g for g in range(len(GROUPS)) if g != group]))
+        others = [g for g in range(targets.coordinates.shape[1]) if g != group] or [group]
+        other = int(rng.choice(others))
         images, batch = frames.images[index], targets[index].of_group(group, misleading=other)
         words = np.tile(np.arange(3), (len(index), 1))
         if format_name == "steer":

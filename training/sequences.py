@@ -44,14 +44,10 @@ def group_of(task: Task) -> int:
 
 
 @dataclass(frozen=True)
-class Targets:
-    """What the answers say about N frames, G groups of tasks, C = 3 colours each.
+class Places:
+    """Where things are in N frames, C = 3 colours.
 
     Attributes:
-        coordinates: uint8 ``[N, G, C, 10]``: five points x, y in 0..255.
-        earlier: uint8 ``[N, 1, C, 10]``, a reach by a gripper that comes from somewhere else.
-        actions: uint8 ``[N, G, C, 8, 7]`` action bytes.
-        codes: uint8 ``[N, 100]`` depth codes.
         goal_uv: float32 ``[N, C, 2]`` where the reach ends in the image, 0..255.
         block_uv: float32 ``[N, C, 2]`` centre of the block in the image, 0..255.
         gripper_uv: float32 ``[N, 2]`` grip point in the image, 0..255.
@@ -60,16 +56,29 @@ class Targets:
         fingers: float32 ``[N]`` m of each finger from the middle.
     """
 
-    coordinates: np.ndarray
-    earlier: np.ndarray
-    actions: np.ndarray
-    codes: np.ndarray
     goal_uv: np.ndarray
     block_uv: np.ndarray
     gripper_uv: np.ndarray
     goal: np.ndarray
     gripper: np.ndarray
     fingers: np.ndarray
+
+
+@dataclass(frozen=True)
+class Targets(Places):
+    """What the answers say about N frames, G groups of tasks, C = 3 colours each.
+
+    Attributes:
+        coordinates: uint8 ``[N, G, C, 10]``: five points x, y in 0..255.
+        earlier: uint8 ``[N, 1, C, 10]``, a reach by a gripper that comes from somewhere else.
+        actions: uint8 ``[N, G, C, 8, 7]`` action bytes.
+        codes: uint8 ``[N, 100]`` depth codes.
+    """
+
+    coordinates: np.ndarray
+    earlier: np.ndarray
+    actions: np.ndarray
+    codes: np.ndarray
 
     def __getitem__(self, index: np.ndarray | slice) -> Targets:
         return Targets(*(getattr(self, field.name)[index] for field in fields(self)))
@@ -88,22 +97,18 @@ class Targets:
             group: Which of `GROUPS`.
             misleading: The group whose trajectories `Batch.misleading` holds.
         """
+        places = {field.name: getattr(self, field.name) for field in fields(Places)}
         return Batch(
+            **places,
             coordinates=self.coordinates[:, group].astype(np.int64),
             misleading=self.coordinates[:, misleading].astype(np.int64),
             actions=self.actions[:, group].astype(np.int64),
             codes=self.codes.astype(np.int64),
-            goal_uv=self.goal_uv,
-            block_uv=self.block_uv,
-            gripper_uv=self.gripper_uv,
-            goal=self.goal,
-            gripper=self.gripper,
-            fingers=self.fingers,
         )
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Places):
     """Targets of B frames and C instructions of one group; fields as in `Targets` without G.
 
     Attributes:
@@ -114,12 +119,6 @@ class Batch:
     misleading: np.ndarray
     actions: np.ndarray
     codes: np.ndarray
-    goal_uv: np.ndarray
-    block_uv: np.ndarray
-    gripper_uv: np.ndarray
-    goal: np.ndarray
-    gripper: np.ndarray
-    fingers: np.ndarray
 
     def of_color(self, colors: np.ndarray) -> Batch:
         """Return the targets of one colour per frame, ``[B]``: C becomes 1."""

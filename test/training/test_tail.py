@@ -17,7 +17,7 @@ from training.export import export_checkpoint, norm_statistics
 from training.heads import Heads
 from training.losses import soft_labels
 from training.network import build_network
-from training.sequences import token_id
+from training.sequences import GROUPS, make_targets, token_id
 from training.spelling import VALUE_CONTEXTS
 from training.tail_losses import TailTrainer, draw_bins, token_weights
 from training.tail_sequences import TAIL_FORMATS, TailAnswers, TailVocabulary
@@ -153,6 +153,14 @@ def test_every_token_but_padding_counts(tail, model, frames, targets, name):
     assert ((token_weights(form, answers) > 0).numpy() == ~answers.padding).all()
     with torch.inference_mode():
         loss = TailTrainer(model, Heads(), tail).loss(name, frames, targets, np.arange(2), seed=0)
+    assert torch.isfinite(loss)
+
+
+def test_it_learns_from_the_labels_of_reaching_alone(tail, model, frames, scale):
+    codes = np.zeros((len(frames), 10, 10), dtype=np.uint8)
+    reach = make_targets(frames, codes, scale, GROUPS[:1])
+    with torch.inference_mode():
+        loss = TailTrainer(model, Heads(), tail).loss("full", frames, reach, np.arange(2), seed=0)
     assert torch.isfinite(loss)
 
 
