@@ -116,13 +116,13 @@ class FrameRecorder:
 
     def add(self, tabletop: Tabletop, rgb: np.ndarray, metres: np.ndarray) -> None:
         """Keep a picture of the scene as it is now: colour and depth of the external camera."""
-        blocks, camera = block_places(tabletop), tabletop.camera()
+        blocks, camera = tabletop.block_places(), tabletop.camera()
         self._rows.append(
             (
                 halve(rgb),
                 depth_picture(metres).astype(np.float16),
                 tabletop.ee_pose()[0].astype(np.float32),
-                np.float32(finger_opening(tabletop)),
+                np.float32(tabletop.finger_opening()),
                 blocks.astype(np.float32),
                 camera.position.astype(np.float32),
                 camera.rotation.astype(np.float32),
@@ -134,16 +134,6 @@ class FrameRecorder:
         return Frames(*(np.stack(column) for column in zip(*self._rows, strict=True)))
 
 
-def block_places(tabletop: Tabletop) -> np.ndarray:
-    """Return the blocks' centres ``[3, 3]``, m."""
-    return np.stack([tabletop.block_pose(color)[0] for color in tabletop.colors])
-
-
-def finger_opening(tabletop: Tabletop) -> float:
-    """Return how far each finger is from the middle, m."""
-    return float(tabletop.joint_state().positions[-2:].mean())
-
-
 def make_frames(count: int, seed: int, variation: str = "easy") -> Frames:
     """Render ``count`` independent scenes with open fingers."""
     rng = np.random.default_rng(seed)
@@ -151,7 +141,7 @@ def make_frames(count: int, seed: int, variation: str = "easy") -> Frames:
     recorder = FrameRecorder()
     for _ in tqdm(range(count), desc=f"frames, {variation}", mininterval=5):
         tabletop.reset(int(rng.integers(2**31)), variation)
-        point = _draw_gripper(rng, block_places(tabletop), tabletop.camera())
+        point = _draw_gripper(rng, tabletop.block_places(), tabletop.camera())
         tabletop.place_gripper(point)
         recorder.add(tabletop, *tabletop.render(width=RENDER_SIZE, height=RENDER_SIZE))
     tabletop.close()

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from molmoact_ros.sim import Tabletop, Task, draw_task
 
-from .data import RENDER_SIZE, FrameRecorder, Frames, block_places, finger_opening
+from .data import RENDER_SIZE, FrameRecorder, Frames
 from .expert import STEP_SECONDS, expert_move
 
 ACCELERATION = 1.0  # m/s^2 in all of training's executions
@@ -61,7 +61,7 @@ def _record(
         if step % _EVERY == first:
             recorder.add(table, *table.render(width=RENDER_SIZE, height=RENDER_SIZE))
         move, closed = expert_move(
-            task, table.ee_pose()[0], finger_opening(table), block_places(table)
+            task, table.ee_pose()[0], table.finger_opening(), table.block_places()
         )
         if kicked == 0 and rng.random() < _KICK:
             kicked = int(rng.integers(*_KICK_STEPS))

@@ -27,8 +27,6 @@ from .data import (
     RENDER_SIZE,
     FrameRecorder,
     Frames,
-    block_places,
-    finger_opening,
     halve,
     to_unit,
 )
@@ -126,7 +124,7 @@ class AnswerPolicy:
 class SteeredPolicy:
     """Follows a line per scene, drawn into every picture, whatever block the words name."""
 
-    def __init__(self, policy: AnswerPolicy, lines: np.ndarray) -> None:
+    def __init__(self, policy: BatchPolicy, lines: np.ndarray) -> None:
         """Use a policy of the "steer" format; ``lines`` ``[N, K, 2]``, 0..255."""
         self._policy, self._lines = policy, lines
 
@@ -135,13 +133,7 @@ class SteeredPolicy:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return movements and gripper; the words name the next colour, not this one."""
         drawn = [draw_line(image, line) for image, line in zip(images, self._lines, strict=True)]
-        return self._policy(np.stack(drawn), [next_color(task) for task in tasks])
-
-
-def next_color(task: Task) -> Task:
-    """Return the same task about another block."""
-    index = COLORS.index(task.color)
-    return Task(task.kind, COLORS[(index + 1) % len(COLORS)], task.side)
+        return self._policy(np.stack(drawn), [task.about_next_block() for task in tasks])
 
 
 def expert_lines(tables: Sequence[Tabletop], tasks: Sequence[Task]) -> np.ndarray:
@@ -149,7 +141,7 @@ def expert_lines(tables: Sequence[Tabletop], tasks: Sequence[Task]) -> np.ndarra
     lines = []
     for table, task in zip(tables, tasks, strict=True):
         block = table.block_pose(task.color)[0]
-        scene = Scenes(table.ee_pose()[0][None], np.array([finger_opening(table)]), block[None])
+        scene = Scenes(table.ee_pose()[0][None], np.array([table.finger_opening()]), block[None])
         points = expert_labels(task.kind, task.side, scene).points[0]
         lines.append(to_unit(table.camera(width=IMAGE_SIZE, height=IMAGE_SIZE).project(points)))
     return np.stack(lines)
@@ -203,7 +195,7 @@ def run_episodes(
     tasks: Sequence[Task],
     *,
     variation: str = "easy",
-    wrap: Callable[[Sequence[Tabletop]], BatchPolicy] | None = None,
+    steered: bool = False,
     record: bool = False,
     title: str = "episodes",
 ) -> tuple[Episodes, Frames | None]:
@@ -214,7 +206,8 @@ def run_episodes(
         seeds: Of the scenes.
         tasks: One per scene, all of one kind.
         variation: Of the scenes.
-        wrap: Makes the policy from the scenes at their beginning, instead of ``policy``.
+        steered: Whether the expert's lines are drawn into all pictures, and the words name the
+            next block; ``policy`` must be of the "steer" format.
         record: Keep the frames that the policy came to, two per answer.
         title: Of the progress bar.
 
@@ -222,9 +215,10 @@ def run_episodes(
         The results, and the recorded frames (None without ``record``).
     """
     tables = [Tabletop(seed, variation) for seed in seeds]
-    judges = [Judge(task, block_places(t)) for task, t in zip(tasks, tables, strict=True)]
+    judges = [Judge(task, t.block_places()) for task, t in zip(tasks, tables, strict=True)]
     lines = expert_lines(tables, tasks)
-    policy = policy if wrap is None else wrap(tables)
+    if steered:
+        policy = SteeredPolicy(policy, lines)
     renderer, recorder = OffscreenRenderer(tables[0].model), FrameRecorder()
     kept = recorder if record else None
     velocity = np.zeros((len(seeds), 3))
@@ -260,7 +254,7 @@ def _measure(
     chunks: int,
 ) -> Episodes:
     success = [
-        judge.fulfilled(table.ee_pose()[0], block_places(table))
+        judge.fulfilled(table.ee_pose()[0], table.block_places())
         for judge, table in zip(judges, tables, strict=True)
     ]
     final = [table.distance(task.color) for table, task in zip(tables, tasks, strict=True)]

@@ -24,7 +24,7 @@ from .sequences import GROUPS, Batch, Format, Question, Targets, Tokens, Vocabul
 COORDINATE_SIGMA = 3.0  # of 0..255
 ACTION_SIGMA = 6.0  # of 256 bytes
 _BLOCK_LAYER, _REACH_LAYER = 1, 2
-TEMPLATE_WEIGHT = 0.5
+TEMPLATE_WEIGHT = 1.0
 _WEIGHTS = {"code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
 _GRIPPER_WEIGHT = 3.0
 _MISLED = 0.35  # share of the answers that hear points of another task

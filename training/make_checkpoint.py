@@ -23,17 +23,13 @@ import torch
 from safetensors.torch import save_file
 
 from molmoact_ros.model import VqVae, load_vqvae
-from molmoact_ros.sim import Tabletop
 
 from .curriculum import ROUNDS, Drive, Round
 from .data import Frames, make_frames
 from .episodes import make_task_frames
 from .evaluate import (
     AnswerPolicy,
-    BatchPolicy,
-    SteeredPolicy,
     draw_tasks,
-    expert_lines,
     free_running,
     run_episodes,
 )
@@ -193,12 +189,9 @@ def _closed_loop(
     seeds = range(first, first + count)
     reach = draw_tasks("reach", seeds)
 
-    def follow(tables: Sequence[Tabletop]) -> BatchPolicy:
-        return SteeredPolicy(steer, expert_lines(tables, reach))
-
     result = {
         "reach": run_episodes(policy, seeds, reach)[0].summary(),
-        "line against words": run_episodes(steer, seeds, reach, wrap=follow)[0].summary(),
+        "line against words": run_episodes(steer, seeds, reach, steered=True)[0].summary(),
     }
     if all_tasks:
         rows = (("reach", "varied"), ("pick", "easy"), ("push", "easy"), ("pick", "varied"))

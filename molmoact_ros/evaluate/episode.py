@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molmoact_ros.sim import Tabletop, Task, draw_task
+from molmoact_ros.sim import Task, draw_task
 
 # Series and who acts in them.
 SERIES = {
@@ -89,7 +89,7 @@ def make_episodes(
     episodes = []
     for seed in range(first_seed, first_seed + count):
         here = draw_task(kind, seed)
-        other = Task(kind, next_color(here.color), here.side)
+        other = here.about_next_block()
         task, words = {
             "swapped": (other, other),
             "wrong-instruction": (here, other),
@@ -97,9 +97,3 @@ def make_episodes(
         }.get(series, (here, here))
         episodes.append(Episode(series, seed, task, words, variation))
     return episodes
-
-
-def next_color(color: str) -> str:
-    """Return the colour after this one, in the simulator's order."""
-    colors = Tabletop.colors
-    return colors[(colors.index(color) + 1) % len(colors)]

@@ -186,8 +186,8 @@ class _Run:
         return Moment(
             time=self._now,
             gripper=table.ee_pose()[0],
-            fingers=float(table.joint_state().positions[-2:].mean()),
-            blocks=np.stack([table.block_pose(color)[0] for color in table.colors]),
+            fingers=table.finger_opening(),
+            blocks=table.block_places(),
         )
 
     @property

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from molmoact_ros.sim.tasks import NEAR
+
 _Z = 1.959964  # of a two-sided 95 % interval
-_NEAR = 0.05  # m to the centre of a block that counts as reached
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def summary(episodes: Sequence[EpisodeResult]) -> dict[str, Any]:
         "success": successes / count,
         "success_95_percent": list(wilson_interval(successes, count)),
         "named_block_is_nearest": sum(e.nearest == e.named for e in episodes) / count,
-        "within_5_cm_of_named_block": sum(e.final_distance < _NEAR for e in episodes) / count,
+        "within_5_cm_of_named_block": sum(e.final_distance < NEAR for e in episodes) / count,
         "final_distance_median_m": _median([e.final_distance for e in episodes]),
         "seconds_median": _median([e.seconds for e in episodes if e.success]),
         "path_length_median_m": _median([e.path_length for e in episodes]),

@@ -176,6 +176,14 @@ class Tabletop:
         body = self.data.body(color)
         return body.xpos.copy(), np.roll(body.xquat, -1)
 
+    def block_places(self) -> np.ndarray:
+        """Return the blocks' centres ``[3, 3]``, m, in the order of ``colors``."""
+        return np.stack([self.block_pose(color)[0] for color in self.colors])
+
+    def finger_opening(self) -> float:
+        """Return how far each finger is from the middle, m."""
+        return float(self.joint_state().positions[-len(FINGER_JOINTS) :].mean())
+
     def distance(self, color: str) -> float:
         """Return the distance from the grip point to a block's centre, m."""
         return float(np.linalg.norm(self.ee_pose()[0] - self.block_pose(color)[0]))

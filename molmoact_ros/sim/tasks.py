@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,10 @@ class Task:
         if self.kind == "push":
             return f"push the {self.color} block to the {self.side}"
         return f"reach the {self.color} block"
+
+    def about_next_block(self) -> Task:
+        """Return the same task about the block of the next colour."""
+        return replace(self, color=COLORS[(COLORS.index(self.color) + 1) % len(COLORS)])
 
     @staticmethod
     def parse(instruction: str) -> Task:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from molmoact_ros.sim import Judge, Tabletop, Task
-from training.data import block_places, finger_opening
 from training.episodes import carry_out, make_task_frames
 from training.expert import MAX_STEP, OPEN, Scenes, expert_actions, expert_labels, expert_move
 
@@ -23,15 +22,15 @@ def table():
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
 def test_the_expert_does_the_task(table, task):
     table.reset(2)
-    judge, velocity = Judge(task, block_places(table)), np.zeros(3)
+    judge, velocity = Judge(task, table.block_places()), np.zeros(3)
     done = False
     for _ in range(70):
         move, closed = expert_move(
-            task, table.ee_pose()[0], finger_opening(table), block_places(table)
+            task, table.ee_pose()[0], table.finger_opening(), table.block_places()
         )
         assert np.linalg.norm(move) <= MAX_STEP + 1e-9
         velocity = carry_out(table, velocity, move, closed)
-        done = done or judge.update(table.time, table.ee_pose()[0], block_places(table))
+        done = done or judge.update(table.time, table.ee_pose()[0], table.block_places())
     assert done
 
 

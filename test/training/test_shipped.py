@@ -10,10 +10,7 @@ from tokenizers import Tokenizer
 from molmoact_ros.model import MolmoActForActionReasoning
 from training.evaluate import (
     AnswerPolicy,
-    SteeredPolicy,
     draw_tasks,
-    expert_lines,
-    next_color,
     run_episodes,
 )
 from training.make_checkpoint import TEST_SEEDS
@@ -42,7 +39,7 @@ def test_reaches_the_named_block_in_the_same_scenes(shipped, other):
     policy = AnswerPolicy(model, vocab, model.config.norm_stats)
     tasks = draw_tasks("reach", SEEDS)
     if other:
-        tasks = [next_color(task) for task in tasks]
+        tasks = [task.about_next_block() for task in tasks]
     episodes, _ = run_episodes(policy, SEEDS, tasks)
     assert episodes.invalid_chunks == 0
     assert episodes.success.sum() >= 2
@@ -53,8 +50,6 @@ def test_answers_the_steering_prompt_with_whole_chunks(shipped):
     model, vocab = shipped
     policy = AnswerPolicy(model, vocab, model.config.norm_stats, "steer")
     tasks = draw_tasks("reach", SEEDS)
-    episodes, _ = run_episodes(
-        policy, SEEDS, tasks, wrap=lambda t: SteeredPolicy(policy, expert_lines(t, tasks))
-    )
+    episodes, _ = run_episodes(policy, SEEDS, tasks, steered=True)
     assert episodes.invalid_chunks == 0
     assert (episodes.line_error < 25).any()
