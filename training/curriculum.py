@@ -40,9 +40,13 @@ _MIX_TASKS = {
     **{"vision": 0.1, "opening pick": 0.15, "opening push": 0.1},
     **{"full pick": 0.2, "full push": 0.14, "full": 0.15, "steer": 0.16},
 }
+_MIX_WHOLE = {
+    **{"vision": 0.08, "opening pick": 0.08, "opening push": 0.06},
+    **{"full pick": 0.28, "full push": 0.17, "full": 0.16, "steer": 0.17},
+}
 _MIX_TASKS_LAST = {
-    **{"vision": 0.15, "opening pick": 0.1, "opening push": 0.06},
-    **{"full pick": 0.24, "full push": 0.13, "full": 0.16, "steer": 0.16},
+    **{"vision": 0.04, "opening pick": 0.04, "opening push": 0.03},
+    **{"full pick": 0.31, "full push": 0.2, "full": 0.19, "steer": 0.19},
 }
 
 _REACH = (Drive("reach", "easy", 48), Drive("reach", "easy", 48))
@@ -72,6 +76,13 @@ ROUNDS = (
     Round(
         (Stage("tasks-1", 1800, _MIX_TASKS, peak=1.5e-3, final=5e-4, recent=0.6),), rendered=True
     ),
-    Round((Stage("tasks-2", 1600, _MIX_TASKS, peak=1.2e-3, final=4e-4, recent=0.65),), _TASKS),
-    Round((Stage("tasks-3", 2800, _MIX_TASKS_LAST, peak=1e-3, final=1e-5, recent=0.65),), _TASKS),
+    Round((Stage("tasks-2", 900, _MIX_TASKS, peak=1.2e-3, final=4e-4, recent=0.65),), _TASKS),
+    Round(
+        (
+            Stage("tasks-3", 1100, _MIX_TASKS, peak=1e-3, final=4e-4, recent=0.65),
+            Stage("tasks-4", 2000, _MIX_WHOLE, peak=1.2e-3, final=5e-4, recent=0.65),
+        ),
+        _TASKS,
+    ),
+    Round((Stage("tasks-5", 4000, _MIX_TASKS_LAST, peak=9e-4, final=1e-5, recent=0.65),), _TASKS),
 )

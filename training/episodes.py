@@ -23,9 +23,7 @@ _KICK, _KICK_SIZE, _KICK_STEPS = 0.04, 0.012, (2, 7)  # chance per step, m per s
 _FLIP, _FLIP_STEPS = 0.02, (1, 4)  # chance per step that the gripper does the opposite
 
 
-def carry_out(
-    table: Tabletop, velocity: np.ndarray, move: np.ndarray, closed: float
-) -> np.ndarray:
+def carry_out(table: Tabletop, velocity: np.ndarray, move: np.ndarray, closed: float) -> np.ndarray:
     """Move for 0.1 s with a velocity that approaches the row's; return the velocity reached."""
     table.command_gripper(closed)
     wanted = move / STEP_SECONDS
@@ -51,9 +49,7 @@ def make_task_frames(episodes: int, seed: int) -> Frames:
     return recorder.frames()
 
 
-def _record(
-    table: Tabletop, task: Task, recorder: FrameRecorder, rng: np.random.Generator
-) -> None:
+def _record(table: Tabletop, task: Task, recorder: FrameRecorder, rng: np.random.Generator) -> None:
     velocity, kick = np.zeros(3), np.zeros(3)
     kicked = flipped = 0
     first = int(rng.integers(_EVERY))

@@ -110,9 +110,7 @@ class AnswerPolicy:
             for ids in generate_batch(self._model, self._vocab, prompts, images)
         ]
 
-    def __call__(
-        self, images: np.ndarray, tasks: Sequence[Task]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, images: np.ndarray, tasks: Sequence[Task]) -> tuple[np.ndarray, np.ndarray]:
         """Return movements ``[B, rows, 3]``, m, and gripper ``[B, rows]``."""
         actions = np.full((len(images), self._rows, 7), np.nan)
         for rows, answer in zip(actions, self.read(images, tasks), strict=True):
@@ -128,9 +126,7 @@ class SteeredPolicy:
         """Use a policy of the "steer" format; ``lines`` ``[N, K, 2]``, 0..255."""
         self._policy, self._lines = policy, lines
 
-    def __call__(
-        self, images: np.ndarray, tasks: Sequence[Task]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, images: np.ndarray, tasks: Sequence[Task]) -> tuple[np.ndarray, np.ndarray]:
         """Return movements and gripper; the words name the next colour, not this one."""
         drawn = [draw_line(image, line) for image, line in zip(images, self._lines, strict=True)]
         return self._policy(np.stack(drawn), [task.about_next_block() for task in tasks])

@@ -35,6 +35,31 @@ def normal_opening(metres: torch.Tensor) -> torch.Tensor:
     return (metres - 0.03) / 0.02
 
 
+def _cells_of(uv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return image token ``[B, K]`` and offset from its middle ``[B, K, 2]`` of ``uv``, 0..255."""
+    cell_size = 255.0 / 125.0 * 2 * PATCH
+    inside = (uv / cell_size).clamp(0, POOLED - 1e-3)
+    column, row = inside.long().unbind(-1)
+    return row * POOLED + column, inside - inside.floor() - 0.5
+
+
+def _at_cell(read: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
+    """Return ``[B, K, R]``, what ``[B, 25, K, R]`` says at the cells ``[B, K]``."""
+    index = cell[:, None, :, None].expand(-1, -1, -1, read.shape[-1])
+    return read.gather(1, index)[:, 0]
+
+
+def _dense_loss(read: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
+    """Return the loss of presence and offset ``[B, 25, K, 3]`` of K things at ``uv`` ``[B, K, 2]``.
+
+    Presence is a choice among the 25 cells.
+    """
+    cell, offset = _cells_of(uv)
+    presence = F.cross_entropy(read[..., 0].transpose(1, 2).flatten(0, 1), cell.flatten())
+    at_cell = _at_cell(read[..., 1:], cell)
+    return presence + 2.0 * F.smooth_l1_loss(at_cell, offset, beta=_BETA)
+
+
 class Heads(nn.Module):
     """Linear read-outs of hidden states."""
 
@@ -46,8 +71,8 @@ class Heads(nn.Module):
         self.cells = nn.Linear(WIDTH, 9)  # per image token and colour: present, offset xy
         self.fingers = nn.Linear(WIDTH, 1)
         self.plan = nn.Linear(WIDTH, PLAN)
-        self.opening = nn.Linear(WIDTH * POOLED * POOLED, 1)
-        self.place = nn.Linear(WIDTH * POOLED * POOLED, 5)  # gripper xyz, uv
+        # Per image token: the gripper present, offset xy, where it is (m), how far it is open.
+        self.hand = nn.Linear(WIDTH, 7)
 
     def vision_loss(
         self,
@@ -66,24 +91,15 @@ class Heads(nn.Module):
             gripper_uv: ``[B, 2]``, 0..255.
             fingers: ``[B]``, m.
         """
-        features = features.float()
-        cell_size = 255.0 / 125.0 * 2 * PATCH  # of an image token, in 0..255
-        inside = (block_uv / cell_size).clamp(0, POOLED - 1e-3)
-        column, row = inside.long().unbind(-1)
-        cell = row * POOLED + column
-        read = self.cells(features).unflatten(-1, (3, 3))
-        # Presence is a choice among the 25 cells, one per colour.
-        presence = F.cross_entropy(read[..., 0].transpose(1, 2).flatten(0, 1), cell.flatten())
-        at_cell = torch.gather(
-            read[..., 1:].transpose(1, 2), 2, cell[..., None, None].expand(-1, -1, 1, 2)
-        )[:, :, 0]
-        offset = F.smooth_l1_loss(at_cell, inside - inside.floor() - 0.5, beta=_BETA)
-        place = self.place(features.flatten(1))
-        wanted = torch.cat([normal_position(gripper), normal_pixel(gripper_uv)], dim=-1)
-        shut = F.smooth_l1_loss(
-            self.opening(features.flatten(1))[:, 0], normal_opening(fingers), beta=_BETA
-        )
-        return presence + 2.0 * offset + 2.0 * F.smooth_l1_loss(place, wanted, beta=_BETA) + shut
+        # Normalised: their scale is free, and a linear read-out would not keep up with it.
+        features = F.layer_norm(features.float(), features.shape[-1:])
+        cells = self.cells(features).unflatten(-1, (3, 3))
+        loss = _dense_loss(cells, block_uv)
+        hand = self.hand(features)
+        loss = loss + _dense_loss(hand[:, :, None, :3], gripper_uv[:, None])
+        own = _at_cell(hand[..., None, 3:], _cells_of(gripper_uv[:, None])[0])[:, 0]
+        wanted = torch.cat([normal_position(gripper), normal_opening(fingers)[:, None]], dim=-1)
+        return loss + 2.0 * F.smooth_l1_loss(own, wanted, beta=_BETA)
 
     def block_loss(
         self, hidden: torch.Tensor, block_uv: torch.Tensor, goal: torch.Tensor

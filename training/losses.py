@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from molmoact_ros.answer import ActionTokenizer
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.viz import draw_hint
 
@@ -28,6 +29,7 @@ TEMPLATE_WEIGHT = 1.0
 _WEIGHTS = {"code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
 _GRIPPER_WEIGHT = 3.0
 _MISLED = 0.35  # share of the answers that hear points of another task
+_STAYS_OPEN = 0.3  # share of the answers that hear an open gripper in all rows
 ROW, SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
 
 
@@ -212,6 +214,7 @@ class Trainer(BaseTrainer):
         self._answers, self._first = vocab.answers, int(vocab.actions[0])
         self._soft_actions = soft_labels(ACTION_SIGMA)
         self._hard_actions = torch.eye(256)
+        self._open = self._first + int(ActionTokenizer("byte_level").encode_bins(np.zeros(1))[0])
 
     def _answer_loss(
         self,
@@ -233,19 +236,25 @@ class Trainer(BaseTrainer):
     def _mislead(
         self, form: Format, answers: torch.Tensor, targets: Batch, rng: np.random.Generator
     ) -> torch.Tensor:
-        """Let some answers ``[B, C, La]`` go on from the trajectory of another task.
+        """Let some answers ``[B, C, La]`` go on from another task's trajectory, or an open gripper.
 
         What is heard differs, what shall be said does not: otherwise the task is read off the
         given points instead of the words, and answers that run free follow their first mistake.
         """
+        heard = answers.clone()
+        if form.rows:
+            # Nor is the gripper copied from the rows before: when to close is uncertain, and a
+            # copy that only closes where that is certain in one row never does.
+            grip = _long(form.actions.reshape(-1, ROW)[:, -1])
+            stays = torch.from_numpy(rng.random(answers.shape[:2]) < _STAYS_OPEN)[..., None]
+            heard[..., grip] = torch.where(stays, self._open, answers[..., grip])
         points = _long(form.coordinates)
         if not len(points):
-            return answers
+            return heard
         # Points before the cut are right.
         cut = 2 * int(rng.integers(1, len(points) // 2))
         chosen = torch.from_numpy(rng.random(answers.shape[:2]) < _MISLED)[..., None]
         wrong = self._numbers[torch.from_numpy(targets.misleading)][..., cut:]
-        heard = answers.clone()
         heard[..., points[cut:]] = torch.where(chosen, wrong, answers[..., points[cut:]])
         return heard
 

@@ -298,7 +298,6 @@ class Tokens:
         if len(form.codes):
             ids[:, :, form.codes] = self.depth[targets.codes][:, None]
 
-
     def prompts(self, name: str, tasks: Sequence[Task]) -> np.ndarray:
         """Return the prompts ``[B, Lp]`` of tasks of one kind in the format ``name``."""
         forms = self.formats[name]

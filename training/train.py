@@ -139,9 +139,7 @@ def run_stage(
     return seconds
 
 
-def _draw(
-    rng: np.random.Generator, total: int, new: int, recent: float, count: int
-) -> np.ndarray:
+def _draw(rng: np.random.Generator, total: int, new: int, recent: float, count: int) -> np.ndarray:
     fresh = rng.random(count) < (recent if new else 0.0)
     low = np.where(fresh, total - new, 0)
     return rng.integers(low, total)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripted expert does every task in the simulator, and its roll-outs say what it does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,13 @@ def test_pick_closes_only_around_the_block_and_rises_only_with_it():
         move, gripper = expert_actions("pick", "", _scene(above, fingers))
         assert gripper[0] == closed
         assert (move[0, 2] > 0) == (fingers < OPEN)
+
+
+@pytest.mark.parametrize(("beside", "closed"), [((0.0, 0.025), 1), ((0.025, 0.0), 0)])
+def test_fingers_centre_the_block_across_but_must_be_in_line_with_it(beside, closed):
+    scene = _scene(0.015)
+    _, gripper = expert_actions("pick", "", replace(scene, block=scene.block + [*beside, 0.0]))
+    assert gripper[0] == closed
 
 
 def test_shut_fingers_open_above_the_block():

@@ -47,9 +47,7 @@ def test_full_answer_reads_back_as_the_labels(frames, targets, scale, vocab):
     labels = _labels(frames, 2)
     for i in range(len(frames)):
         text = vocab.tokenizer.decode(answers[i, 2].tolist(), skip_special_tokens=True)
-        answer = parse_answer(
-            text, stats, action_tokenizer=ActionTokenizer("byte_level"), rows=8
-        )
+        answer = parse_answer(text, stats, action_tokenizer=ActionTokenizer("byte_level"), rows=8)
         assert answer.problems == ()
         assert (answer.depth.ravel() == targets.codes[i]).all()
         assert (answer.trajectory.ravel() == batch.coordinates[i, 2]).all()
