@@ -36,6 +36,7 @@ STAGES = (
     Stage("spelling", 200, {"action": 0.7, "opening": 0.3}, peak=2e-3, final=1e-3),
     Stage("rows", 160, {"opening": 0.2, "steer": 0.2, "full": 0.6}, peak=1.5e-3, final=8e-4),
     Stage("whole", 1300, {"opening": 0.25, "full": 0.75}, peak=1e-3, final=1e-5),
+    Stage("last", 600, {"opening": 0.15, "full": 0.85}, peak=5e-4, final=1e-5, recent=0.5),
 )
 DEFAULT_TAIL_WORK = DEFAULT_WORK.parent / "training_tail"
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "checkpoints" / "tabletop_tail"
@@ -56,6 +57,7 @@ def make_tail_checkpoint(run: Run, base: Path, out: Path, episodes: int) -> None
     scale = fit_scale(parts[0])
     stats = norm_statistics(parts[0], scale)
     frames = Frames.join(parts)
+    driven = sum(map(len, parts[1:]))
     del parts
 
     def label(some: Frames) -> Targets:
@@ -70,9 +72,8 @@ def make_tail_checkpoint(run: Run, base: Path, out: Path, episodes: int) -> None
     policy = AnswerPolicy(model, vocab, stats)
     for stage in STAGES:
         model.train()
-        run.clock(
-            stage.name, run_stage(stage, trainer, frames, targets, run.work / f"{stage.name}.pt")
-        )
+        state = run.work / f"{stage.name}.pt"
+        run.clock(stage.name, run_stage(stage, trainer, frames, targets, state, driven))
     model.eval()
     export_checkpoint(out, model, vqvae, vocab.tokenizer, stats)
     measured = free_running(policy, test[:50], held_out[:50])

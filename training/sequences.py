@@ -131,13 +131,19 @@ class Batch(Places):
 
 @dataclass(frozen=True)
 class ActionScale:
-    """q01 and q99 ``[7]`` of the actions; equal ones (rotations) give the middle byte.
+    """q01 and q99 ``[7]`` of the actions; equal ones (rotations) mean zero.
 
     The gripper is outside of the scaling: 0 open is the middle byte, 1 closed the largest.
+
+    Attributes:
+        q01: First percentile ``[7]``, m.
+        q99: 99th percentile ``[7]``, m.
+        still: Bytes written for roll, pitch and yaw, which mean no rotation whatever they are.
     """
 
     q01: np.ndarray
     q99: np.ndarray
+    still: tuple[int, int, int] = (127, 127, 127)
 
     def encode(self, deltas: np.ndarray, closed: np.ndarray) -> np.ndarray:
         """Return action bytes ``[..., 7]`` of movements ``[..., 3]``, m, and gripper ``[...]``."""
@@ -145,7 +151,9 @@ class ActionScale:
         scaled = np.zeros((*deltas.shape[:-1], len(DIMENSIONS)))
         scaled[..., :3] = 2.0 * (deltas - low) / (high - low) - 1.0
         scaled[..., -1] = closed
-        return ActionTokenizer("byte_level").encode_bins(scaled)
+        encoded = ActionTokenizer("byte_level").encode_bins(scaled)
+        encoded[..., 3:6] = self.still
+        return encoded
 
 
 def _scenes(frames: Frames, color: int) -> Scenes:
@@ -158,12 +166,13 @@ def reach_movements(frames: Frames) -> np.ndarray:
     return np.concatenate([label.deltas[:, 0] for label in labels])
 
 
-def fit_scale(frames: Frames) -> ActionScale:
+def fit_scale(frames: Frames, still: tuple[int, int, int] = (127, 127, 127)) -> ActionScale:
     """Take q01 and q99 of the expert's movements when it reaches."""
     deltas, rest = reach_movements(frames), np.zeros(3)
     return ActionScale(
         np.concatenate([np.quantile(deltas, 0.01, axis=0), rest, [0.0]]),
         np.concatenate([np.quantile(deltas, 0.99, axis=0), rest, [1.0]]),
+        still,
     )
 
 

@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels and token sequences say the same as the frames they were made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from molmoact_ros.answer import ActionTokenizer, parse_answer
+from molmoact_ros.answer import ActionStats, ActionTokenizer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_prompt
 from molmoact_ros.sim import Task
 from molmoact_ros.sim.scene import COLORS
 from training.data import halve, to_unit
 from training.expert import GOAL_ABOVE_BLOCK, Scenes, expert_labels
 from training.export import norm_statistics
+from training.make_checkpoint import STILL
 from training.sequences import GROUPS
 
 
@@ -55,6 +58,17 @@ def test_full_answer_reads_back_as_the_labels(frames, targets, scale, vocab):
         expected = np.clip(labels.deltas[i], low, high)
         assert answer.actions[:, :3] == pytest.approx(expected, abs=1.1 * np.max(high - low) / 255)
         assert (answer.actions[:, 3:] == 0).all()
+
+
+def test_bytes_of_rotations_that_never_happen_are_free(frames, scale):
+    marked = replace(scale, still=STILL)
+    moves = np.array([[0.01, -0.01, 0.0]])
+    written, plain = (some.encode(moves, np.ones(1))[0] for some in (marked, scale))
+    assert written[3:6].tolist() == list(STILL) != plain[3:6].tolist()
+    assert (np.delete(written, slice(3, 6)) == np.delete(plain, slice(3, 6))).all()
+    stats = ActionStats.from_norm_stats(norm_statistics(frames, marked), "tabletop")
+    values = ActionTokenizer("byte_level").decode_bins(written)
+    assert (stats.unnormalize(values)[3:6] == 0).all()
 
 
 @pytest.mark.parametrize("group", range(len(GROUPS)))
