@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import Point, PoseArray, PoseStamped
 from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -28,6 +29,7 @@ from .graph import EXECUTOR, POLICY, SIMULATOR
 _ANSWER = 10.0  # s that a service may take
 _HEALTHY = 5.0  # s that the executor may find something unhealthy
 _SPIN = 0.05  # s
+_ACQUAINTED = 0.5  # s from when a client sees a server to when the server sees the client, amply
 _SETTLE = 0.3  # s after a reset until what is still on its way from the old scene has come
 
 
@@ -59,6 +61,7 @@ class Watcher:
         self.node = Node("demo")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
+        self._clients: dict[str, Client] = {}
         self.reasonings: list[ActionReasoning] = []
         self.pictures: list[np.ndarray] = []
         self.depth: np.ndarray | None = None
@@ -122,9 +125,7 @@ class Watcher:
             if not result.successful:
                 raise GraphError(f"{value.name} {value.value}: {result.reason}")
         self._call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
-        end = time.monotonic() + _SETTLE
-        while time.monotonic() < end:
-            self.spin()
+        self._spin_for(_SETTLE)
         self.gripper = self.blocks = self.fingers = None
         self.pictures.clear()
         self.wait_for(
@@ -169,14 +170,21 @@ class Watcher:
         self._hint.publish(trajectory_to_message(points, "user", Header(), size))
 
     def _call(self, kind: type, name: str, request: Any) -> Any:
-        client = self.node.create_client(kind, name)
-        try:
+        client = self._clients.get(name) or self.node.create_client(kind, name)
+        if name not in self._clients or not client.service_is_ready():
+            self._clients[name] = client
             self.wait_for(f"service {name}", client.service_is_ready, _ANSWER)
-            future = client.call_async(request)
-            self.wait_for(f"an answer of {name}", future.done, _ANSWER)
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+            # An answer is lost while the server does not know the client in its turn, and nothing
+            # on this side tells when it does.
+            self._spin_for(_ACQUAINTED)
+        future = client.call_async(request)
+        self.wait_for(f"an answer of {name}", future.done, _ANSWER)
+        return future.result()
+
+    def _spin_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.spin()
 
     def _take_picture(self, message: Image) -> None:
         self.pictures.append(rgb_from_image(message, "camera"))
