@@ -37,16 +37,12 @@ _MIX = {"action": 0.25, "opening": 0.4, "full": 0.35}
 _MIX_STEER = {"action": 0.1, "opening": 0.3, "full": 0.35, "steer": 0.25}
 _MIX_LAST = {"action": 0.05, "opening": 0.25, "full": 0.3, "steer": 0.4}
 _MIX_TASKS = {
-    **{"vision": 0.1, "opening pick": 0.15, "opening push": 0.1},
-    **{"full pick": 0.2, "full push": 0.14, "full": 0.15, "steer": 0.16},
-}
-_MIX_WHOLE = {
-    **{"vision": 0.08, "opening pick": 0.08, "opening push": 0.06},
-    **{"full pick": 0.28, "full push": 0.17, "full": 0.16, "steer": 0.17},
+    **{"opening pick": 0.16, "opening push": 0.11, "full pick": 0.24},
+    **{"full push": 0.16, "full": 0.16, "steer": 0.17},
 }
 _MIX_TASKS_LAST = {
-    **{"vision": 0.04, "opening pick": 0.04, "opening push": 0.03},
-    **{"full pick": 0.31, "full push": 0.2, "full": 0.19, "steer": 0.19},
+    **{"opening pick": 0.05, "opening push": 0.04, "full pick": 0.32},
+    **{"full push": 0.21, "full": 0.19, "steer": 0.19},
 }
 
 _REACH = (Drive("reach", "easy", 48), Drive("reach", "easy", 48))
@@ -80,9 +76,16 @@ ROUNDS = (
     Round(
         (
             Stage("tasks-3", 1100, _MIX_TASKS, peak=1e-3, final=4e-4, recent=0.65),
-            Stage("tasks-4", 2000, _MIX_WHOLE, peak=1.2e-3, final=5e-4, recent=0.65),
+            Stage("tasks-4", 2000, _MIX_TASKS, peak=1.2e-3, final=5e-4, recent=0.65),
         ),
         _TASKS,
     ),
-    Round((Stage("tasks-5", 4000, _MIX_TASKS_LAST, peak=9e-4, final=1e-5, recent=0.65),), _TASKS),
+    Round(
+        (
+            Stage("tasks-5", 700, _MIX_TASKS, peak=1e-3, final=8e-4, recent=0.65),
+            Stage("tasks-6", 1400, _MIX_TASKS, peak=1e-3, final=5e-4, recent=0.65),
+        ),
+        _TASKS,
+    ),
+    Round((Stage("tasks-7", 3000, _MIX_TASKS_LAST, peak=8e-4, final=1e-5, recent=0.65),), _TASKS),
 )

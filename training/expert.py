@@ -37,7 +37,9 @@ _CLOSING = 0.017  # m per step of each finger, in the roll-out
 _GRIP = (0.015, 0.03, 0.013)
 _GRIPPED = 0.026  # m of each finger; with a block between them
 _SHUT = 0.042  # m of each finger; too narrow to come down around a block
-_LIFT_HEIGHT, _LIFT_STEP = 0.55, 0.0135  # m
+_LIFT_HEIGHT = 0.55  # m
+# m per step; below q99 of a reach's steps, for the largest byte is what a closed gripper is.
+_LIFT_STEP = 0.0105
 _CAGE = (0.02, 0.042, 0.018)  # m around the goal: a finger moving in y will push the block
 _SLACK = 0.03  # m that the block lies behind the grip point while pushed
 _PUSH_LINES = (0.46, 1.04)  # m, y of the grip point where pushing ends

@@ -30,11 +30,6 @@ def normal_pixel(unit: torch.Tensor) -> torch.Tensor:
     return unit / 127.5 - 1.0
 
 
-def normal_opening(metres: torch.Tensor) -> torch.Tensor:
-    """Scale how far each finger is from the middle, m, to about -1..1."""
-    return (metres - 0.03) / 0.02
-
-
 def _cells_of(uv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return image token ``[B, K]`` and offset from its middle ``[B, K, 2]`` of ``uv``, 0..255."""
     cell_size = 255.0 / 125.0 * 2 * PATCH
@@ -69,10 +64,8 @@ class Heads(nn.Module):
         self.block = nn.Linear(WIDTH, 4)  # image uv, world xy of the named block
         self.reach = nn.Linear(WIDTH, 10)  # gripper xyz, way to goal xyz, goal uv, gripper uv
         self.cells = nn.Linear(WIDTH, 9)  # per image token and colour: present, offset xy
-        self.fingers = nn.Linear(WIDTH, 1)
         self.plan = nn.Linear(WIDTH, PLAN)
-        # Per image token: the gripper present, offset xy, where it is (m), how far it is open.
-        self.hand = nn.Linear(WIDTH, 7)
+        self.hand = nn.Linear(WIDTH, 6)  # per image token: gripper present, offset xy, xyz
 
     def vision_loss(
         self,
@@ -80,7 +73,6 @@ class Heads(nn.Module):
         block_uv: torch.Tensor,
         gripper: torch.Tensor,
         gripper_uv: torch.Tensor,
-        fingers: torch.Tensor,
     ) -> torch.Tensor:
         """Return the loss of dense labels on image features ``[B, 25, D]``.
 
@@ -89,7 +81,6 @@ class Heads(nn.Module):
             block_uv: ``[B, 3, 2]``, 0..255.
             gripper: ``[B, 3]``, m.
             gripper_uv: ``[B, 2]``, 0..255.
-            fingers: ``[B]``, m.
         """
         # Normalised: their scale is free, and a linear read-out would not keep up with it.
         features = F.layer_norm(features.float(), features.shape[-1:])
@@ -98,8 +89,7 @@ class Heads(nn.Module):
         hand = self.hand(features)
         loss = loss + _dense_loss(hand[:, :, None, :3], gripper_uv[:, None])
         own = _at_cell(hand[..., None, 3:], _cells_of(gripper_uv[:, None])[0])[:, 0]
-        wanted = torch.cat([normal_position(gripper), normal_opening(fingers)[:, None]], dim=-1)
-        return loss + 2.0 * F.smooth_l1_loss(own, wanted, beta=_BETA)
+        return loss + 2.0 * F.smooth_l1_loss(own, normal_position(gripper), beta=_BETA)
 
     def block_loss(
         self, hidden: torch.Tensor, block_uv: torch.Tensor, goal: torch.Tensor
@@ -138,12 +128,6 @@ class Heads(nn.Module):
         wanted = normal_pixel(torch.cat([coordinates, rows], dim=-1).float())
         read = self.plan(hidden.float())
         return F.smooth_l1_loss(read, wanted[:, :, None].expand_as(read), beta=_BETA)
-
-    def finger_loss(self, hidden: torch.Tensor, fingers: torch.Tensor) -> torch.Tensor:
-        """Return the loss of the fingers' opening ``[B]``, m, from hidden ``[B, C, K, D]``."""
-        wanted = normal_opening(fingers)[:, None, None, None]
-        read = self.fingers(hidden.float())
-        return 0.3 * F.smooth_l1_loss(read, wanted.expand_as(read), beta=_BETA)
 
 
 class HiddenTap:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from molmoact_ros.answer import ActionTokenizer
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.viz import draw_hint
 
@@ -30,6 +29,8 @@ _WEIGHTS = {"code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
 _GRIPPER_WEIGHT = 3.0
 _MISLED = 0.35  # share of the answers that hear points of another task
 _STAYS_OPEN = 0.3  # share of the answers that hear an open gripper in all rows
+_HEARD_POINTS, _HEARD_BINS = 2.0, 6.0  # deviation of what is heard from what shall be said
+OPEN_BYTE = 127  # of an open gripper
 ROW, SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
 
 
@@ -132,7 +133,6 @@ class BaseTrainer(ABC):
             torch.from_numpy(targets.block_uv[index]),
             torch.from_numpy(targets.gripper[index]),
             torch.from_numpy(targets.gripper_uv[index]),
-            torch.from_numpy(targets.fingers[index]),
         )
 
     def _run(
@@ -195,7 +195,6 @@ class BaseTrainer(ABC):
             torch.from_numpy(targets.goal_uv),
             torch.from_numpy(targets.gripper_uv),
         )
-        loss = loss + self.heads.finger_loss(states, torch.from_numpy(targets.fingers))
         coordinates, actions = map(torch.from_numpy, (targets.coordinates, targets.actions))
         loss = loss + self.heads.plan_loss(states, coordinates, actions)
         if form.name != "steer":  # there the line says which block, not the word
@@ -214,7 +213,6 @@ class Trainer(BaseTrainer):
         self._answers, self._first = vocab.answers, int(vocab.actions[0])
         self._soft_actions = soft_labels(ACTION_SIGMA)
         self._hard_actions = torch.eye(256)
-        self._open = self._first + int(ActionTokenizer("byte_level").encode_bins(np.zeros(1))[0])
 
     def _answer_loss(
         self,
@@ -225,7 +223,7 @@ class Trainer(BaseTrainer):
         rng: np.random.Generator,
     ) -> torch.Tensor:
         answers = torch.from_numpy(self._answers(form, targets))
-        heard = self._mislead(form, answers, targets, rng)
+        heard = self._heard(form, answers, targets, rng)
         logits, tapped = self._forward(form, prompts, images, heard)
         token = self._token_loss(form, logits, answers, targets)
         space = form.actions.reshape(-1, ROW)[:, :SPACE].ravel()
@@ -233,29 +231,32 @@ class Trainer(BaseTrainer):
         at = torch.from_numpy(slots).expand(*answers.shape[:2], -1)
         return token + self._head_loss(form, tapped, at, targets)
 
-    def _mislead(
+    def _heard(
         self, form: Format, answers: torch.Tensor, targets: Batch, rng: np.random.Generator
     ) -> torch.Tensor:
-        """Let some answers ``[B, C, La]`` go on from another task's trajectory, or an open gripper.
+        """Return the answers ``[B, C, La]`` as the network hears them: not quite what it shall say.
 
-        What is heard differs, what shall be said does not: otherwise the task is read off the
-        given points instead of the words, and answers that run free follow their first mistake.
+        Otherwise it reads the task off the given points instead of the words, and whether to close
+        off a movement that is exactly zero, which its own never is; answers that run free then
+        follow their first mistake.
         """
         heard = answers.clone()
+        shape = tuple(answers.shape[:2])
         if form.rows:
+            rows = targets.actions[:, :, : form.rows].copy()
+            rows[..., :SPACE] += _noise(rng, _HEARD_BINS, rows[..., :SPACE].shape)
             # Nor is the gripper copied from the rows before: when to close is uncertain, and a
             # copy that only closes where that is certain in one row never does.
-            grip = _long(form.actions.reshape(-1, ROW)[:, -1])
-            stays = torch.from_numpy(rng.random(answers.shape[:2]) < _STAYS_OPEN)[..., None]
-            heard[..., grip] = torch.where(stays, self._open, answers[..., grip])
-        points = _long(form.coordinates)
-        if not len(points):
-            return heard
-        # Points before the cut are right.
-        cut = 2 * int(rng.integers(1, len(points) // 2))
-        chosen = torch.from_numpy(rng.random(answers.shape[:2]) < _MISLED)[..., None]
-        wrong = self._numbers[torch.from_numpy(targets.misleading)][..., cut:]
-        heard[..., points[cut:]] = torch.where(chosen, wrong, answers[..., points[cut:]])
+            rows[rng.random(shape) < _STAYS_OPEN, :, -1] = OPEN_BYTE
+            heard[..., form.actions] = self._first + torch.from_numpy(rows.clip(0, 255)).flatten(2)
+        if len(form.coordinates):
+            points = targets.coordinates.copy()
+            # Points before the cut are right.
+            cut = 2 * int(rng.integers(1, points.shape[-1] // 2))
+            misled = rng.random(shape) < _MISLED
+            points[misled, cut:] = targets.misleading[misled, cut:]
+            points = (points + _noise(rng, _HEARD_POINTS, points.shape)).clip(0, 255)
+            heard[..., form.coordinates] = self._numbers[torch.from_numpy(points)]
         return heard
 
     def _token_loss(
@@ -277,6 +278,10 @@ class Trainer(BaseTrainer):
         flat = actions.flatten(2)
         moves = (torch.arange(flat.shape[-1]) % ROW < SPACE)[:, None]
         return torch.where(moves, self._soft_actions[flat], self._hard_actions[flat])
+
+
+def _noise(rng: np.random.Generator, sigma: float, shape: tuple[int, ...]) -> np.ndarray:
+    return np.rint(rng.normal(0.0, sigma, shape)).astype(np.int64)
 
 
 def draw_line(image: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -22,12 +22,12 @@ from tokenizers import Tokenizer
 from molmoact_ros.answer.actions import ActionTokenizer
 from molmoact_ros.answer.prompts import reasoning_answer, steering_answer
 from molmoact_ros.sim import Task
-from molmoact_ros.sim.scene import COLORS
+from molmoact_ros.sim.scene import BLOCK_HALF_SIZE, COLORS, TABLE_HEIGHT
 from molmoact_ros.sim.tabletop import START_AREA
 
 from . import tokenizer as vocabulary
 from .data import Frames
-from .expert import GOAL_ABOVE_BLOCK, OPEN, POINTS, ROWS, Scenes, expert_labels
+from .expert import GOAL_ABOVE_BLOCK, HELD, OPEN, POINTS, ROWS, Scenes, expert_labels
 from .network import POOLED
 
 FORMATS = ("trajectory", "action", "opening", "full", "steer")
@@ -35,6 +35,7 @@ DIMENSIONS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 DEPTH_CODES = 100
 # Tasks whose prompts differ in the colour alone.
 GROUPS = (("reach", ""), ("pick", ""), ("push", "left"), ("push", "right"))
+_IN_THE_AIR = TABLE_HEIGHT + BLOCK_HALF_SIZE + 0.012  # m, centre of a block that something holds
 _COORDINATE, _CODE, ACTION_SLOT = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
 
 
@@ -53,7 +54,6 @@ class Places:
         gripper_uv: float32 ``[N, 2]`` grip point in the image, 0..255.
         goal: float32 ``[N, C, 3]`` end of the reach, m.
         gripper: float32 ``[N, 3]`` grip point, m.
-        fingers: float32 ``[N]`` m of each finger from the middle.
     """
 
     goal_uv: np.ndarray
@@ -61,7 +61,6 @@ class Places:
     gripper_uv: np.ndarray
     goal: np.ndarray
     gripper: np.ndarray
-    fingers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,13 @@ class ActionScale:
 
 
 def _scenes(frames: Frames, color: int) -> Scenes:
-    return Scenes(frames.gripper, frames.fingers, frames.blocks[:, color])
+    """Return what labels are made of: the fingers hold the block where it is in the air.
+
+    How far the fingers are open is five pixels, and the network hardly sees it. Labels do without:
+    a chunk that begins around the block closes first and then rises, open or not.
+    """
+    block = frames.blocks[:, color]
+    return Scenes(frames.gripper, np.where(block[:, 2] > _IN_THE_AIR, HELD, OPEN), block)
 
 
 def reach_movements(frames: Frames) -> np.ndarray:
@@ -201,7 +206,6 @@ def make_targets(
         gripper_uv=frames.project(frames.gripper).astype(np.float32),
         goal=goal.astype(np.float32),
         gripper=frames.gripper,
-        fingers=frames.fingers,
     )
 
 
