@@ -44,6 +44,7 @@ PUBLISHED = {
         }.items()
     },
     "checkpoints/tabletop": ("tabletop", "tabletop", 8, 1),
+    "checkpoints/tabletop_tail": ("tabletop_tail", "tabletop", 8, 1),
 }
 
 
