@@ -54,6 +54,8 @@ _TASKS = (
     Drive("push", "varied", 24),
 )
 
+_TASKS_AGAIN = (Drive("pick", "easy", 64), *_TASKS[1:])
+
 ROUNDS = (
     Round(
         (
@@ -87,5 +89,12 @@ ROUNDS = (
         ),
         _TASKS,
     ),
-    Round((Stage("tasks-7", 3000, _MIX_TASKS_LAST, peak=8e-4, final=1e-5, recent=0.65),), _TASKS),
+    Round(
+        (Stage("tasks-7", 1300, _MIX_TASKS_LAST, peak=8e-4, final=5e-4, recent=0.65),),
+        _TASKS_AGAIN,
+    ),
+    Round(
+        (Stage("tasks-8", 2200, _MIX_TASKS_LAST, peak=7e-4, final=1e-5, recent=0.65),),
+        _TASKS_AGAIN,
+    ),
 )

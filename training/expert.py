@@ -42,6 +42,7 @@ _LIFT_HEIGHT = 0.55  # m
 _LIFT_STEP = 0.0105
 _CAGE = (0.02, 0.042, 0.018)  # m around the goal: a finger moving in y will push the block
 _SLACK = 0.03  # m that the block lies behind the grip point while pushed
+_IN_LINE = (0.005, 0.013)  # m along x: a finger further out pushes slower, or waits: it slips off
 _PUSH_LINES = (0.46, 1.04)  # m, y of the grip point where pushing ends
 
 
@@ -160,7 +161,10 @@ def _push_speed(scenes: Scenes, side: str) -> np.ndarray:
     direction = SIDES[side]
     line = _PUSH_LINES[0] if direction < 0 else _PUSH_LINES[1]
     left = (line - scenes.gripper[..., 1]) * direction
-    return direction * np.clip(left, 0.0, MAX_STEP)
+    beside = np.abs(scenes.block[..., 0] - scenes.gripper[..., 0])
+    slow, still = _IN_LINE
+    share = np.clip((still - beside) / (still - slow), 0.0, 1.0)
+    return direction * share * np.clip(left, 0.0, MAX_STEP)
 
 
 def _approach(gripper: np.ndarray, goal: np.ndarray, lift: np.ndarray | float) -> np.ndarray:

@@ -23,6 +23,7 @@ from .sequences import Targets
 _SAVE_EVERY = 60.0  # s
 _CLIP = 1.0
 _WARM_UP = 20  # steps
+_BIAS = 1.5  # of new frames, the later ones are drawn more often
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,8 @@ def run_stage(
 
 def _draw(rng: np.random.Generator, total: int, new: int, recent: float, count: int) -> np.ndarray:
     fresh = rng.random(count) < (recent if new else 0.0)
-    low = np.where(fresh, total - new, 0)
-    return rng.integers(low, total)
+    newest = total - 1 - (new * rng.random(count) ** _BIAS).astype(int)
+    return np.where(fresh, newest, rng.integers(total, size=count))
 
 
 def _save(
