@@ -94,7 +94,7 @@ ROUNDS = (
         _TASKS_AGAIN,
     ),
     Round(
-        (Stage("tasks-8", 2200, _MIX_TASKS_LAST, peak=7e-4, final=1e-5, recent=0.65),),
+        (Stage("tasks-8", 2600, _MIX_TASKS_LAST, peak=7e-4, final=1e-5, recent=0.65),),
         _TASKS_AGAIN,
     ),
 )

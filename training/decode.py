@@ -55,8 +55,8 @@ def generate_batch(
         New ids per image, EOS included where the model wrote it. Nothing is forced.
     """
     batch = len(images)
-    prefix = torch.from_numpy(vocab.prefix).expand(batch, -1)
-    ids = torch.cat([prefix, torch.from_numpy(prompts)], dim=1)
+    prefix = torch.as_tensor(vocab.prefix).expand(batch, -1)
+    ids = torch.cat([prefix, torch.as_tensor(prompts)], dim=1)
     length = ids.shape[1]
     cache = _GrowingCache(length + vocab.longest_answer)
     embeds = model.embed(ids, patches(images), pooling_index(batch))

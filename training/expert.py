@@ -37,7 +37,10 @@ _CLOSING = 0.017  # m per step of each finger, in the roll-out
 _GRIP = (0.015, 0.03, 0.013)
 _GRIPPED = 0.026  # m of each finger; with a block between them
 _SHUT = 0.042  # m of each finger; too narrow to come down around a block
-_LIFT_HEIGHT = 0.55  # m
+# To pick, the gripper comes from higher than it lifts: a block in the air looks like one that lies
+# further back on the table, and then the gripper's height tells which it is.
+_STEEP, _STEEP_HOVER = (0.018, 4.0), 0.10  # m beside where it ends, slope; m
+_LIFT_HEIGHT = 0.50  # m, of the grip point
 # m per step; below q99 of a reach's steps, for the largest byte is what a closed gripper is.
 _LIFT_STEP = 0.0105
 _CAGE = (0.02, 0.042, 0.018)  # m around the goal: a finger moving in y will push the block
@@ -151,7 +154,9 @@ def _pick(scenes: Scenes, goal: np.ndarray, way: np.ndarray) -> tuple[np.ndarray
     at = (np.abs(way) < slack[..., None] * _GRIP).all(axis=-1)
     held = at & (scenes.fingers < _GRIPPED)
     rise = np.clip(_LIFT_HEIGHT - scenes.gripper[..., 2], -_LIFT_STEP, _LIFT_STEP)
-    move = _approach(scenes.gripper, goal, np.where(narrow, _HOVER, 0.0))
+    beside = np.linalg.norm(way[..., :2], axis=-1)
+    funnel = np.clip(_STEEP[1] * (beside - _STEEP[0]), 0.0, _STEEP_HOVER)
+    move = _approach(scenes.gripper, goal, np.where(narrow, _STEEP_HOVER, funnel))
     move = np.where(at[..., None], 0.0, move)
     move[..., 2] = np.where(held, rise, move[..., 2])
     return move, at.astype(np.float64)

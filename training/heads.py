@@ -14,7 +14,7 @@ from molmoact_ros.model import MolmoActForActionReasoning
 
 from .network import PATCH, POOLED, WIDTH
 
-_CENTRE = torch.tensor([1.28, 0.75, 0.48])  # m, middle of the work space
+_CENTRE = (1.28, 0.75, 0.48)  # m, middle of the work space
 _SPREAD = 0.15  # m, makes positions about -1..1
 _BETA = 0.05
 PLAN = 10 + 2 * 4  # five points uv; the first and the last row's movement and gripper
@@ -22,7 +22,7 @@ PLAN = 10 + 2 * 4  # five points uv; the first and the last row's movement and g
 
 def normal_position(metres: torch.Tensor) -> torch.Tensor:
     """Scale positions ``[..., 3]``, m, to about -1..1."""
-    return (metres - _CENTRE) / _SPREAD
+    return (metres - metres.new_tensor(_CENTRE)) / _SPREAD
 
 
 def normal_pixel(unit: torch.Tensor) -> torch.Tensor:

@@ -42,20 +42,22 @@ def soft_labels(sigma: float) -> torch.Tensor:
 
 @contextmanager
 def mixed_precision() -> Iterator[None]:
-    """Multiply matrices in bfloat16 but attend in float32.
+    """Multiply matrices in bfloat16; on a CPU, attend in float32.
 
     The CPU's attention kernel is two and a half times slower in bfloat16, backward above all, and
     autocast has no switch for it.
     """
+    device = torch.get_default_device().type
     attention: Any = F.scaled_dot_product_attention
 
     def in_float32(*tensors: torch.Tensor, **options: Any) -> torch.Tensor:
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(device, enabled=False):
             return attention(*(tensor.float() for tensor in tensors), **options)
 
-    F.scaled_dot_product_attention = in_float32  # type: ignore[assignment]
+    if device == "cpu":
+        F.scaled_dot_product_attention = in_float32  # type: ignore[assignment]
     try:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16):
             yield
     finally:
         F.scaled_dot_product_attention = attention
@@ -68,8 +70,8 @@ class BaseTrainer(ABC):
         """Prepare the constant tensors."""
         self.model, self.heads, self.vocab = model, heads, vocab
         self._tap = HiddenTap(model, (_BLOCK_LAYER, _REACH_LAYER))
-        self._prefix = torch.from_numpy(vocab.prefix)
-        self._numbers = torch.from_numpy(vocab.numbers)
+        self._prefix = torch.as_tensor(vocab.prefix)
+        self._numbers = torch.as_tensor(vocab.numbers)
         self._soft_numbers = soft_labels(COORDINATE_SIGMA)
 
     def loss(
@@ -95,7 +97,7 @@ class BaseTrainer(ABC):
         if format_name == "steer":
             images, batch = steered(images, batch, targets.earlier[index, 0], rng)
             words = rng.integers(3, size=(len(index), 1))
-        prompts = torch.from_numpy(form.prompts[words])
+        prompts = torch.as_tensor(form.prompts[words])
         return self._answer_loss(form, prompts, augment(images, rng), batch, rng)
 
     @abstractmethod
@@ -130,9 +132,9 @@ class BaseTrainer(ABC):
             features = self.model.model.vision_backbone(images, pooled)
         return self.heads.vision_loss(
             features.unflatten(0, (len(index), -1)),
-            torch.from_numpy(targets.block_uv[index]),
-            torch.from_numpy(targets.gripper[index]),
-            torch.from_numpy(targets.gripper_uv[index]),
+            torch.as_tensor(targets.block_uv[index]),
+            torch.as_tensor(targets.gripper[index]),
+            torch.as_tensor(targets.gripper_uv[index]),
         )
 
     def _run(
@@ -176,7 +178,7 @@ class BaseTrainer(ABC):
         """Return ``expected`` ``[B, C, La]`` with mean logits of soft labels at coordinates."""
         if not len(form.coordinates):
             return expected
-        soft = self._soft_numbers[torch.from_numpy(targets.coordinates)]
+        soft = self._soft_numbers[torch.as_tensor(targets.coordinates)]
         slots = logits[:, :, form.coordinates][..., self._numbers]
         return expected.index_copy(2, _long(form.coordinates), (slots * soft).sum(-1))
 
@@ -184,22 +186,22 @@ class BaseTrainer(ABC):
         self, form: Question, tapped: dict[int, torch.Tensor], slots: torch.Tensor, targets: Batch
     ) -> torch.Tensor:
         """Return the heads' loss where the answer's tokens ``slots`` ``[B, C, K]`` are chosen."""
-        goal = torch.from_numpy(targets.goal)
+        goal = torch.as_tensor(targets.goal)
         at = F.pad(slots, (1, 0)) + form.prompt_length - 1
         hidden = tapped[_REACH_LAYER]
         states = hidden.gather(2, at[..., None].expand(-1, -1, -1, hidden.shape[-1]))
         loss = self.heads.reach_loss(
             states,
-            torch.from_numpy(targets.gripper),
+            torch.as_tensor(targets.gripper),
             goal,
-            torch.from_numpy(targets.goal_uv),
-            torch.from_numpy(targets.gripper_uv),
+            torch.as_tensor(targets.goal_uv),
+            torch.as_tensor(targets.gripper_uv),
         )
-        coordinates, actions = map(torch.from_numpy, (targets.coordinates, targets.actions))
+        coordinates, actions = map(torch.as_tensor, (targets.coordinates, targets.actions))
         loss = loss + self.heads.plan_loss(states, coordinates, actions)
         if form.name != "steer":  # there the line says which block, not the word
             at_color = tapped[_BLOCK_LAYER][:, :, form.last_color]
-            block_uv = torch.from_numpy(targets.block_uv)
+            block_uv = torch.as_tensor(targets.block_uv)
             loss = loss + self.heads.block_loss(at_color, block_uv, goal)
         return 2.0 * loss
 
@@ -222,13 +224,13 @@ class Trainer(BaseTrainer):
         targets: Batch,
         rng: np.random.Generator,
     ) -> torch.Tensor:
-        answers = torch.from_numpy(self._answers(form, targets))
+        answers = torch.as_tensor(self._answers(form, targets))
         heard = self._heard(form, answers, targets, rng)
         logits, tapped = self._forward(form, prompts, images, heard)
         token = self._token_loss(form, logits, answers, targets)
         space = form.actions.reshape(-1, ROW)[:, :SPACE].ravel()
         slots = np.concatenate([form.coordinates, space]).astype(int)
-        at = torch.from_numpy(slots).expand(*answers.shape[:2], -1)
+        at = torch.as_tensor(slots).expand(*answers.shape[:2], -1)
         return token + self._head_loss(form, tapped, at, targets)
 
     def _heard(
@@ -248,7 +250,7 @@ class Trainer(BaseTrainer):
             # Nor is the gripper copied from the rows before: when to close is uncertain, and a
             # copy that only closes where that is certain in one row never does.
             rows[rng.random(shape) < _STAYS_OPEN, :, -1] = OPEN_BYTE
-            heard[..., form.actions] = self._first + torch.from_numpy(rows.clip(0, 255)).flatten(2)
+            heard[..., form.actions] = self._first + torch.as_tensor(rows.clip(0, 255)).flatten(2)
         if len(form.coordinates):
             points = targets.coordinates.copy()
             # Points before the cut are right.
@@ -256,7 +258,7 @@ class Trainer(BaseTrainer):
             misled = rng.random(shape) < _MISLED
             points[misled, cut:] = targets.misleading[misled, cut:]
             points = (points + _noise(rng, _HEARD_POINTS, points.shape)).clip(0, 255)
-            heard[..., form.coordinates] = self._numbers[torch.from_numpy(points)]
+            heard[..., form.coordinates] = self._numbers[torch.as_tensor(points)]
         return heard
 
     def _token_loss(
@@ -267,7 +269,7 @@ class Trainer(BaseTrainer):
         expected = self._soft_coordinates(form, logits, expected, targets)
         weights = template_weights(form)
         if form.rows:
-            soft = self._soft_rows(torch.from_numpy(targets.actions[:, :, : form.rows]))
+            soft = self._soft_rows(torch.as_tensor(targets.actions[:, :, : form.rows]))
             slots = logits[:, :, form.actions][..., self._first : self._first + 256]
             expected = expected.index_copy(2, _long(form.actions), (slots * soft).sum(-1))
             weights[form.actions] = action_weights(form.rows)
@@ -321,8 +323,8 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
     gain = 1.0 + 0.05 * rng.standard_normal((batch, 1, 1, 1))
     tint = 1.0 + 0.015 * rng.standard_normal((batch, 1, 1, 3))
     gains = np.tile(gain * tint, x.shape[-1] // 3).astype(np.float32)
-    noise = 0.015 * torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-    return ((x + 1.0) * torch.from_numpy(gains) - 1.0 + noise).clamp(-1.0, 1.0)
+    noise = 0.015 * torch.as_tensor(rng.standard_normal(x.shape, dtype=np.float32))
+    return ((x + 1.0) * torch.as_tensor(gains) - 1.0 + noise).clamp(-1.0, 1.0)
 
 
 def _packed_mask(start: int, length: int, count: int) -> torch.Tensor:
@@ -351,4 +353,4 @@ def action_weights(rows: int) -> torch.Tensor:
 
 
 def _long(positions: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(positions).long()
+    return torch.as_tensor(positions).long()

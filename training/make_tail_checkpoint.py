@@ -91,8 +91,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="where the checkpoint goes")
     parser.add_argument("--episodes", type=int, default=100, help="of the final measurement")
     parser.add_argument("--threads", type=int, default=1, help="more than 1 only on idle cores")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    torch.set_default_device(options.device)
     make_tail_checkpoint(Run(options.work), options.base, options.out, options.episodes)
 
 

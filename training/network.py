@@ -44,7 +44,7 @@ def patches(images: np.ndarray) -> torch.Tensor:
     """Turn uint8 images ``[B, 126, 126, 3]`` into the network's input ``[B, 1, 81, 588]``."""
     tiles = images.reshape(-1, GRID, PATCH, GRID, PATCH, 3).transpose(0, 1, 3, 2, 4, 5)
     flat = np.ascontiguousarray(tiles).reshape(-1, 1, GRID * GRID, PATCH * PATCH * 3)
-    return torch.from_numpy(flat).float() / 127.5 - 1.0
+    return torch.as_tensor(flat).float() / 127.5 - 1.0
 
 
 def pooling_index(batch: int) -> torch.Tensor:
@@ -52,7 +52,7 @@ def pooling_index(batch: int) -> torch.Tensor:
     grid = np.full((2 * POOLED, 2 * POOLED), -1)
     grid[:GRID, :GRID] = np.arange(GRID * GRID).reshape(GRID, GRID)
     slots = grid.reshape(POOLED, 2, POOLED, 2).transpose(0, 2, 1, 3).reshape(1, -1, 4)
-    return torch.from_numpy(slots).expand(batch, -1, -1)
+    return torch.as_tensor(slots).expand(batch, -1, -1)
 
 
 def _vit_config() -> dict[str, Any]:

@@ -36,6 +36,7 @@ DEPTH_CODES = 100
 # Tasks whose prompts differ in the colour alone.
 GROUPS = (("reach", ""), ("pick", ""), ("push", "left"), ("push", "right"))
 _IN_THE_AIR = TABLE_HEIGHT + BLOCK_HALF_SIZE + 0.012  # m, centre of a block that something holds
+_AROUND = (0.03, 0.04, 0.025)  # m from the goal
 _COORDINATE, _CODE, ACTION_SLOT = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
 
 
@@ -163,6 +164,14 @@ def _scenes(frames: Frames, color: int) -> Scenes:
     """
     block = frames.blocks[:, color]
     return Scenes(frames.gripper, np.where(block[:, 2] > _IN_THE_AIR, HELD, OPEN), block)
+
+
+def gripping(frames: Frames) -> np.ndarray:
+    """Return the frames whose gripper is around a block, and as often those that hold one."""
+    away = np.abs(frames.blocks + GOAL_ABOVE_BLOCK - frames.gripper[:, None])
+    around = np.flatnonzero((away < _AROUND).all(axis=-1).any(axis=-1))
+    held = np.flatnonzero((frames.blocks[..., 2] > _IN_THE_AIR).any(axis=-1))
+    return np.concatenate([around, np.tile(held, len(around) // max(1, len(held)))])
 
 
 def reach_movements(frames: Frames) -> np.ndarray:

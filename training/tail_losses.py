@@ -41,8 +41,8 @@ class TailTrainer(BaseTrainer):
         """Prepare the constant tensors."""
         super().__init__(model, heads, vocab)
         self._answers = vocab.answers
-        self._members = torch.from_numpy(vocab.spelling.members)
-        self._following = torch.from_numpy(vocab.spelling.following)
+        self._members = torch.as_tensor(vocab.spelling.members)
+        self._following = torch.as_tensor(vocab.spelling.following)
         self._soft_actions = soft_labels(_SIGMA)
 
     def _answer_loss(
@@ -55,7 +55,7 @@ class TailTrainer(BaseTrainer):
     ) -> torch.Tensor:
         wanted = targets.actions[:, :, : form.rows].reshape(*prompts.shape[:2], -1)
         answers = self._answers(form, targets, draw_bins(wanted, rng))
-        ids = torch.from_numpy(answers.ids)
+        ids = torch.as_tensor(answers.ids)
         logits, tapped = self._forward(form, prompts, images, ids)
         log_z = logits.logsumexp(-1)
         expected = logits.gather(-1, ids[..., None])[..., 0]
@@ -68,7 +68,7 @@ class TailTrainer(BaseTrainer):
         moves = first[..., np.arange(wanted.shape[-1]) % ROW < SPACE]
         fixed = np.broadcast_to(form.coordinates, (*moves.shape[:2], len(form.coordinates)))
         slots = np.concatenate([fixed, moves], axis=-1).astype(np.int64)
-        return token + self._head_loss(form, tapped, torch.from_numpy(slots), targets)
+        return token + self._head_loss(form, tapped, torch.as_tensor(slots), targets)
 
     def _soft_values(
         self,
@@ -80,11 +80,11 @@ class TailTrainer(BaseTrainer):
         """Return ``expected`` ``[B, C, La]`` with mean logits where x, y, z are written."""
         moves = (answers.value >= 0) & (answers.value % ROW < SPACE)
         b, c, place = np.nonzero(moves)
-        node = torch.from_numpy(answers.node[b, c, place])
-        target = torch.from_numpy(wanted[b, c, answers.value[b, c, place]])
+        node = torch.as_tensor(answers.node[b, c, place])
+        target = torch.as_tensor(wanted[b, c, answers.value[b, c, place]])
         share = self._soft_actions[target] * self._members[node]
         share /= share.sum(-1, keepdim=True)
-        at = torch.from_numpy(moves)
+        at = torch.as_tensor(moves)
         mean = (logits[at].gather(-1, self._following[node]) * share).sum(-1)
         return expected.masked_scatter(at, mean)
 
@@ -102,6 +102,6 @@ def token_weights(form: TailFormat, answers: TailAnswers) -> torch.Tensor:
     fixed = template_weights(form)
     weights = torch.full(answers.ids.shape, TEMPLATE_WEIGHT)
     weights[..., : len(fixed)] = fixed
-    value = torch.from_numpy(answers.value)
+    value = torch.as_tensor(answers.value)
     weights = torch.where(value >= 0, values[value], weights)
-    return weights.masked_fill(torch.from_numpy(answers.padding), 0.0)
+    return weights.masked_fill(torch.as_tensor(answers.padding), 0.0)

@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from .data import Frames
 from .losses import BaseTrainer
-from .sequences import Targets
+from .sequences import Targets, gripping
 
 _SAVE_EVERY = 60.0  # s
 _CLIP = 1.0
 _WARM_UP = 20  # steps
+_GRIPPING = 0.4  # of the frames of "pick", so many more where it is time to close or to lift
 _BIAS = 1.5  # of new frames, the later ones are drawn more often
 
 
@@ -116,6 +117,7 @@ def run_stage(
     start = saved = time.monotonic()
     names, shares = list(stage.mix), np.array(list(stage.mix.values()))
     average: dict[str, float] = {}
+    grips = gripping(frames)
     steps = range(first, stage.steps)
     with tqdm(steps, stage.name, stage.steps, initial=first, mininterval=10) as bar:
         for step in bar:
@@ -123,6 +125,8 @@ def run_stage(
             rng = np.random.default_rng([step, sum(stage.name.encode())])
             name = str(rng.choice(names, p=shares / shares.sum()))
             index = _draw(rng, len(frames), new, stage.recent, IMAGES[name.split()[0]])
+            if name.endswith("pick"):
+                index = _prefer(rng, index, grips)
             seed = int(rng.integers(2**31))
             if name == "vision":
                 loss = trainer.vision_loss(frames, targets, index, seed)
@@ -146,6 +150,12 @@ def _draw(rng: np.random.Generator, total: int, new: int, recent: float, count: 
     return np.where(fresh, newest, rng.integers(total, size=count))
 
 
+def _prefer(rng: np.random.Generator, index: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Replace a share of the frames ``index`` by ones out of ``some``."""
+    chosen = (rng.random(len(index)) < _GRIPPING) & bool(len(some))
+    return np.where(chosen, rng.choice(some, len(index)) if len(some) else index, index)
+
+
 def _save(
     path: Path, trainer: BaseTrainer, optimizers: Optimizers, step: int, seconds: float
 ) -> None:
@@ -163,7 +173,7 @@ def _save(
 def _resume(path: Path, trainer: BaseTrainer, optimizers: Optimizers) -> tuple[int, float]:
     if not path.exists():
         return 0, 0.0
-    content = torch.load(path, weights_only=True)
+    content = torch.load(path, map_location="cpu", weights_only=True)
     trainer.model.load_state_dict(content["model"])
     trainer.heads.load_state_dict(content["heads"])
     optimizers.load(content["optimizers"])

@@ -31,7 +31,7 @@ def train_vqvae(depth: np.ndarray, seed: int, steps: int = STEPS) -> VqVae:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     bar = trange(steps, desc="vqvae", mininterval=5)
     for step in bar:
-        batch = torch.from_numpy(depth[rng.integers(len(depth), size=BATCH)]).float()[:, None]
+        batch = torch.as_tensor(depth[rng.integers(len(depth), size=BATCH)]).float()[:, None]
         latent = network.latent(batch).permute(0, 2, 3, 1)
         if step == 0:
             everything = torch.ones(len(book._embedding), dtype=torch.bool)
@@ -60,8 +60,8 @@ def encode_depth(network: VqVae, depth: np.ndarray) -> np.ndarray:
     parts = []
     with torch.inference_mode():
         for start in range(0, len(depth), 512):
-            batch = torch.from_numpy(depth[start : start + 512]).float()[:, None]
-            parts.append(network.encode(batch).to(torch.uint8).numpy())
+            batch = torch.as_tensor(depth[start : start + 512]).float()[:, None]
+            parts.append(network.encode(batch).to(torch.uint8).cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -76,7 +76,7 @@ def measure_vqvae(network: VqVae, train: np.ndarray, test: np.ndarray) -> dict[s
     seen = encode_depth(network, train).reshape(len(train), -1)
     blind = np.array([np.bincount(column).argmax() for column in seen.T])
     with torch.inference_mode():
-        decoded = network.decode(torch.from_numpy(codes).long())[:, 0].numpy()
+        decoded = network.decode(torch.as_tensor(codes).long())[:, 0].cpu().numpy()
     error = float(np.mean((decoded - test.astype(np.float32)) ** 2))
     return {
         "psnr_db": round(-10 * float(np.log10(error)), 1),

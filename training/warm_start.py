@@ -37,7 +37,7 @@ def warm_start(
         before: The tokens of the file's network.
         vocab: The tokens of ``model``.
     """
-    content = torch.load(file, weights_only=True)
+    content = torch.load(file, map_location="cpu", weights_only=True)
     heads.load_state_dict(content["heads"])
     state, own = content["model"], model.state_dict()
     shares = _bin_shares(vocab)

@@ -15,7 +15,7 @@ from training.data import halve, to_unit
 from training.expert import GOAL_ABOVE_BLOCK, Scenes, expert_labels
 from training.export import norm_statistics
 from training.make_checkpoint import STILL
-from training.sequences import GROUPS
+from training.sequences import GROUPS, gripping
 
 
 def _labels(frames, color):
@@ -106,3 +106,13 @@ def test_recorded_frames_match_the_simulator(frames):
 
 def test_pixels_scale_to_the_trajectory_range():
     assert to_unit(np.array([0.0, 125.0])) == pytest.approx([0.0, 255.0])
+
+
+def test_frames_that_hold_a_block_are_as_many_as_those_around_one(frames):
+    blocks = frames.blocks.copy()
+    blocks[3, 2, 2] = 0.5  # in the air
+    some = gripping(replace(frames, blocks=blocks)).tolist()
+    around = set(some) - {3}
+    assert some.count(3) == len(around) > 0
+    away = np.abs(frames.blocks + GOAL_ABOVE_BLOCK - frames.gripper[:, None]).max(axis=-1)
+    assert all(away[index].min() < 0.04 for index in around)
