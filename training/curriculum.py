@@ -45,6 +45,11 @@ _MIX_TASKS_LAST = {
     **{"full push": 0.21, "full": 0.19, "steer": 0.19},
 }
 
+_MIX_GRIP = {
+    **{"opening pick": 0.05, "full pick": 0.47},
+    **{"full push": 0.24, "full": 0.12, "steer": 0.12},
+}
+
 _REACH = (Drive("reach", "easy", 48), Drive("reach", "easy", 48))
 _TASKS = (
     Drive("pick", "easy", 48),
@@ -55,6 +60,7 @@ _TASKS = (
 )
 
 _TASKS_AGAIN = (Drive("pick", "easy", 64), *_TASKS[1:])
+_GRIPS = (Drive("pick", "easy", 84), Drive("push", "easy", 28))
 
 ROUNDS = (
     Round(
@@ -97,4 +103,5 @@ ROUNDS = (
         (Stage("tasks-8", 2600, _MIX_TASKS_LAST, peak=7e-4, final=1e-5, recent=0.65),),
         _TASKS_AGAIN,
     ),
+    Round((Stage("tasks-9", 1500, _MIX_GRIP, peak=6e-4, final=1e-5, recent=0.7),), _GRIPS),
 )

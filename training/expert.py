@@ -39,8 +39,8 @@ _GRIPPED = 0.026  # m of each finger; with a block between them
 _SHUT = 0.042  # m of each finger; too narrow to come down around a block
 # To pick, the gripper comes from higher than it lifts: a block in the air looks like one that lies
 # further back on the table, and then the gripper's height tells which it is.
-_STEEP, _STEEP_HOVER = (0.018, 4.0), 0.10  # m beside where it ends, slope; m
-_LIFT_HEIGHT = 0.50  # m, of the grip point
+_STEEP, _STEEP_HOVER = (0.018, 4.0), 0.13  # m beside where it ends, slope; m
+_LIFT_HEIGHT = 0.53  # m, of the grip point
 # m per step; below q99 of a reach's steps, for the largest byte is what a closed gripper is.
 _LIFT_STEP = 0.0105
 _CAGE = (0.02, 0.042, 0.018)  # m around the goal: a finger moving in y will push the block
@@ -153,10 +153,13 @@ def _pick(scenes: Scenes, goal: np.ndarray, way: np.ndarray) -> tuple[np.ndarray
     slack = np.where(narrow, 1.5, 1.0)  # what is between the fingers already is not let go
     at = (np.abs(way) < slack[..., None] * _GRIP).all(axis=-1)
     held = at & (scenes.fingers < _GRIPPED)
-    rise = np.clip(_LIFT_HEIGHT - scenes.gripper[..., 2], -_LIFT_STEP, _LIFT_STEP)
+    rise = np.clip(_GAIN * (_LIFT_HEIGHT - scenes.gripper[..., 2]), -_LIFT_STEP, _LIFT_STEP)
     beside = np.linalg.norm(way[..., :2], axis=-1)
     funnel = np.clip(_STEEP[1] * (beside - _STEEP[0]), 0.0, _STEEP_HOVER)
-    move = _approach(scenes.gripper, goal, np.where(narrow, _STEEP_HOVER, funnel))
+    # Shut fingers would land on the block: they open before the gripper goes on down.
+    move = _approach(
+        scenes.gripper, goal, np.where(narrow, np.maximum(funnel, -way[..., 2]), funnel)
+    )
     move = np.where(at[..., None], 0.0, move)
     move[..., 2] = np.where(held, rise, move[..., 2])
     return move, at.astype(np.float64)
@@ -196,5 +199,5 @@ def _advance(scenes: Scenes, move: np.ndarray, closed: np.ndarray) -> Scenes:
     inside = np.clip(block[:, 1], gripper[:, 1] - _SLACK, gripper[:, 1] + _SLACK)
     block[:, 1] = np.where(around & ~held, inside, block[:, 1])
     narrowest = np.where(around, HELD, 0.0)
-    change = np.where(closed == 1.0, -_CLOSING, 2.0 * _CLOSING)
+    change = np.where(closed == 1.0, -_CLOSING, _CLOSING)
     return Scenes(gripper, np.clip(scenes.fingers + change, narrowest, OPEN), block)

@@ -37,6 +37,7 @@ DEPTH_CODES = 100
 GROUPS = (("reach", ""), ("pick", ""), ("push", "left"), ("push", "right"))
 _IN_THE_AIR = TABLE_HEIGHT + BLOCK_HALF_SIZE + 0.012  # m, centre of a block that something holds
 _AROUND = (0.03, 0.04, 0.025)  # m from the goal
+_ABOVE = 0.05  # m beside the block
 _COORDINATE, _CODE, ACTION_SLOT = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
 
 
@@ -156,14 +157,18 @@ class ActionScale:
         return encoded
 
 
-def _scenes(frames: Frames, color: int) -> Scenes:
+def _scenes(frames: Frames, color: int, kind: str = "") -> Scenes:
     """Return what labels are made of: the fingers hold the block where it is in the air.
 
     How far the fingers are open is five pixels, and the network hardly sees it. Labels do without:
-    a chunk that begins around the block closes first and then rises, open or not.
+    a chunk of a pick that begins around the block closes first and then rises, open or not; one
+    that begins above it opens first and then goes down.
     """
     block = frames.blocks[:, color]
-    return Scenes(frames.gripper, np.where(block[:, 2] > _IN_THE_AIR, HELD, OPEN), block)
+    away = np.abs(block + GOAL_ABOVE_BLOCK - frames.gripper)
+    above = (away[:, :2] < _ABOVE).all(axis=1) & (away[:, 2] > _AROUND[2]) & (kind == "pick")
+    shut = above | (block[:, 2] > _IN_THE_AIR)
+    return Scenes(frames.gripper, np.where(shut, HELD, OPEN), block)
 
 
 def gripping(frames: Frames) -> np.ndarray:
@@ -199,7 +204,7 @@ def make_targets(
     """Label frames, whose depth pictures have these codes ``[N, 10, 10]``."""
     coordinates, actions = [], []
     for kind, side in groups:
-        labels = [expert_labels(kind, side, _scenes(frames, color)) for color in range(3)]
+        labels = [expert_labels(kind, side, _scenes(frames, color, kind)) for color in range(3)]
         coordinates.append(_traces(frames, [label.points for label in labels]))
         moves = np.stack([label.deltas for label in labels], axis=1)
         closed = np.stack([label.closed for label in labels], axis=1)
