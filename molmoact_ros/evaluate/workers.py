@@ -171,7 +171,9 @@ def _run_parallel(
 ) -> Iterator[EpisodeResult]:
     # Not forked: neither ROS nor OpenGL survive that.
     context = multiprocessing.get_context("spawn")
-    tasks, results = context.SimpleQueue(), context.Queue()
+    # A queue with a thread of its own: many episodes are more than a pipe takes at once.
+    tasks, results = context.Queue(), context.Queue()
+    tasks.cancel_join_thread()  # after an error, what nobody has taken is not waited for
     for task in (*episodes, *[None] * workers):
         tasks.put(task)
     processes = [

@@ -118,6 +118,13 @@ def test_workers_do_what_one_does(tmp_path: Path) -> None:
     assert alone == shared
 
 
+def test_more_episodes_than_a_pipe_holds_begin_and_can_be_left(tmp_path: Path) -> None:
+    setting = Setting(default_checkpoint(), True, 2.0, 0, 0.5, tmp_path, None, 1)
+    runs = run_episodes(setting, make_episodes("none", "reach", 1, 2000), workers=2)
+    assert not next(runs).success
+    runs.close()
+
+
 def test_the_shipped_checkpoint_reaches_the_block_that_is_named(
     policy: MolmoActPolicy, cell: InProcess, tmp_path: Path
 ) -> None:
