@@ -3,8 +3,8 @@
 """Whether an answer asks for motion at all: the only sign of a finished task that answers give.
 
 No checkpoint says that it is done. One that has reached its goal writes a path that ends where it
-begins, and actions that lead nowhere. The tabletop checkpoint at its block writes paths of 1 to 5
-units and mean actions below 0.03; on its way there, paths of 9 to 47 and actions of 0.2 to 1.
+begins, and actions that lead nowhere. The tabletop checkpoint at its block writes paths of 3 to 5
+units and mean actions of 0.01 to 0.05, in one of four scenes 0.08; on its way there 0.2 to 1.
 """
 
 from dataclasses import dataclass

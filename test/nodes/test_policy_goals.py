@@ -35,7 +35,7 @@ class Operator:
 
         self.client = client
         node = client.node
-        self._table = Tabletop(seed=1)
+        self._table = Tabletop(seed=2)
         self.see(far=True)
         self._camera = node.create_publisher(Image, f"{NAME}/camera/image", qos.IMAGE)
         self.instruction = node.create_publisher(String, f"{NAME}/instruction", qos.LATCHED)
