@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .drive import ProductDrive
 from .train import Stage
 
 
@@ -25,11 +26,13 @@ class Round:
     Attributes:
         stages: What is trained, in this order.
         drives: Of the network as it is before the stages.
+        product_drives: The same, by the product.
         rendered: Whether the frames of all tasks and of varied scenes are added.
     """
 
     stages: tuple[Stage, ...]
     drives: tuple[Drive, ...] = ()
+    product_drives: tuple[ProductDrive, ...] = ()
     rendered: bool = False
 
 
@@ -50,6 +53,8 @@ _MIX_GRIP = {
     **{"full push": 0.24, "full": 0.12, "steer": 0.12},
 }
 
+_MIX_STEADY = {"full pick": 0.42, "full push": 0.12, "full": 0.12, "steer": 0.34}
+
 _REACH = (Drive("reach", "easy", 48), Drive("reach", "easy", 48))
 _TASKS = (
     Drive("pick", "easy", 48),
@@ -61,6 +66,14 @@ _TASKS = (
 
 _TASKS_AGAIN = (Drive("pick", "easy", 64), *_TASKS[1:])
 _GRIPS = (Drive("pick", "easy", 84), Drive("push", "easy", 28))
+_PRODUCT = (
+    ProductDrive("policy", "pick", "easy", 150),
+    ProductDrive("policy", "pick", "varied", 20),
+    ProductDrive("steered", "reach", "easy", 170),
+    ProductDrive("policy", "push", "easy", 30),
+    ProductDrive("steered", "reach", "varied", 30),
+    ProductDrive("policy", "pick", "easy", 40),
+)
 
 ROUNDS = (
     Round(
@@ -104,4 +117,12 @@ ROUNDS = (
         _TASKS_AGAIN,
     ),
     Round((Stage("tasks-9", 1500, _MIX_GRIP, peak=6e-4, final=1e-5, recent=0.7),), _GRIPS),
+    Round(
+        (Stage("tasks-10", 1800, _MIX_STEADY, peak=7e-4, final=3e-4, recent=0.65),),
+        product_drives=_PRODUCT,
+    ),
+    Round(
+        (Stage("tasks-11", 2600, _MIX_STEADY, peak=5e-4, final=1e-5, recent=0.65),),
+        product_drives=_PRODUCT,
+    ),
 )

@@ -13,7 +13,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from molmoact_ros.evaluate.steering import path_to_block
 from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.ros.hints import clipped, simplified
+from molmoact_ros.sim.tabletop import START_AREA, draw_in
 from molmoact_ros.viz import draw_hint
 
 from .data import Frames, halve
@@ -95,7 +98,7 @@ class BaseTrainer(ABC):
         images, batch = frames.images[index], targets[index].of_group(group, misleading=other)
         words = np.tile(np.arange(3), (len(index), 1))
         if format_name == "steer":
-            images, batch = steered(images, batch, targets.earlier[index, 0], rng)
+            images, batch = steered(frames[index], batch, targets.earlier[index, 0], rng)
             words = rng.integers(3, size=(len(index), 1))
         prompts = torch.as_tensor(form.prompts[words])
         return self._answer_loss(form, prompts, augment(images, rng), batch, rng)
@@ -295,25 +298,40 @@ def draw_line(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def steered(
-    images: np.ndarray, batch: Batch, earlier: np.ndarray, rng: np.random.Generator
+    frames: Frames, batch: Batch, earlier: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, Batch]:
     """Draw a trajectory to a random block into each image, roughly, as a person would.
 
-    Half of the lines begin at the gripper, half somewhere else, ``earlier`` ``[B, 3, 10]``: while
-    the arm follows a line, its beginning stays behind.
+    Most lines begin somewhere else than at the gripper: while the arm follows a line, its beginning
+    stays behind. A quarter are the expert's from here, a quarter its ``earlier``, ``[B, 3, 10]``;
+    the others bend where a person's would, which five points in equal times do not.
 
     Returns:
         The images, and the targets of the chosen blocks, C = 1.
     """
-    colors = rng.integers(3, size=len(images))
+    colors = rng.integers(3, size=len(frames))
     chosen = batch.of_color(colors)
-    before = earlier[np.arange(len(images)), colors]
+    before = earlier[np.arange(len(frames)), colors]
+    by_hand = frames.project(_ways_by_hand(frames, colors, rng))
     drawn = []
-    for image, now, then in zip(images, chosen.coordinates[:, 0], before, strict=True):
-        points = (now if rng.random() < 0.5 else then).reshape(-1, 2)
+    for i, image in enumerate(frames.images):
+        pick = rng.random()
+        if pick < 0.5:
+            points = (chosen.coordinates[i, 0] if pick < 0.25 else before[i]).reshape(-1, 2)
+        else:
+            points = simplified(clipped(by_hand[i]))
         rough = points + rng.normal(0.0, 2.0, points.shape)
         drawn.append(draw_line(image, rough.clip(0, 255)))
     return np.stack(drawn), chosen
+
+
+def _ways_by_hand(frames: Frames, colors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return ways ``[B, K, 3]``, m, to one block each, one in four from where the gripper is."""
+    blocks = frames.blocks[np.arange(len(frames)), colors]
+    starts = [
+        gripper if rng.random() < 0.25 else draw_in(rng, START_AREA) for gripper in frames.gripper
+    ]
+    return np.stack([path_to_block(s, b) for s, b in zip(starts, blocks, strict=True)])
 
 
 def augment(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:

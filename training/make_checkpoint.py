@@ -26,6 +26,7 @@ from molmoact_ros.model import VqVae, load_vqvae
 
 from .curriculum import ROUNDS, Drive, Round
 from .data import Frames, make_frames
+from .drive import drive_product
 from .episodes import make_task_frames
 from .evaluate import (
     AnswerPolicy,
@@ -126,9 +127,13 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     def label(some: Frames) -> Targets:
         return make_targets(some, encode_depth(vqvae, some.depth), scale)
 
+    def export(folder: Path) -> Path:
+        export_checkpoint(folder, model, vqvae, tokenizer, stats)
+        return folder
+
     held_out, targets, new = label(test), label(frames), 0
     for number, part in enumerate(ROUNDS):
-        added = _added_frames(run, part, number, policy)
+        added = _added_frames(run, part, number, policy, export)
         if added:
             # Tasks at work stay "recent": they are few among the frames, and closing hands fewer.
             begun = any(earlier.rendered for earlier in ROUNDS[:number])
@@ -145,24 +150,29 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
                 whole = stage.name.startswith("tasks")
                 closed = _closed_loop(policy, steer, SELECTION_SEEDS, 32, whole)
                 run.note(f"after {stage.name}", {**measured, "closed_loop": closed})
-                export_checkpoint(out, model, vqvae, tokenizer, stats)
+                export(out)
     measured = free_running(policy, test[:200], held_out[:200])
     closed = _closed_loop(policy, steer, TEST_SEEDS, episodes, True)
     run.note("result", {"free_running": measured, "closed_loop": closed})
-    export_checkpoint(out, model, vqvae, tokenizer, stats)
+    export(out)
     run.write_report(out, "training.make_checkpoint")
 
 
-def _added_frames(run: Run, part: Round, number: int, policy: AnswerPolicy) -> list[Frames]:
+def _added_frames(
+    run: Run, part: Round, number: int, policy: AnswerPolicy, export: Callable[[Path], Path]
+) -> list[Frames]:
     """Return the frames that a round begins with, rendered or driven to."""
     added = []
     if part.rendered:
         varied = partial(make_frames, VARIED_FRAMES, seed=5, variation="varied")
         added.append(run.frames("varied", varied))
         added.append(run.frames("tasks", partial(make_task_frames, TASK_EPISODES, seed=3)))
+    first, name = DAGGER_SEEDS + 10_000 * number, f"dagger-{number}"
     if part.drives:
-        drive = partial(_drive, policy, part.drives, DAGGER_SEEDS + 10_000 * number)
-        added.append(run.frames(f"dagger-{number}", drive))
+        added.append(run.frames(name, partial(_drive, policy, part.drives, first)))
+    if part.product_drives:
+        driver, drives = run.work / "driver", part.product_drives
+        added.append(run.frames(name, lambda: drive_product(export(driver), drives, first)))
     return added
 
 

@@ -28,6 +28,12 @@ def line_to_block(camera: CameraModel, gripper: np.ndarray, block: np.ndarray) -
     Returns:
         ``[K, 2]`` (x, y), 0..255 of the picture, at most as many points as a hint may have.
     """
+    path = path_to_block(gripper, block)
+    return simplified(clipped(grid_of(camera.project(path), (camera.width, camera.height))))
+
+
+def path_to_block(gripper: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Return such a line's way in space, ``[24, 3]``, m; arguments as in `line_to_block`."""
     goal = block + _GOAL_ABOVE_BLOCK
     share = np.linspace(0.0, 1.0, _POINTS)[:, None]
     path = gripper + share * (goal - gripper)
@@ -36,7 +42,7 @@ def line_to_block(camera: CameraModel, gripper: np.ndarray, block: np.ndarray) -
     cone = goal[2] + np.minimum(beside, _HOVER)
     path[:, 2] = np.where(share[:, 0] < 0.3, np.maximum(path[:, 2], cone), cone)
     path[0] = gripper
-    return simplified(clipped(grid_of(camera.project(path), (camera.width, camera.height))))
+    return path
 
 
 class LineJudge:

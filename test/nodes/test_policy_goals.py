@@ -75,11 +75,15 @@ class Operator:
 
     def is_idle(self) -> bool:
         """Whether nothing is answered any more for a while."""
+        self._show_for(10)  # an answer given as the goal ended may still be under way
         count = len(self.reasonings)
-        for _ in range(30):
+        self._show_for(30)
+        return len(self.reasonings) == count
+
+    def _show_for(self, spins: int) -> None:
+        for _ in range(spins):
             self.show()
             self.client.spin()
-        return len(self.reasonings) == count
 
     def next_feedback(self) -> Any:
         """Return feedback that comes after now."""

@@ -42,7 +42,8 @@ def _scene(above: float, fingers: float = OPEN) -> Scenes:
 
 
 def test_pick_closes_only_around_the_block_and_rises_only_with_it():
-    for above, fingers, closed in ((0.12, OPEN, 0), (0.016, OPEN, 1), (0.016, 0.0166, 1)):
+    cases = ((0.12, OPEN, 0), (0.024, OPEN, 0), (0.016, OPEN, 1), (0.016, 0.0166, 1))
+    for above, fingers, closed in cases:
         move, gripper = expert_actions("pick", "", _scene(above, fingers))
         assert gripper[0] == closed
         assert (move[0, 2] > 0) == (fingers < OPEN)

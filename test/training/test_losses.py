@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.heads import Heads
-from training.losses import OPEN_BYTE, SPACE, Trainer
+from training.losses import OPEN_BYTE, SPACE, Trainer, steered
 from training.network import PATCH, POOLED, WIDTH, build_network
 
 
@@ -51,3 +51,16 @@ def test_the_gripper_is_read_where_it_is(targets):
     column, row = (targets.gripper_uv[part] / 255 * 125 // (2 * PATCH)).astype(int).T
     read = features.grad.abs().sum(-1) > 0
     assert (read.sum(-1) == 1).all() and read[np.arange(4), POOLED * row + column].all()
+
+
+def test_lines_are_drawn_to_the_block_whose_actions_are_asked_for(frames, targets):
+    batch, rng = targets.of_group(0), np.random.default_rng(0)
+    images, chosen = steered(frames, batch, targets.earlier[:, 0], rng)
+    ends = chosen.goal_uv[:, 0] / 255 * 125
+    changed = (images != frames.images).any(axis=-1)
+    for picture, (x, y) in zip(changed, ends, strict=True):
+        assert picture.any()
+        rows, columns = np.nonzero(picture)
+        assert np.hypot(columns - x, rows - y).min() < 5, "the line ends at the goal"
+    colors = (chosen.goal == batch.goal).all(axis=-1).argmax(axis=1)
+    assert set(colors) == {0, 1, 2}
