@@ -74,6 +74,12 @@ _PRODUCT = (
     ProductDrive("steered", "reach", "varied", 30),
     ProductDrive("policy", "pick", "easy", 40),
 )
+_PRODUCT_AGAIN = (
+    ProductDrive("policy", "pick", "easy", 100),
+    ProductDrive("steered", "reach", "easy", 120),
+    ProductDrive("policy", "push", "easy", 20),
+    ProductDrive("policy", "pick", "varied", 20),
+)
 
 ROUNDS = (
     Round(
@@ -123,6 +129,6 @@ ROUNDS = (
     ),
     Round(
         (Stage("tasks-11", 2600, _MIX_STEADY, peak=5e-4, final=1e-5, recent=0.65),),
-        product_drives=_PRODUCT,
+        product_drives=_PRODUCT_AGAIN,
     ),
 )

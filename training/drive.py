@@ -53,6 +53,9 @@ def drive_product(checkpoint: Path, drives: Sequence[ProductDrive], first: int) 
                 drive.series, drive.kind, first, drive.episodes, drive.variation
             )
             first += drive.episodes
-            for episode in tqdm(episodes, f"{drive.series} {drive.kind}", mininterval=10):
-                cell.run(episode)
+            bar = tqdm(episodes, f"{drive.series} {drive.kind}", mininterval=10)
+            successes = 0
+            for episode in bar:
+                successes += cell.run(episode).success
+                bar.set_postfix(successes=successes, refresh=False)
     return recorder.frames()

@@ -38,6 +38,7 @@ GROUPS = (("reach", ""), ("pick", ""), ("push", "left"), ("push", "right"))
 _IN_THE_AIR = TABLE_HEIGHT + BLOCK_HALF_SIZE + 0.012  # m, centre of a block that something holds
 _AROUND = (0.03, 0.04, 0.025)  # m from the goal
 _ABOVE = 0.05  # m beside the block
+_EMPTY = 0.012  # m of each finger from the middle; with a block between them they are further out
 _COORDINATE, _CODE, ACTION_SLOT = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
 
 
@@ -172,11 +173,17 @@ def _scenes(frames: Frames, color: int, kind: str = "") -> Scenes:
 
 
 def gripping(frames: Frames) -> np.ndarray:
-    """Return the frames whose gripper is around a block, and as often those that hold one."""
+    """Return the frames whose gripper is around a block, and as often those that decide the rest.
+
+    These are the ones that hold a block, and the ones whose closed fingers hold none.
+    """
     away = np.abs(frames.blocks + GOAL_ABOVE_BLOCK - frames.gripper[:, None])
     around = np.flatnonzero((away < _AROUND).all(axis=-1).any(axis=-1))
     held = np.flatnonzero((frames.blocks[..., 2] > _IN_THE_AIR).any(axis=-1))
-    return np.concatenate([around, np.tile(held, len(around) // max(1, len(held)))])
+    empty = np.flatnonzero(frames.fingers < _EMPTY)
+    return np.concatenate(
+        [around, *(np.tile(some, len(around) // max(1, len(some))) for some in (held, empty))]
+    )
 
 
 def reach_movements(frames: Frames) -> np.ndarray:

@@ -108,11 +108,16 @@ def test_pixels_scale_to_the_trajectory_range():
     assert to_unit(np.array([0.0, 125.0])) == pytest.approx([0.0, 255.0])
 
 
-def test_frames_that_hold_a_block_are_as_many_as_those_around_one(frames):
-    blocks = frames.blocks.copy()
+def test_frames_that_hold_a_block_or_nothing_are_as_many_as_those_around_one(frames):
+    blocks, fingers = frames.blocks.copy(), frames.fingers.copy()
     blocks[3, 2, 2] = 0.5  # in the air
-    some = gripping(replace(frames, blocks=blocks)).tolist()
-    around = set(some) - {3}
-    assert some.count(3) == len(around) > 0
+    fingers[4] = 0.002  # shut, with nothing between
+    some = gripping(replace(frames, blocks=blocks, fingers=fingers)).tolist()
+    around = set(some) - {3, 4}
+    assert some.count(3) == some.count(4) == len(around) + (4 in _around(frames)) > 0
+    assert around <= _around(frames)
+
+
+def _around(frames):
     away = np.abs(frames.blocks + GOAL_ABOVE_BLOCK - frames.gripper[:, None]).max(axis=-1)
-    assert all(away[index].min() < 0.04 for index in around)
+    return set(np.flatnonzero(away.min(axis=1) < 0.04).tolist())
