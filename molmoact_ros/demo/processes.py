@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +16,10 @@ from ament_index_python.packages import get_package_prefix
 from molmoact_ros.dds import image_settings
 
 from .graph import PACKAGE, NodeSpec
+from .lifetime import die_with_parent
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL)
 _STOP_WAIT = 5.0  # s between them
-_PR_SET_PDEATHSIG = 1  # Linux: signal to a process whose parent has died
 
 
 class ProcessError(RuntimeError):
@@ -54,7 +52,7 @@ class NodeProcesses:
                     stderr=subprocess.STDOUT,
                     # Ctrl-C is for the demo, which then stops the nodes in the right order.
                     start_new_session=True,
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=die_with_parent,
                 )
         return self
 
@@ -131,8 +129,3 @@ def private_environment(domain: int) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **image_settings(),
     }
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

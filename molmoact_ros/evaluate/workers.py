@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from molmoact_ros.control import RobotProfile, load_profile
 from molmoact_ros.demo.graph import share
+from molmoact_ros.demo.lifetime import die_with_parent
 
 from .actors import Actor, PolicyActor, make_baseline
 from .episode import Episode, EvaluationError
@@ -210,6 +212,10 @@ def _next_result(results: Any, processes: Sequence[Any]) -> EpisodeResult:
 def _work(setting: Setting, number: int, tasks: Any, results: Any) -> None:
     """Run episodes until there are no more; a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    parent = multiprocessing.parent_process()
+    die_with_parent()
+    if parent is not None and parent.pid != os.getppid():
+        return  # it died before it could be watched
     try:
         with _Seat(setting, number) as seat:
             while (episode := tasks.get()) is not None:
