@@ -54,6 +54,7 @@ _MIX_GRIP = {
 }
 
 _MIX_STEADY = {"full pick": 0.42, "full push": 0.12, "full": 0.12, "steer": 0.34}
+_MIX_LINES = {"full pick": 0.22, "full push": 0.11, "full": 0.12, "steer": 0.55}
 
 _REACH = (Drive("reach", "easy", 48), Drive("reach", "easy", 48))
 _TASKS = (
@@ -128,7 +129,10 @@ ROUNDS = (
         product_drives=_PRODUCT,
     ),
     Round(
-        (Stage("tasks-11", 2600, _MIX_STEADY, peak=5e-4, final=1e-5, recent=0.65),),
+        (
+            Stage("tasks-11", 2600, _MIX_STEADY, peak=5e-4, final=1e-5, recent=0.65),
+            Stage("tasks-12", 1100, _MIX_LINES, peak=5e-4, final=1e-5, recent=0.65),
+        ),
         product_drives=_PRODUCT_AGAIN,
     ),
 )
