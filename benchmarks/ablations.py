@@ -34,6 +34,7 @@ from molmoact_ros.sim.tasks import KINDS
 NAME = "ablations"
 FIRST_SEED = 200_000
 OVERLAP_SECONDS = 0.3  # of an inference that overlaps with the chunk before it
+MIN_CONFIDENCE = 0.867  # that benchmarks.calibration recommends
 CAPTION = "Success by choice and task"
 DRAFTS = "drafts off"
 
@@ -73,9 +74,10 @@ VARIANTS = (
     ),
     Variant("inference of 0.5 s, stop and look", answer_seconds=0.5),
     Variant("bfloat16", policy={"dtype": "bfloat16"}),
-    *(
-        Variant(mode, policy={"dtype": "bfloat16", "quantization": mode})
-        for mode in QUANTIZATIONS
+    *(Variant(mode, policy={"dtype": "bfloat16", "quantization": mode}) for mode in QUANTIZATIONS),
+    Variant(
+        f"chunks with a confidence below {MIN_CONFIDENCE} refused",
+        execution={"min_confidence": MIN_CONFIDENCE},
     ),
     Variant("other colour named, judged by it", series="swapped"),
     Variant("other colour named, judged by the first", series="wrong-instruction"),

@@ -4,9 +4,9 @@
 
     python -m benchmarks.closed_loop [--checkpoint checkpoints/tabletop] [--episodes 4]
 
-Every picture is answered twice, with drafts and without; the ids must be equal. The rows of the
-drafted answer are carried out by the executor, `executed steps` of them, before the next picture
-(molmoact_ros.evaluate.in_process; the world waits while the policy thinks).
+Every picture is answered twice, with drafts and without; the ids must be equal but for ties. The
+rows of the drafted answer are carried out by the executor, `executed steps` of them, before the
+next picture (molmoact_ros.evaluate.in_process; the world waits while the policy thinks).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class TwinAnswer:
 
     @property
     def differs(self) -> bool:
-        """Whether the ids are not the same, which must never be."""
+        """Whether the ids are not the same: only a tie in the last bits may do that."""
         return self.drafted.ids != self.plain.ids
 
 
