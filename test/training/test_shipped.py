@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped checkpoint as training sees it: its tokenizer, and closed loop in lock step.
 
-What it does in the product's loop is tested in test/evaluate/test_shipped.py.
+What it does in the product's loop is tested in test/evaluate/test_in_process.py.
 """
 
 from pathlib import Path
@@ -46,3 +46,20 @@ def test_reaches_the_named_block_in_the_same_scenes(shipped, other):
     episodes, _ = run_episodes(policy, SEEDS, tasks)
     assert episodes.invalid_chunks == 0
     assert episodes.success.sum() >= 2
+
+
+@pytest.mark.parametrize("kind", ["pick", "push"])
+def test_answers_to_other_tasks_are_well_formed(shipped, kind):
+    model, vocab = shipped
+    policy = AnswerPolicy(model, vocab, model.config.norm_stats)
+    episodes, _ = run_episodes(policy, SEEDS, draw_tasks(kind, SEEDS))
+    assert episodes.invalid_chunks < episodes.chunks / 4
+
+
+def test_follows_a_line_against_the_words(shipped):
+    model, vocab = shipped
+    policy = AnswerPolicy(model, vocab, model.config.norm_stats, "steer")
+    tasks = draw_tasks("reach", SEEDS)
+    episodes, _ = run_episodes(policy, SEEDS, tasks, steered=True)
+    assert episodes.invalid_chunks == 0
+    assert (episodes.line_error < 25).sum() >= 2
