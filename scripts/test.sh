@@ -5,7 +5,7 @@ set -uo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [--no-jazzy] [--help] [ARGUMENTS OF PYTEST]
+usage: scripts/test.sh [--no-jazzy] [--all] [--help] [ARGUMENTS OF PYTEST]
 
 Sets everything up (scripts/setup.sh --help) and runs
   ruff     style, docstrings, syntax of Python 3.10
@@ -15,6 +15,7 @@ Sets everything up (scripts/setup.sh --help) and runs
            executor, and both with the simulator in closed loop; not on a machine with ROS
 
   --no-jazzy   leave the last one out
+  --all        long drills as well (tests marked 'long')
 With arguments of pytest only the chosen tests run, and only once:
   scripts/test.sh test/control -k fuzz
   MOLMOACT_ROS_DISTRO=jazzy scripts/test.sh test/nodes
@@ -32,10 +33,16 @@ jazzy_tests=(
   test/integration/test_graph.py
 )
 jazzy=1
-case "${1:-}" in
-  --help | -h) usage; exit 0 ;;
-  --no-jazzy) jazzy=""; shift ;;
-esac
+marked=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --help | -h) usage; exit 0 ;;
+    --no-jazzy) jazzy="" ;;
+    --all) marked=(-m "long or not long") ;;
+    *) break ;;
+  esac
+  shift
+done
 [ $# -eq 0 ] || jazzy=""
 distro="${MOLMOACT_ROS_DISTRO:-kilted}"
 
@@ -66,7 +73,7 @@ check() {
 }
 check ruff on kilted ruff check .
 check mypy on kilted mypy
-check pytest on "$distro" python3 -m pytest "$@"
+check pytest on "$distro" python3 -m pytest "${marked[@]}" "$@"
 if [ -n "$jazzy" ] && (source scripts/environment.sh && molmoact_ros_setup >/dev/null); then
   echo "== jazzy: left out, the tests have run on this machine's ROS"
 elif [ -n "$jazzy" ]; then
