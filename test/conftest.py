@@ -82,6 +82,14 @@ class Client:
         return time_message(self.node.get_clock().now().nanoseconds * 1e-9 + offset)
 
 
+@pytest.fixture(autouse=True)
+def _ordinary_priority() -> Iterator[None]:
+    """Undo the real-time priority of an executor in a test; later processes would inherit it."""
+    yield
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 @pytest.fixture(scope="session")
 def new_domain() -> Callable[[], int]:
     """A function that returns a DDS domain that no other test of this run uses."""
