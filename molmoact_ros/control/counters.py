@@ -38,6 +38,7 @@ NAMES = (
     "stopped_no_chunk",
     "stopped_state",
     "stopped_clock",
+    "stopped_fault",
     "stopped_two_policies",
     "clock_jumped_back",
     "halted",

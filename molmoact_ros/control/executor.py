@@ -38,10 +38,15 @@ HOLD_TIME = 1.0  # s that a finished chunk's last target is still approached wit
 
 
 class Executor:
-    """Follows chunks within the limits of a robot profile; starts disabled."""
+    """Follows chunks within the limits of a robot profile; starts disabled.
+
+    Set ``fault`` to why the robot's side does not follow at present (None: it does): motion stops,
+    and chunks are refused while it lasts.
+    """
 
     def __init__(self, profile: RobotProfile) -> None:
         self.profile = profile
+        self.fault: str | None = None
         self.counters = Counters()
         self._execution = execution = profile.execution
         self._mover: Mover[Any] = _mover(profile)
@@ -253,6 +258,9 @@ class Executor:
         elif (problem := self._sensing.problem(now)) is not None:
             self.counters.add("stopped_state")
             self._stop(problem)
+        elif self.fault is not None:
+            self.counters.add("stopped_fault")
+            self._stop(self.fault)
         elif now >= plan.end + self._hold_time(plan):
             self.counters.add("stopped_no_chunk")
             self._stop(f"chunk {plan.chunk.sequence} is done and no newer one came")
@@ -338,7 +346,7 @@ class Executor:
     def _state_refusal(self, now: float) -> Refusal | None:
         if not self._enabled:
             return Refusal("refused_not_enabled", "motion is not enabled")
-        problem = self.problem(now)
+        problem = self.problem(now) or self.fault
         return None if problem is None else Refusal("refused_unhealthy", problem)
 
     def _refused(self, chunk: ActionChunk, refusal: Refusal) -> str:

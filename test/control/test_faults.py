@@ -64,6 +64,28 @@ def test_bad_chunk_does_not_disturb_the_good_one_before(twist_rig, steps, bad):
     assert rig.velocities[-1][0] == pytest.approx(0.2)
 
 
+def test_fault_of_the_robots_side_stops_and_refuses_while_it_lasts(twist_rig, steps):
+    rig = twist_rig().enabled()
+    rig.send(steps(**ROWS))
+    rig.seconds(0.4)
+    rig.executor.fault = "Servo: collision"
+    rig.seconds(0.4)
+    assert rig.executor.state is State.READY and not rig.velocities[-1].any()
+    assert rig.executor.reason == "at rest: Servo: collision" and rig.count("stopped_fault") == 1
+    assert "Servo: collision" in rig.send(steps(**ROWS)) and rig.count("refused_unhealthy") == 1
+    rig.executor.fault = None
+    assert rig.send(steps(**ROWS)) is None
+    rig.seconds(0.4)
+    assert rig.velocities[-1][0] == pytest.approx(0.2)
+
+
+def test_fault_of_the_robots_side_does_not_keep_motion_from_being_enabled(twist_rig):
+    """Servo repeats its last status until there are commands, which follow from enabling only."""
+    rig = twist_rig()
+    rig.executor.fault = "Servo: close to a singularity"
+    assert rig.enabled().executor.state is State.READY
+
+
 def test_columns_may_come_in_another_order(twist_rig, steps):
     rig = twist_rig().enabled()
     assert rig.send(steps(x=0.02)[:, ::-1], names=GOOD_NAMES[::-1]) is None
