@@ -8,28 +8,50 @@ from dataclasses import dataclass
 
 from .strict import require, require_choice, require_positive
 
-
-@dataclass(frozen=True)
-class TwistOutput:
-    """geometry_msgs/TwistStamped on ``~/twist``: m/s and rad/s in the profile's frame.
-
-    Attributes:
-        servo_command_type_service: MoveIt Servo's service that switches it to twists, e.g.
-            ``/servo_node/switch_command_type``; empty: not called.
-    """
-
-    servo_command_type_service: str = ""
+_CARTESIAN = ("twist", "pose")
+_JOINT = ("joint_trajectory", "joint_jog", "forward")
 
 
 @dataclass(frozen=True)
-class PoseOutput:
-    """geometry_msgs/PoseStamped on ``~/pose``: where the end effector shall be now.
+class ServoOutput:
+    """An output that MoveIt Servo may take.
 
     Attributes:
-        servo_command_type_service: As for twists, switches MoveIt Servo to poses.
+        servo_command_type_service: Servo's service that switches it to this kind of command, e.g.
+            ``servo_node/switch_command_type``; empty: not called.
+        servo_status_topic: Servo's status, e.g. ``servo_node/status``; empty: ``status`` beside the
+            service, or none where that is empty too.
     """
 
     servo_command_type_service: str = ""
+    servo_status_topic: str = ""
+
+    @property
+    def servo_node(self) -> str:
+        """Name of Servo's node, empty where Servo is not used."""
+        name = self.servo_command_type_service or self.servo_status_topic
+        return name.rpartition("/")[0]
+
+    @property
+    def servo_status(self) -> str:
+        """Topic of Servo's status, empty where Servo is not used."""
+        return self.servo_status_topic or (f"{self.servo_node}/status" if self.servo_node else "")
+
+    def __post_init__(self) -> None:
+        """Refuse names without a node."""
+        for key in ("servo_command_type_service", "servo_status_topic"):
+            name = getattr(self, key)
+            require(not name or "/" in name.strip("/"), key, f"'{name}' does not name a node")
+
+
+@dataclass(frozen=True)
+class TwistOutput(ServoOutput):
+    """geometry_msgs/TwistStamped on ``~/twist``: m/s and rad/s in the profile's frame."""
+
+
+@dataclass(frozen=True)
+class PoseOutput(ServoOutput):
+    """geometry_msgs/PoseStamped on ``~/pose``: where the end effector shall be now."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +80,8 @@ class JointTrajectoryOutput:
 
 
 @dataclass(frozen=True)
-class JointJogOutput:
-    """control_msgs/JointJog with velocities on ``~/joint_jog``."""
+class JointJogOutput(ServoOutput):
+    """control_msgs/JointJog with velocities, rad/s, on ``~/joint_jog``."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +107,8 @@ class GripperOutput:
         type: ``forward``: topic of std_msgs/Float64MultiArray. ``joint_trajectory``: topic of
             trajectory_msgs/JointTrajectory. ``gripper_command`` and ``parallel_gripper_command``:
             actions of control_msgs.
-        name: Of the topic or action; ROS can remap topics, but not actions as a whole.
+        name: Of the topic or action. A remapping of ``~/gripper`` takes its place for topics; ROS
+            does not remap actions as a whole.
         open: Commanded for a fully open gripper, in the driver's unit.
         closed: Commanded for a fully closed gripper.
         joint: Name of its joint, where the message needs one.
@@ -135,10 +158,14 @@ class Outputs:
         forward = self.forward is not None and self.forward.interface == "position"
         return forward or self.pose is not None or self.joint_trajectory is not None
 
+    @property
+    def arm(self) -> tuple[str, ...]:
+        """The keys of the arm's outputs that are given."""
+        return tuple(key for key in (*_CARTESIAN, *_JOINT) if getattr(self, key) is not None)
+
     def require_for(self, cartesian: bool) -> None:
         """Refuse outputs that do not fit the action space, or none at all."""
-        arm, joint = ("twist", "pose"), ("joint_trajectory", "joint_jog", "forward")
-        fitting, other = (arm, joint) if cartesian else (joint, arm)
+        fitting, other = (_CARTESIAN, _JOINT) if cartesian else (_JOINT, _CARTESIAN)
         for key in other:
             kind = "a joint" if cartesian else "an end-effector"
             require(getattr(self, key) is None, key, f"needs {kind} action space")

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,10 @@ class RobotProfile:
         limits: What no command exceeds.
         outputs: What is published.
         execution: Timing and acceptance of chunks.
+        topics: Names of the driver's topics by those of the node, e.g. ``twist:
+            servo_node/delta_twist_cmds`` for ``~/twist``. Without a leading slash they lie in the
+            node's namespace. A topic that is not given keeps its private name; a remapping of that
+            name takes the place of what is given.
     """
 
     robot: str
@@ -36,6 +40,7 @@ class RobotProfile:
     limits: Limits
     outputs: Outputs
     execution: Execution = field(default_factory=Execution)
+    topics: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
@@ -48,6 +53,12 @@ class RobotProfile:
         if self.execution.at_end == "hold":
             follows = self.outputs.commands_positions or not action.is_delta
             require(follows, "execution.at_end", "hold needs targets, twists of deltas have none")
+        known = ("ee_pose" if action.cartesian else "joint_states", *self.outputs.arm)
+        for name, topic in self.topics.items():
+            require(
+                name in known, f"topics.{name}", f"is not a topic of this robot: {', '.join(known)}"
+            )
+            require(bool(topic), f"topics.{name}", "must not be empty")
 
 
 def load_profile(path: str | Path) -> RobotProfile:

@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from rclpy.exceptions import NameValidationException
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
@@ -34,12 +34,14 @@ from molmoact_ros.control import (
 )
 from molmoact_ros.control.pacing import LoopStatistics, Pacer
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
+from molmoact_ros.robots import robot_path
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.optional import MissingPackage
+from molmoact_ros.ros.output import robot_topic
 from molmoact_ros.ros.parameters import declare_parameters, parameter
 from molmoact_ros.ros.running import StartError, run_node
 
@@ -122,15 +124,17 @@ class ExecutorNode(ManagedNode):
 
     def _create_interfaces(self) -> None:
         try:
+            name = "ee_pose" if self._profile.action.cartesian else "joint_states"
+            state = robot_topic(self, name, self._profile.topics.get(name, ""))
             self._outputs = create_outputs(self, self._profile)
-        except MissingPackage as error:
+        except (MissingPackage, NameValidationException) as error:
             raise StartError(f"parameter 'robot': {error}") from error
         self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
         self.create_subscription(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT)
         if self._profile.action.cartesian:
-            self.create_subscription(PoseStamped, "~/ee_pose", self._on_pose, qos.STATE)
+            self.create_subscription(PoseStamped, state, self._on_pose, qos.STATE)
         else:
-            self.create_subscription(JointState, "~/joint_states", self._on_joints, qos.STATE)
+            self.create_subscription(JointState, state, self._on_joints, qos.STATE)
         self.create_service(SetBool, "~/enable", self._on_enable)
         for name, act in (
             ("halt", self._halt),
@@ -177,6 +181,7 @@ class ExecutorNode(ManagedNode):
         with self._lock:
             if self._enable_wanted and self._enable(now).success:
                 self._enable_wanted = False
+            self._core.fault = _first(output.fault() for output in self._outputs)
             command = self._core.step(now)
         if command is not None:
             self._publish(command)
@@ -278,7 +283,7 @@ class ExecutorNode(ManagedNode):
         return self._core.halt("~/halt was called")
 
     def _output_problem(self) -> str | None:
-        return next(filter(None, (output.problem() for output in self._outputs)), None)
+        return _first(output.problem() for output in self._outputs)
 
     def _answer(self, act: Callable[[float], Outcome]) -> Callable:
         def answer(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -296,8 +301,10 @@ class ExecutorNode(ManagedNode):
         now = self._now()
         with self._lock:
             status = self._core.status(now)
-            problem = self._core.problem(now) or self._output_problem()
+            problem = self._core.problem(now) or self._output_problem() or self._core.fault
         values = {"state": status.state.name, "reason": status.reason, **status.counters}
+        for output in self._outputs:
+            values |= output.notes()
         if status.state is State.HALTED:
             return Status(Level.ERROR, status.reason, values)
         if problem is not None:
@@ -318,6 +325,10 @@ class ExecutorNode(ManagedNode):
         return Status(Level.OK, "on time", values)
 
 
+def _first(problems: Iterable[str | None]) -> str | None:
+    return next(filter(None, problems), None)
+
+
 def _filled(response: SetBool.Response, outcome: Outcome) -> SetBool.Response:
     response.success, response.message = outcome.success, outcome.message
     return response
@@ -326,7 +337,7 @@ def _filled(response: SetBool.Response, outcome: Outcome) -> SetBool.Response:
 def _profile(parameters: ExecutorParameters) -> RobotProfile:
     """Read the robot profile with the parameters' changes, or raise StartError."""
     try:
-        profile = load_profile(_profile_path(parameters.robot))
+        profile = load_profile(robot_path(parameters.robot))
     except ProfileError as error:
         raise StartError(f"parameter 'robot': {error}") from error
     execution = profile.execution
@@ -342,23 +353,6 @@ def _profile(parameters: ExecutorParameters) -> RobotProfile:
     except ProfileError as error:
         raise StartError(f"parameter 'action_scale': {error.problem}") from error
     return dataclasses.replace(profile, execution=execution, action=action)
-
-
-def _profile_path(robot: str) -> Path:
-    if robot.endswith((".yaml", ".yml")):
-        return Path(robot).expanduser()
-    source = Path(__file__).parents[2] / "config" / "robots"
-    if source.is_dir():
-        folder = source
-    else:
-        from ament_index_python.packages import get_package_share_directory
-
-        folder = Path(get_package_share_directory("molmoact_ros")) / "config" / "robots"
-    path = folder / f"{robot}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise StartError(f"parameter 'robot': no profile '{robot}'; there are: {known}")
-    return path
 
 
 def _longest_ramp(profile: RobotProfile) -> float:

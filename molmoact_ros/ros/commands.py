@@ -16,22 +16,8 @@ from . import qos
 from .conversions import pose_message, time_message
 from .grippers import create_gripper
 from .optional import import_optional
-from .servo import ServoSwitch
-
-
-class Output:
-    """One way to tell the robot what to do."""
-
-    def publish(self, command: Command) -> None:
-        """Publish what this output has to say about a command."""
-        raise NotImplementedError
-
-    def problem(self) -> str | None:
-        """Return why the robot would not follow, None where nothing is known to be wrong."""
-        return None
-
-    def flush(self, seconds: float) -> None:
-        """Wait until subscribers have what was published last, at most ``seconds``."""
+from .output import Output, robot_topic
+from .servo import Servo
 
 
 def create_outputs(node: Node, profile: RobotProfile) -> list[Output]:
@@ -41,22 +27,33 @@ def create_outputs(node: Node, profile: RobotProfile) -> list[Output]:
         MissingPackage: An output needs a package that is not installed.
     """
     outputs, joints = profile.outputs, profile.action.joints
+    topics = {
+        name: robot_topic(node, name, profile.topics.get(name, "")) for name in outputs.arm
+    }
     created: list[Output] = []
     if outputs.twist is not None:
-        created.append(TwistOut(node, profile.frame))
-        created += _servo(node, outputs.twist.servo_command_type_service, "TWIST")
+        created.append(TwistOut(node, topics["twist"], profile.frame))
     if outputs.pose is not None:
-        created.append(PoseOut(node, profile.frame))
-        created += _servo(node, outputs.pose.servo_command_type_service, "POSE")
+        created.append(PoseOut(node, topics["pose"], profile.frame))
     if outputs.joint_trajectory is not None:
-        created.append(JointTrajectoryOut(node, joints))
+        created.append(JointTrajectoryOut(node, topics["joint_trajectory"], joints))
     if outputs.joint_jog is not None:
-        created.append(JointJogOut(node, profile.frame, joints))
+        created.append(JointJogOut(node, topics["joint_jog"], profile.frame, joints))
     if outputs.forward is not None:
-        created.append(ForwardOut(node, outputs.forward.interface))
+        created.append(ForwardOut(node, topics["forward"], outputs.forward.interface))
+    for kind in ("twist", "pose", "joint_jog"):
+        output = getattr(outputs, kind)
+        if output is not None and output.servo_node:
+            created.append(Servo(node, output, kind.upper(), _speeds(profile)))
     if outputs.gripper is not None:
         created.append(create_gripper(node, outputs.gripper))
     return created
+
+
+def _speeds(profile: RobotProfile) -> dict[str, float]:
+    """Return the limits that MoveIt Servo's scales must not be below."""
+    limits = {"linear": profile.limits.linear, "rotational": profile.limits.angular}
+    return {name: limit.speed for name, limit in limits.items() if limit is not None}
 
 
 class TopicOutput(Output):
@@ -73,8 +70,8 @@ class TopicOutput(Output):
 class TwistOut(TopicOutput):
     """Velocity of the end effector."""
 
-    def __init__(self, node: Node, frame: str) -> None:
-        super().__init__(node, TwistStamped, "~/twist")
+    def __init__(self, node: Node, topic: str, frame: str) -> None:
+        super().__init__(node, TwistStamped, topic)
         self._frame = frame
 
     def publish(self, command: Command) -> None:
@@ -91,8 +88,8 @@ class TwistOut(TopicOutput):
 class PoseOut(TopicOutput):
     """Pose that the end effector shall have now."""
 
-    def __init__(self, node: Node, frame: str) -> None:
-        super().__init__(node, PoseStamped, "~/pose")
+    def __init__(self, node: Node, topic: str, frame: str) -> None:
+        super().__init__(node, PoseStamped, topic)
         self._frame = frame
 
     def publish(self, command: Command) -> None:
@@ -108,8 +105,8 @@ class PoseOut(TopicOutput):
 class JointTrajectoryOut(TopicOutput):
     """What is planned, ending at rest."""
 
-    def __init__(self, node: Node, joints: tuple[str, ...]) -> None:
-        super().__init__(node, JointTrajectory, "~/joint_trajectory")
+    def __init__(self, node: Node, topic: str, joints: tuple[str, ...]) -> None:
+        super().__init__(node, JointTrajectory, topic)
         self._joints = list(joints)
 
     def publish(self, command: Command) -> None:
@@ -134,9 +131,9 @@ class JointTrajectoryOut(TopicOutput):
 class JointJogOut(TopicOutput):
     """Joint velocities for MoveIt Servo."""
 
-    def __init__(self, node: Node, frame: str, joints: tuple[str, ...]) -> None:
+    def __init__(self, node: Node, topic: str, frame: str, joints: tuple[str, ...]) -> None:
         self._kind = import_optional("control_msgs.msg", "JointJog", "outputs.joint_jog")
-        super().__init__(node, self._kind, "~/joint_jog")
+        super().__init__(node, self._kind, topic)
         self._frame, self._joints = frame, list(joints)
 
     def publish(self, command: Command) -> None:
@@ -150,8 +147,8 @@ class JointJogOut(TopicOutput):
 class ForwardOut(TopicOutput):
     """Joint positions or velocities for a forward_command_controller."""
 
-    def __init__(self, node: Node, interface: str) -> None:
-        super().__init__(node, Float64MultiArray, "~/forward")
+    def __init__(self, node: Node, topic: str, interface: str) -> None:
+        super().__init__(node, Float64MultiArray, topic)
         self._velocities = interface == "velocity"
 
     def publish(self, command: Command) -> None:
@@ -159,21 +156,3 @@ class ForwardOut(TopicOutput):
         values = command.velocity if self._velocities else command.position
         assert not isinstance(values, Pose)
         self._publisher.publish(Float64MultiArray(data=values.tolist()))
-
-
-class ServoOut(Output):
-    """Keeps MoveIt Servo on the kind of command that is published; says nothing itself."""
-
-    def __init__(self, node: Node, service: str, kind: str) -> None:
-        self._switch = ServoSwitch(node, service, kind)
-
-    def publish(self, command: Command) -> None:
-        """Nothing to publish."""
-
-    def problem(self) -> str | None:
-        """Return why Servo would not follow."""
-        return self._switch.problem()
-
-
-def _servo(node: Node, service: str, kind: str) -> list[Output]:
-    return [ServoOut(node, service, kind)] if service else []

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.duration import Duration
@@ -16,17 +17,18 @@ from molmoact_ros.control.outputs import GripperOutput
 
 from . import qos
 from .optional import import_optional
+from .output import Output, robot_topic
 
 _TRAVEL = 0.5  # s that a gripper trajectory takes
 
 
-def create_gripper(node: Node, output: GripperOutput) -> Any:
+def create_gripper(node: Node, output: GripperOutput) -> Gripper:
     """Return the output for a gripper.
 
     Raises:
         MissingPackage: The gripper's action needs control_msgs.
     """
-    kinds = {
+    kinds: dict[str, Callable[[Node, GripperOutput], Gripper]] = {
         "forward": ForwardGripper,
         "joint_trajectory": TrajectoryGripper,
         "gripper_command": GripperCommandClient,
@@ -35,7 +37,7 @@ def create_gripper(node: Node, output: GripperOutput) -> Any:
     return kinds[output.type](node, output)
 
 
-class Gripper:
+class Gripper(Output):
     """An output that speaks when the gripper's command has changed. The last zero is not for it."""
 
     def __init__(self, output: GripperOutput) -> None:
@@ -51,13 +53,6 @@ class Gripper:
             return
         if self._send(self._output.value(wanted)):
             self._sent = wanted
-
-    def problem(self) -> str | None:
-        """Return why the gripper would not follow."""
-        return None
-
-    def flush(self, seconds: float) -> None:
-        """Nothing to wait for: the gripper keeps what it was told last."""
 
     def _is_news(self, wanted: float, sent: float) -> bool:
         # Fully open and fully closed are always worth a message.
@@ -75,7 +70,8 @@ class ForwardGripper(Gripper):
 
     def __init__(self, node: Node, output: GripperOutput) -> None:
         super().__init__(output)
-        self._publisher = node.create_publisher(Float64MultiArray, output.name, qos.COMMAND)
+        topic = robot_topic(node, "gripper", output.name)
+        self._publisher = node.create_publisher(Float64MultiArray, topic, qos.COMMAND)
 
     def _is_news(self, wanted: float, sent: float) -> bool:
         return True
@@ -90,7 +86,8 @@ class TrajectoryGripper(Gripper):
 
     def __init__(self, node: Node, output: GripperOutput) -> None:
         super().__init__(output)
-        self._publisher = node.create_publisher(JointTrajectory, output.name, qos.COMMAND)
+        topic = robot_topic(node, "gripper", output.name)
+        self._publisher = node.create_publisher(JointTrajectory, topic, qos.COMMAND)
 
     def _send(self, value: float) -> bool:
         point = JointTrajectoryPoint(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -28,9 +29,16 @@ from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.grippers import create_gripper
 from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.running import StartError
-from molmoact_ros.ros.servo import ServoSwitch
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
+
+
+@pytest.fixture
+def without_moveit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without moveit_msgs and control_msgs."""
+    for package in ("moveit_msgs", "control_msgs"):
+        for part in ("msg", "srv", "action"):
+            monkeypatch.setitem(sys.modules, f"{package}.{part}", None)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +135,25 @@ def test_forward(node, interface, values):
     assert list(message.data) == values
 
 
+def test_topics_of_the_driver_and_a_remapping_that_takes_their_place(domain):
+    keys = profile({"twist": {}, "pose": {}})
+    keys = dataclasses.replace(keys, topics={"twist": "driver/twist", "pose": "/driver/pose"})
+    hand = GripperOutput(name="driver/gripper")
+    for arguments, names in (
+        ([], ["/left/driver/twist", "/driver/pose", "/left/driver/gripper"]),
+        (["-r", "~/twist:=/other"], ["/other", "/driver/pose", "/left/driver/gripper"]),
+        (["-r", "~/gripper:=/hand"], ["/left/driver/twist", "/driver/pose", "/hand"]),
+        (["-r", "/driver/pose:=/p"], ["/left/driver/twist", "/p", "/left/driver/gripper"]),
+    ):
+        rclpy.init(args=["--ros-args", "-r", "__ns:=/left", *arguments], domain_id=domain)
+        try:
+            node = rclpy.create_node("outputs")
+            outputs: list[Any] = [*create_outputs(node, keys), create_gripper(node, hand)]
+            assert [output._publisher.topic_name for output in outputs] == names
+        finally:
+            rclpy.shutdown()
+
+
 # Grippers.
 
 
@@ -158,19 +185,21 @@ def test_trajectory_gripper_speaks_on_change_only(node, monkeypatch):
     [
         ({"joint_jog": {}}, True, "outputs.joint_jog: needs the package control_msgs"),
         (
-            {"twist": {"servo_command_type_service": "/servo"}}, False,
+            {"twist": {"servo_command_type_service": "/servo/switch"}}, False,
             "needs the package moveit_msgs; install it with: sudo apt install "
             "ros-$ROS_DISTRO-moveit-msgs",
         ),
     ],
 )  # fmt: skip
-def test_missing_package_is_an_error_that_names_what_to_install(node, outputs, joints, says):
+def test_missing_package_is_an_error_that_names_what_to_install(
+    node, outputs, joints, says, without_moveit
+):
     with pytest.raises(MissingPackage) as error:
         create_outputs(node, profile(outputs, joints))
     assert says in str(error.value)
 
 
-def test_missing_gripper_action_names_the_apt_package(node):
+def test_missing_gripper_action_names_the_apt_package(node, without_moveit):
     with pytest.raises(MissingPackage, match="apt install ros-.ROS_DISTRO-control-msgs"):
         create_gripper(node, GripperOutput(type="gripper_command"))
 
@@ -226,28 +255,60 @@ def test_gripper_action_waits_for_its_server(node, stand_in, monkeypatch, kind, 
     assert output.problem() is None
 
 
-def test_servo_is_switched_before_motion_is_enabled(node, stand_in, monkeypatch):
-    request = type("Request", (SimpleNamespace,), {"TWIST": 1, "POSE": 2})
-    stand_in("moveit_msgs.srv", ServoCommandType=SimpleNamespace(Request=request))
-    calls = []
+# With the real messages, where control_msgs is installed.
 
-    class Client:
-        def service_is_ready(self):
-            return True
 
-        def call_async(self, request):
-            calls.append(request.command_type)
-            answer = SimpleNamespace(success=len(calls) > 1)
-            done = SimpleNamespace(result=lambda: answer)
-            return SimpleNamespace(add_done_callback=lambda answered: answered(done))
+def test_joint_jog(node):
+    messages = pytest.importorskip("control_msgs.msg", reason="control_msgs is not on PyPI")
+    [output] = create_outputs(node, profile({"joint_jog": {}}, joints=True))
+    message = heard(
+        node, messages.JointJog, "/outputs/joint_jog", lambda: output.publish(JOINTS)
+    )
+    assert (message.header.stamp.sec, message.header.frame_id) == (12, "base")
+    assert list(message.joint_names) == ["a", "b"] and list(message.velocities) == [0.1, -0.2]
+    assert not message.displacements, "Servo takes velocities only"
 
-    monkeypatch.setattr(node, "create_client", lambda *_: Client())
-    switch = ServoSwitch(node, "/servo_node/switch_command_type", "TWIST")
-    assert "/servo_node/switch_command_type" in switch.problem()
-    switch._call()
-    assert switch.problem() is not None, "Servo said no"
-    switch._call()
-    assert switch.problem() is None and calls == [1, 1]
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("gripper_command", "GripperCommand"),
+        ("parallel_gripper_command", "ParallelGripperCommand"),
+    ],
+)
+def test_gripper_action_reaches_its_server(node, kind, name):
+    actions = pytest.importorskip("control_msgs.action", reason="control_msgs is not on PyPI")
+    from rclpy.action import ActionServer
+
+    action, goals = getattr(actions, name), []
+
+    def execute(handle: Any) -> Any:
+        goals.append(handle.request.command)
+        handle.succeed()
+        return action.Result()
+
+    output = create_gripper(
+        node,
+        GripperOutput(
+            type=kind, name="hand/gripper_cmd", joint="finger", open=0.04, closed=0.0,
+            max_effort=20.0,
+        ),
+    )  # fmt: skip
+    output.publish(gripper(1.0))
+    assert "action server is missing" in output.problem()
+    server = ActionServer(node, action, "hand/gripper_cmd", execute)
+    deadline = time.monotonic() + 10.0
+    for count, value in ((1, 1.0), (2, 0.25)):
+        while len(goals) < count and time.monotonic() < deadline:
+            output.publish(gripper(value))
+            rclpy.spin_once(node, timeout_sec=0.05)
+    assert output.problem() is None and len(goals) == 2, "each change once"
+    if kind == "gripper_command":
+        assert [(goal.position, goal.max_effort) for goal in goals] == [(0.0, 20.0), (0.03, 20.0)]
+    else:
+        assert [list(goal.position) for goal in goals] == [[0.0], [0.03]]
+        assert list(goals[0].name) == ["finger"] and list(goals[0].effort) == [20.0]
+    server.destroy()
 
 
 # The node refuses to start with a reason.
@@ -260,12 +321,17 @@ def test_servo_is_switched_before_motion_is_enabled(node, stand_in, monkeypatch)
         ("/nowhere/robot.yaml", "can not be read"),
         ("franka_servo", "needs the package moveit_msgs"),
         ("BROKEN", "limits.linear.sped: unknown key"),
+        ("BAD_TOPIC", "Invalid topic name"),
     ],
 )
-def test_node_does_not_start_with_a_wrong_robot(tmp_path, domain, robot, says):
-    if robot == "BROKEN":
+def test_node_does_not_start_with_a_wrong_robot(tmp_path, domain, robot, says, without_moveit):
+    changes = {
+        "BROKEN": ("speed: 0.3", "sped: 0.3"),
+        "BAD_TOPIC": ("outputs:", "topics: {twist: no good}\noutputs:"),
+    }
+    if robot in changes:
         path = tmp_path / "robot.yaml"
-        path.write_text((ROBOTS / "tabletop.yaml").read_text().replace("speed: 0.3", "sped: 0.3"))
+        path.write_text((ROBOTS / "tabletop.yaml").read_text().replace(*changes[robot]))
         robot = str(path)
     rclpy.init(args=["--ros-args", "-p", f"robot:={robot}"], domain_id=domain)
     try:
@@ -295,7 +361,7 @@ def test_parameters_change_the_profile(domain):
 
 
 def test_scale_of_absolute_actions_is_refused(domain):
-    robot = str(ROBOTS / "so101_forward.yaml")
+    robot = str(ROBOTS / "ur_trajectory.yaml")
     arguments = ["-p", f"robot:={robot}", "-p", "action_scale:=0.5"]
     rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
     try:
