@@ -4,7 +4,7 @@
 
     python -m benchmarks.executor_fuzz [--chunks 100000]
 
-Uses the shipped robot profiles, one after the other. The checks are arithmetic of their own on the
+Uses shipped robot profiles, one after the other. The checks are arithmetic of their own on the
 whole stream of commands: finite, speed, acceleration, workspace or joint range, rest before
 silence. Needs neither ROS nor torch, except to write the results.
 """
@@ -14,17 +14,22 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from molmoact_ros.control import ActionChunk, Command, Executor, Pose, RobotProfile, load_profile
+from molmoact_ros.control.outputs import ForwardOutput, Outputs
 from molmoact_ros.control.reference import Position, moved_on
 
 ROBOTS = Path(__file__).parents[1] / "config" / "robots"
-NAMES = ("tabletop", "google_robot", "franka_trajectory", "so101_forward", "widowx_forward")
+VELOCITIES = "widowx_trajectory, as velocities"  # no shipped profile commands a joint's velocity
+NAMES = (
+    "tabletop", "google_robot", "franka_trajectory", "so101_feetech", "widowx_trajectory",
+    VELOCITIES,
+)  # fmt: skip
 TINY = 1e-7
 _GARBAGE = (np.nan, np.inf, -np.inf, 1e9, -1e300, 5.0)
 
@@ -82,7 +87,7 @@ class Fuzz:
 
     def _request(self) -> None:
         """Have motion enabled again, so that most chunks meet an executor that listens."""
-        self._reports = True
+        self._reports, self.executor.fault = True, None
         if self.executor.state.name in ("DISABLED", "HALTED"):
             self._robot = self._home if self._rng.random() < 0.3 else self._robot
         for _ in range(60):
@@ -107,6 +112,8 @@ class Fuzz:
             self._stamp = 0.0
         elif draw < 0.035:
             self.executor.observe(_spoilt(self._robot, self._rng), self._now, self._now)
+        elif draw < 0.04:
+            self.executor.fault = None if self.executor.fault else "fuzz"
 
     def _chunk(self) -> ActionChunk:
         """A chunk of plausible motion, of too much of it, or of garbage."""
@@ -231,6 +238,19 @@ class Fuzz:
         self.tally.violations.append(f"{self.profile.robot}, command {number}: {text}")
 
 
+def fuzz_profile(name: str) -> RobotProfile:
+    """Return the profile of one of ``NAMES``."""
+    profile = load_profile(ROBOTS / f"{name.partition(',')[0]}.yaml")
+    if name != VELOCITIES:
+        return profile
+    return replace(
+        profile,
+        outputs=Outputs(forward=ForwardOutput("velocity"), gripper=profile.outputs.gripper),
+        execution=replace(profile.execution, at_end="ramp"),
+        topics={},
+    )
+
+
 def _middle(profile: RobotProfile) -> Position:
     """A place in the middle of all limits."""
     if not profile.action.cartesian:
@@ -289,9 +309,7 @@ def main() -> None:
     rows, violations = [], []
     for name in NAMES:
         started = time.process_time()
-        tally = Fuzz(load_profile(ROBOTS / f"{name}.yaml"), arguments.seed).run(
-            arguments.chunks // len(NAMES)
-        )
+        tally = Fuzz(fuzz_profile(name), arguments.seed).run(arguments.chunks // len(NAMES))
         violations += tally.violations
         nearest = tally.nearest
         rows.append(

@@ -3,11 +3,11 @@
 """Policy and executor for a robot whose cameras and controllers run already.
 
     ros2 launch molmoact_ros molmoact.launch.py checkpoint:=/data/my_checkpoint \
-        robot:=my_robot.yaml cameras:=/front/image_raw,/wrist/image_raw \
-        ee_pose:=/ee_pose twist:=/servo_node/delta_twist_cmds instruction:="close the box"
+        robot:=ur_servo cameras:=/front/image_raw,/wrist/image_raw instruction:="close the box"
 
 Motion is off until the executor's ~/enable is called. An argument that is left out leaves what
-`params_file` says. On two machines: nodes:=policy on one, nodes:=executor on the other.
+`params_file` says; a topic of the robot that is left out is that of the robot's profile. On two
+machines: nodes:=policy on one, nodes:=executor on the other.
 """
 
 from pathlib import Path
@@ -26,8 +26,10 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import Action, LaunchContext, LaunchDescription
+from molmoact_ros.control import load_profile
 from molmoact_ros.dds import image_settings
 from molmoact_ros.respawn import respawned
+from molmoact_ros.robots import robot_path
 
 SHARE = Path(get_package_share_directory("molmoact_ros"))
 ARGUMENTS = {
@@ -48,14 +50,15 @@ ARGUMENTS = {
     "require_approval": ("false", "Execute each chunk only after a call of ~/approve."),
     "use_respawn": ("false", "Start the policy again when it has died: after 1, 2, 4 .. 60 s."),
     "action_chunk": ("molmoact_policy/action_chunk", "Topic of the chunks, for the executor."),
-    "ee_pose": ("ee_pose", "Topic of the measured end effector pose (PoseStamped)."),
-    "joint_states": ("joint_states", "Topic of the measured joints (JointState)."),
-    "twist": ("~/twist", "Topic of the velocity command (TwistStamped)."),
-    "pose": ("~/pose", "Topic of the pose command (PoseStamped)."),
-    "joint_trajectory": ("~/joint_trajectory", "Topic of the trajectory (JointTrajectory)."),
-    "joint_jog": ("~/joint_jog", "Topic of the joints' velocities (JointJog)."),
-    "forward": ("~/forward", "Topic of the joint command (Float64MultiArray)."),
-    "gripper": ("~/gripper", "Topic of the gripper command; the name of an action: see profile."),
+    # The robot's side; empty: as its profile says, else ee_pose, joint_states and private names.
+    "ee_pose": ("", "Topic of the measured end effector pose (PoseStamped)."),
+    "joint_states": ("", "Topic of the measured joints (JointState)."),
+    "twist": ("", "Topic of the velocity command (TwistStamped)."),
+    "pose": ("", "Topic of the pose command (PoseStamped)."),
+    "joint_trajectory": ("", "Topic of the trajectory (JointTrajectory)."),
+    "joint_jog": ("", "Topic of the joints' velocities (JointJog)."),
+    "forward": ("", "Topic of the joint command (Float64MultiArray)."),
+    "gripper": ("", "Topic of the gripper command; the name of an action: see profile."),
     "rviz": ("false", "Start RViz with what the policy sees (view.launch.py)."),
     "camera_info": ("camera_info", "CameraInfo of the leading camera, for rviz."),
     "record": ("false", "Record the outputs of both nodes with rosbag2."),
@@ -115,9 +118,17 @@ def executor(values: dict[str, str], common: dict) -> Node:
         executable="executor_node",
         name="molmoact_executor",
         parameters=[values["params_file"], common["parameters"], given],
-        remappings=[(f"~/{name}", values[name]) for name in EXECUTOR_TOPICS],
+        remappings=[(f"~/{name}", values[name]) for name in EXECUTOR_TOPICS if values[name]],
         **common["process"],
     )
+
+
+def with_measured_state(values: dict[str, str]) -> dict[str, str]:
+    """Return the values with the topics of the robot's state, which RViz takes as well."""
+    profile = load_profile(robot_path(values["robot"])) if values["robot"] else None
+    topics = profile.topics if profile else {}
+    names = ("ee_pose", "joint_states")
+    return values | {name: values[name] or topics.get(name, name) for name in names}
 
 
 def view(values: dict[str, str]) -> IncludeLaunchDescription:
@@ -147,6 +158,7 @@ def record(values: dict[str, str]) -> ExecuteProcess:
 def actions(context: LaunchContext) -> list[Action]:
     """Return everything that the arguments ask for."""
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    values = with_measured_state(values)
     if values["nodes"] not in ("both", "policy", "executor"):
         raise ValueError("launch argument 'nodes' is both, policy or executor")
     common = {

@@ -5,13 +5,12 @@
 import numpy as np
 import pytest
 
-from benchmarks.executor_fuzz import NAMES, ROBOTS, Fuzz
-from molmoact_ros.control import load_profile
+from benchmarks.executor_fuzz import NAMES, VELOCITIES, Fuzz, fuzz_profile
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_command_leaves_its_limits(name):
-    tally = Fuzz(load_profile(ROBOTS / f"{name}.yaml"), seed=1).run(300)
+    tally = Fuzz(fuzz_profile(name), seed=1).run(300)
     assert tally.violations == []
     assert tally.counters["accepted"] > 40 and tally.commands > 800
     assert tally.counters["halted_internal"] == 0
@@ -20,7 +19,7 @@ def test_no_command_leaves_its_limits(name):
 
 def test_the_fuzz_sees_a_violation(monkeypatch):
     """A limiter that lets everything pass is found out, by the audit and by the fuzz."""
-    fuzz = Fuzz(load_profile(ROBOTS / "widowx_forward.yaml"), seed=1)
+    fuzz = Fuzz(fuzz_profile(VELOCITIES), seed=1)
     joints = fuzz.executor._mover._joints
     monkeypatch.setattr(
         joints, "next", lambda position, velocity, wanted: (2.0 * wanted, (0, 0, 0))
@@ -28,7 +27,7 @@ def test_the_fuzz_sees_a_violation(monkeypatch):
     monkeypatch.setattr(fuzz.executor._audit, "fault", lambda *_: None)
     assert any("acceleration" in violation for violation in fuzz.run(100).violations)
     monkeypatch.undo()
-    fuzz = Fuzz(load_profile(ROBOTS / "widowx_forward.yaml"), seed=1)
+    fuzz = Fuzz(fuzz_profile(VELOCITIES), seed=1)
     monkeypatch.setattr(
         fuzz.executor._mover._joints, "next", lambda p, v, w: (np.full_like(w, 9.0), (0, 0, 0))
     )

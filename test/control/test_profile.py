@@ -28,8 +28,9 @@ def data():
 
 def test_all_promised_robots_are_there():
     assert {
-        "tabletop", "franka_servo", "franka_trajectory", "ur_trajectory", "widowx_forward",
-        "so101_forward", "google_robot",
+        "tabletop", "franka_servo", "franka_trajectory", "ur_servo", "ur_trajectory",
+        "ur_trajectory_lyrical", "widowx_trajectory", "so101_feetech", "so101_lerobot",
+        "google_robot",
     } <= set(NAMES)  # fmt: skip
 
 
@@ -104,7 +105,14 @@ def test_shipped_profile_moves_its_robot(name):
         ("ur_trajectory", "action.scale", 0.5, "action.scale: is only for delta spaces"),
         ("ur_trajectory", "outputs.twist", {}, "outputs.twist: needs an end-effector action"),
         ("ur_trajectory", "outputs.joint_trajectory.rate", 0.0, "joint_trajectory.rate: must be"),
-        ("ur_trajectory", "outputs.gripper.joint", "", "outputs.gripper.joint: is missing"),
+        ("widowx_trajectory", "outputs.gripper.joint", "", "outputs.gripper.joint: is missing"),
+        ("ur_trajectory", "topics.ee_pose", "pose", "topics.ee_pose: is not a topic of this robot"),
+        ("ur_trajectory", "topics.forward", "f", "topics.forward: is not a topic of this robot: "),
+        ("ur_trajectory", "topics.joint_states", "", "topics.joint_states: must not be empty"),
+        (
+            "ur_servo", "outputs.twist.servo_status_topic", "status",
+            "outputs.twist.servo_status_topic: 'status' does not name a node",
+        ),
     ],
 )  # fmt: skip
 def test_wrong_profile_is_refused_with_the_path(data, name, path, value, says):

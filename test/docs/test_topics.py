@@ -118,7 +118,7 @@ def test_policy(start: Callable, client: Any, interfaces: dict[str, list[Any]]) 
     assert found == documented(rows, camera="front")
 
 
-@pytest.mark.parametrize("robot", ["tabletop", "widowx_forward"])
+@pytest.mark.parametrize("robot", ["tabletop", "widowx_trajectory"])
 def test_executor(
     start: Callable, client: Any, interfaces: dict[str, list[Any]], robot: str
 ) -> None:
@@ -133,8 +133,15 @@ def test_executor(
     for name, key in OUTPUTS.items():
         if key not in profile["outputs"]:
             del expected["publishes"][name]
-    if profile["outputs"]["gripper"]["type"] == "joint_trajectory":
+    gripper = profile["outputs"]["gripper"]
+    if gripper["type"] == "joint_trajectory":
         expected["publishes"][f"/{node}/gripper"] = "trajectory_msgs/msg/JointTrajectory"
+    # The robot's side has the names of its driver.
+    stock = profile.get("topics", {}) | {"gripper": gripper.get("name", f"{node}/gripper")}
+    for direction in ("publishes", "subscribes"):
+        for name, topic in stock.items():
+            if kind := expected[direction].pop(f"/{node}/{name}", None):
+                expected[direction][f"/{topic}"] = kind
     assert found == expected
 
 

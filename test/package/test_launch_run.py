@@ -115,12 +115,27 @@ def parameters(tmp_path: Path) -> Path:
 
 
 def test_the_robots_side_is_remapped(launched: Callable, client: Any) -> None:
-    given = {"joint_states": "/arm/joint_states", "forward": "/arm/commands", "gripper": "/hand"}
+    given = {"joint_states": "/arm/states", "joint_trajectory": "/arm/path", "gripper": "/hand"}
     arguments = [f"{name}:={topic}" for name, topic in given.items()]
     process = launched(
-        "molmoact.launch.py", "nodes:=executor", "robot:=widowx_forward", *arguments
+        "molmoact.launch.py", "nodes:=executor", "robot:=widowx_trajectory", *arguments
     )
     for topic in given.values():
+        client.wait_for(lambda t=topic: connected(client, "molmoact_executor", t), topic)
+    assert not connected(client, "molmoact_executor", "/wx250s/arm_controller/joint_trajectory")
+    ended(process)
+
+
+@pytest.mark.parametrize("namespace", ["", "left"])
+def test_the_robots_side_is_the_drivers_without_arguments(
+    launched: Callable, client: Any, namespace: str
+) -> None:
+    arguments = [f"namespace:={namespace}"] if namespace else []
+    process = launched(
+        "molmoact.launch.py", "nodes:=executor", "robot:=widowx_trajectory", *arguments
+    )
+    for name in ("joint_states", "arm_controller/joint_trajectory"):
+        topic = f"{'/' + namespace if namespace else ''}/wx250s/{name}"
         client.wait_for(lambda t=topic: connected(client, "molmoact_executor", t), topic)
     ended(process)
 
