@@ -6,7 +6,7 @@
         robot:=ur_servo cameras:=/front/image_raw,/wrist/image_raw instruction:="close the box"
 
 Motion is off until the executor's ~/enable is called. An argument that is left out leaves what
-`params_file` says; a topic of the robot that is left out is that of the robot's profile. On two
+`params_file` holds; a topic of the robot that is left out is that of the robot's profile. On two
 machines: nodes:=policy on one, nodes:=executor on the other.
 """
 
@@ -50,7 +50,7 @@ ARGUMENTS = {
     "require_approval": ("false", "Execute each chunk only after a call of ~/approve."),
     "use_respawn": ("false", "Start the policy again when it has died: after 1, 2, 4 .. 60 s."),
     "action_chunk": ("molmoact_policy/action_chunk", "Topic of the chunks, for the executor."),
-    # The robot's side; empty: as its profile says, else ee_pose, joint_states and private names.
+    # The robot's side; empty: as in its profile, else ee_pose, joint_states and private names.
     "ee_pose": ("", "Topic of the measured end effector pose (PoseStamped)."),
     "joint_states": ("", "Topic of the measured joints (JointState)."),
     "twist": ("", "Topic of the velocity command (TwistStamped)."),

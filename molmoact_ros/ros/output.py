@@ -18,7 +18,7 @@ class Output:
         """Publish what this output takes from a command; by default nothing."""
 
     def problem(self) -> str | None:
-        """Return why motion can not be enabled, None where nothing is known to be wrong."""
+        """Return why motion cannot be enabled, None where nothing is known to be wrong."""
         return None
 
     def fault(self) -> str | None:

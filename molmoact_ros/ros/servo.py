@@ -70,6 +70,7 @@ class Servo(Output):
         """
         self._log = node.get_logger()
         self._speeds = speeds
+        self._has_units = kind != "POSE"
         self._status: ServoStatus | None = None
         self._seen: dict[int, float] = {}  # s of time.monotonic by code
         self._unitless = False
@@ -123,7 +124,7 @@ class Servo(Output):
         else:
             code, words = message.code, message.message[:_MAX_WORDS]
         self._status = ServoStatus(words, code in self._halts, now)
-        # Told again where it has been away for a while: a status can change with every message.
+        # Logged again only where it has been away: a status can change with every message.
         if code != 0 and now - self._seen.get(code, -math.inf) > _STATUS_AGE:
             self._log.warning(f"MoveIt Servo: {words}")
         self._seen[code] = now
@@ -150,7 +151,7 @@ class Servo(Output):
         self._asked, values = True, future.result().values
         if len(values) != len(PARAMETERS):  # nothing is answered where one is not declared
             return
-        self._unitless = values[0].string_value == "unitless"
+        self._unitless = self._has_units and values[0].string_value == "unitless"
         scales = dict(zip(SCALES, (value.double_value for value in values[1:]), strict=True))
         self._warning = None if self._kind is Int8 else scale_warning(scales, self._speeds)
         if self._warning:

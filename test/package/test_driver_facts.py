@@ -89,7 +89,7 @@ def test_every_profile_is_in_the_table_and_drives_a_known_driver() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
-def test_profile_says_what_the_driver_says(name: str) -> None:
+def test_profile_agrees_with_its_driver(name: str) -> None:
     table = PROFILES[name]
     keys = with_optional_gripper(ROBOTS / f"{name}.yaml")
     build(RobotProfile, keys)  # the gripper in the comment is a valid one

@@ -121,12 +121,16 @@ def test_scale_of_what_the_profile_does_not_move_is_not_compared() -> None:
     assert scale_warning({"linear": 0.4, "rotational": 0.1}, {"linear": 0.25}) is None
 
 
-def test_unitless_servo_is_refused(graph: Graph, humble: None, quick: None) -> None:
-    output = Servo(graph.node, STATUS, "TWIST", SPEEDS)
+@pytest.mark.parametrize("kind", ["JOINT_JOG", "TWIST", "POSE"])
+def test_unitless_servo_is_refused(graph: Graph, humble: None, quick: None, kind: str) -> None:
+    output = Servo(graph.node, STATUS, kind, SPEEDS)
     graph.add("servo_node", command_in_type="unitless", scale__linear=0.4, scale__rotational=0.8)
-    problem = graph.until(output.problem, "the parameters")
-    assert problem.endswith("set moveit_servo.command_in_type to speed_units")
-    assert output.fault() == problem
+    graph.until(lambda: output._asked, "the parameters")
+    if kind == "POSE":  # Servo takes poses in m, whatever that is set to
+        assert output.problem() is None and output.fault() is None
+    else:
+        assert str(output.problem()).endswith("set moveit_servo.command_in_type to speed_units")
+        assert output.fault() == output.problem()
 
 
 def test_node_without_these_parameters_is_asked_once(
@@ -160,7 +164,7 @@ def test_servo_is_switched_again_after_it_was_started_again(
 
         def answer(request: Any, response: Any, asked: list[int] = asked) -> Any:
             asked.append(request.command_type)
-            response.success = len(asked) > 1  # the first time it says no
+            response.success = len(asked) > 1  # the first time it refuses
             return response
 
         stand_in = graph.add("servo_node")

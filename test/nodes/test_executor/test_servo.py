@@ -108,7 +108,7 @@ def servo_robot(
     stand_in.close()
 
 
-def test_halts_stop_the_arm_and_slow_downs_are_told(
+def test_halts_stop_the_arm_and_slow_downs_are_logged(
     servo_robot: Any, steps: Callable, measured: Callable, request: Any
 ) -> None:
     lab, servo = servo_robot
