@@ -91,6 +91,23 @@ def _ordinary_priority() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def declaring() -> Callable[[int, int], bytes]:
+    """A function that returns a JPEG of some 600 bytes that declares another width and height."""
+    import cv2
+    import numpy as np
+
+    _, encoded = cv2.imencode(".jpg", np.full((16, 16, 3), 128, np.uint8))
+    jpeg = encoded.tobytes()
+    place = jpeg.index(b"\xff\xc0") + 5  # of the frame header: height, then width
+
+    def declare(width: int, height: int) -> bytes:
+        size = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+        return jpeg[:place] + size + jpeg[place + 4 :]
+
+    return declare
+
+
+@pytest.fixture(scope="session")
 def new_domain() -> Callable[[], int]:
     """A function that returns a DDS domain that no other test of this run uses."""
     return lambda: 1 + next(_domains) % 100

@@ -8,6 +8,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from molmoact_ros.ros.pixels import MAX_IMAGE_PIXELS
+
 if TYPE_CHECKING:
     from molmoact_ros.model.loading import LoadProgress
     from molmoact_ros.policy import MolmoActPolicy
@@ -24,6 +26,18 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
     add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
     add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
+
+
+def add_image_limit(parser: argparse._ActionsContainer) -> None:
+    """Add ``--max-image-pixels``, as the policy node's parameter."""
+    parser.add_argument(
+        "--max-image-pixels",
+        type=_pixels,
+        default=MAX_IMAGE_PIXELS,
+        metavar="PIXELS",
+        help="largest width x height of an image, as its header declares it "
+        f"(default: {MAX_IMAGE_PIXELS})",
+    )
 
 
 def load_policy(arguments: argparse.Namespace) -> MolmoActPolicy:
@@ -45,6 +59,13 @@ def load_policy(arguments: argparse.Namespace) -> MolmoActPolicy:
         max_new_tokens=arguments.max_new_tokens,
         progress=_show_progress if sys.stderr.isatty() else None,
     )
+
+
+def _pixels(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels, 1 or more")
+    return value
 
 
 def _show_progress(progress: LoadProgress) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmoact_ros.answer.trajectory import from_pixels, to_pixels
-from molmoact_ros.cli.policy import add_policy_arguments, load_policy
+from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_policy
 from molmoact_ros.cli.table import format_list, format_table
 from molmoact_ros.reasoning import Observation
+from molmoact_ros.ros.pixels import rgb_from_file
 from molmoact_ros.viz import depth_picture, draw_overlay, side_by_side
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         type=Path,
         metavar="FILE",
-        help="camera image; once for each camera, in the order that the checkpoint wants",
+        help="camera image, JPEG or PNG; once for each camera, in the order that the checkpoint "
+        "wants",
     )
+    add_image_limit(parser)
     add("--instruction", required=True, help='what to do, such as "close the box"')
     add(
         "--hint",
@@ -71,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    images = {path.as_posix(): _read_image(path) for path in arguments.image}
+    limit = arguments.max_image_pixels
+    images = {path.as_posix(): _read_image(path, limit) for path in arguments.image}
     if len(images) != len(arguments.image):
         raise ValueError("--image: one file is given twice; each camera needs its own")
     first = next(iter(images.values()))
@@ -89,13 +93,10 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0 if reasoning.valid else 1
 
 
-def _read_image(path: Path) -> NDArray[np.uint8]:
+def _read_image(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     if not path.is_file():
         raise ValueError(f"--image: there is no file {path}")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"--image: {path} is not an image that OpenCV can read")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return rgb_from_file(path, f"--image: {path}", max_pixels)
 
 
 def _read_hint(text: str, image: NDArray[np.uint8]) -> NDArray[np.float64]:

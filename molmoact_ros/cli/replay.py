@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from molmoact_ros.cli.policy import add_policy_arguments, load_policy
+from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_policy
 
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
@@ -109,6 +109,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="largest age of a camera's newest frame (default: 0.5)",
     )
+    add_image_limit(group)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -148,6 +149,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> ReplaySettings:
         limit=options.limit,
         max_camera_skew=options.max_camera_skew,
         max_image_age=options.max_image_age,
+        max_image_pixels=options.max_image_pixels,
     )
 
 

@@ -20,7 +20,7 @@ from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.markers import trajectory_markers
 from molmoact_ros.ros.metric_depth import metres_from_image
 from molmoact_ros.ros.parameters import declare_parameters, parameter
-from molmoact_ros.ros.pixels import ImageError
+from molmoact_ros.ros.pixels import MAX_IMAGE_PIXELS, ImageError
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 from molmoact_ros.ros.transforms import Lookup, LookupFailed, create_lookup
 from molmoact_ros.viz.overlay import Source, path_colours
@@ -67,6 +67,13 @@ class MarkersParameters:
         minimum=0.1,
         maximum=1000.0,
     )
+    max_image_pixels: int = parameter(
+        MAX_IMAGE_PIXELS,
+        "Largest width x height of a depth image; larger ones are not used.",
+        unit="px",
+        minimum=10_000,
+        maximum=500_000_000,
+    )
     max_depth_age: float = parameter(
         2.0,
         "Largest difference between the stamps of depth image and trajectory.",
@@ -108,6 +115,7 @@ class MarkersNode(ClosableNode):
         self._info: CameraInfo | None = None
         self._depth: Image | None = None
         self._state = Status(Level.OK, "no trajectory yet")
+        self._failures = 0
         self._markers = self.create_publisher(MarkerArray, "~/markers", qos.RESULT)
         self.create_subscription(Trajectory2D, "~/trajectory", self._on_trajectory, qos.RESULT)
         self.create_subscription(CameraInfo, "~/camera_info", self._on_info, qos.IMAGE)
@@ -123,11 +131,18 @@ class MarkersNode(ClosableNode):
 
     def _on_trajectory(self, message: Trajectory2D) -> None:
         try:
-            header, points = self._project(message)
+            self._show(message)
         except (NotShown, MessageError, ImageError, LookupFailed) as error:
             self._state = Status(Level.WARN, str(error))
             self.get_logger().warning(f"no markers: {error}", throttle_duration_sec=5.0)
-            return
+        except Exception as error:  # noqa: BLE001 - the next trajectory may be a better one
+            text = f"{type(error).__name__}: {error}"
+            self._failures += 1
+            self._state = Status(Level.ERROR, text, {"failures": self._failures})
+            self.get_logger().error(f"no markers: {text}", throttle_duration_sec=5.0)
+
+    def _show(self, message: Trajectory2D) -> None:
+        header, points = self._project(message)
         self._state = _state(points)
         source: Source = "user" if message.source == Trajectory2D.SOURCE_USER else "predicted"
         colours = path_colours(source, len(points))
@@ -184,7 +199,7 @@ class MarkersNode(ClosableNode):
                 f"the depth image on {topic} is {apart:.2f} s apart from the trajectory, "
                 f"more than max_depth_age ({limit} s)"
             )
-        return metres_from_image(image, topic)
+        return metres_from_image(image, topic, self._parameters.max_image_pixels)
 
     def _plane_now(self, header: Header) -> Plane:
         if self._lookup is None:

@@ -13,7 +13,13 @@ import numpy as np
 
 from molmoact_ros.reasoning import Observation, Reasoning
 from molmoact_ros.ros.frames import Frame, FrameMatcher, NoMatch
-from molmoact_ros.ros.pixels import ImageError, pixels_of, rgb_from_compressed, rgb_from_image
+from molmoact_ros.ros.pixels import (
+    MAX_IMAGE_PIXELS,
+    ImageError,
+    pixels_of,
+    rgb_from_compressed,
+    rgb_from_image,
+)
 
 from .bag import COMPRESSED_IMAGE, Bag, Message
 
@@ -40,6 +46,7 @@ class ReplaySettings:
         limit: Inferences at most; 0: no limit.
         max_camera_skew: Largest difference between the stamps of two cameras' frames, s.
         max_image_age: Largest age of a camera's newest frame when another one arrives, s.
+        max_image_pixels: Pictures that declare more are not used.
     """
 
     image_topics: tuple[str, ...]
@@ -49,6 +56,7 @@ class ReplaySettings:
     limit: int = 0
     max_camera_skew: float = 0.05
     max_image_age: float = 0.5
+    max_image_pixels: int = MAX_IMAGE_PIXELS
 
 
 @dataclass(frozen=True)
@@ -181,7 +189,9 @@ class Replay:
             return None
         compressed = self._kinds[message.topic] == COMPRESSED_IMAGE
         read = rgb_from_compressed if compressed else rgb_from_image
-        return Frame(stamp, header, functools.partial(read, message.content, message.topic))
+        limit = self._settings.max_image_pixels
+        pixels = functools.partial(read, message.content, message.topic, limit)
+        return Frame(stamp, header, pixels)
 
     def _pixels(self, frames: Mapping[str, Frame]) -> dict[str, np.ndarray] | None:
         pixels = {}

@@ -9,20 +9,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from . import qos
 from .callback_thread import CallbackThread
 from .conversions import seconds
 from .frames import Frame, FrameMatcher
 from .gaps import GapCounter
-from .images import ImageError, rgb_from_compressed, rgb_from_image
+from .images import ImageError, check_compressed, rgb_from_compressed, rgb_from_image
+from .running import ClosableNode
 
 RAW = "raw"
 COMPRESSED = "compressed"
+
+_LONGEST_FRAME_ID = 256  # characters; five messages of each answer repeat it
 
 # Since Iron callbacks can learn which number the publisher gave a message.
 _HAS_NUMBERS = hasattr(Subscription, "CallbackType")
@@ -32,6 +33,7 @@ class CameraInputs:
     """Subscribes to cameras and, between `start` and `stop`, hands frames to the matcher.
 
     Attributes:
+        callbacks: The thread that receives them.
         received: Frames by camera.
         dropped: Frames by camera that could not be used.
         newest: Stamp by camera of the newest frame, s; absent before the first.
@@ -39,10 +41,11 @@ class CameraInputs:
 
     def __init__(
         self,
-        node: Node,
+        node: ClosableNode,
         topics: Mapping[str, str],
         transport: str,
         matcher: FrameMatcher,
+        max_pixels: int,
     ) -> None:
         """Subscribe; nothing is received before `start`.
 
@@ -51,36 +54,38 @@ class CameraInputs:
             topics: Topic of each camera.
             transport: ``raw`` (Image) or ``compressed`` (CompressedImage).
             matcher: Takes the frames.
+            max_pixels: Limit of width x height, as it is declared, of a frame.
         """
         self._node = node
         self._matcher = matcher
+        self._max_pixels = max_pixels
         self._topics = dict(topics)
         self.newest: dict[str, float] = {}
         self._delays: dict[str, float] = {}
         self.received = dict.fromkeys(topics, 0)
         self.dropped = dict.fromkeys(topics, 0)
         self._gaps = {camera: GapCounter() for camera in topics}
-        kind, callback = (
-            (CompressedImage, self._on_compressed)
+        kind, read = (
+            (CompressedImage, self._read_compressed)
             if transport == COMPRESSED
-            else (Image, self._on_image)
+            else (Image, self._read_raw)
         )
-        self._thread = CallbackThread(node, "cameras")
+        self.callbacks = CallbackThread(node, "cameras")
         for camera, topic in self._topics.items():
-            take = functools.partial(callback, camera)
+            take = functools.partial(self._on_image, camera, read)
             if _HAS_NUMBERS:
                 take = functools.partial(self._on_numbered, camera, take)
             node.create_subscription(
-                kind, topic, take, qos.IMAGE, callback_group=self._thread.group
+                kind, topic, take, qos.IMAGE, callback_group=self.callbacks.group
             )
 
     def start(self) -> None:
         """Receive frames, in a thread of their own."""
-        self._thread.start()
+        self.callbacks.start()
 
     def stop(self) -> None:
         """Receive no more."""
-        self._thread.stop()
+        self.callbacks.stop()
 
     def topic(self, camera: str) -> str:
         """Return the topic of a camera, with remappings."""
@@ -107,31 +112,39 @@ class CameraInputs:
         self._gaps[camera].add(publisher, info.get("publication_sequence_number"))
         take(message)
 
-    def _on_image(self, camera: str, message: Image) -> None:
+    def _on_image(
+        self, camera: str, read: Callable[[Any, str], Callable[[], np.ndarray]], message: Any
+    ) -> None:
+        self.received[camera] += 1
+        topic = self._topics[camera]
+        stamp = seconds(message.header.stamp)
         try:
-            rgb = rgb_from_image(message, self._topics[camera])
+            if stamp == 0.0:
+                raise ImageError(f"{topic}: header.stamp is zero, frames cannot be matched")
+            if (length := len(message.header.frame_id)) > _LONGEST_FRAME_ID:
+                raise ImageError(
+                    f"{topic}: header.frame_id has {length} characters, "
+                    f"more than {_LONGEST_FRAME_ID}"
+                )
+            pixels = read(message, topic)
         except ImageError as error:
-            self.received[camera] += 1
             self._count_drop(camera, str(error))
             return
-        self._add(camera, message.header, lambda: rgb)
-
-    def _on_compressed(self, camera: str, message: CompressedImage) -> None:
-        # Decoding costs milliseconds and most frames are never used, so it waits.
-        decode = functools.partial(rgb_from_compressed, message, self._topics[camera])
-        self._add(camera, message.header, decode)
-
-    def _add(self, camera: str, header: Header, pixels: Callable[[], np.ndarray]) -> None:
-        self.received[camera] += 1
-        stamp = seconds(header.stamp)
-        if stamp == 0.0:
-            topic = self._topics[camera]
-            self._count_drop(camera, f"{topic}: header.stamp is zero, frames can not be matched")
-            return
         self.newest[camera] = stamp
-        self._matcher.add(camera, Frame(stamp, header, pixels))
+        self._matcher.add(camera, Frame(stamp, message.header, pixels))
         delay = self._node.get_clock().now().nanoseconds * 1e-9 - stamp
         self._delays[camera] = max(delay, self._delays.get(camera, delay))
+
+    def _read_raw(self, message: Image, topic: str) -> Callable[[], np.ndarray]:
+        rgb = rgb_from_image(message, topic, self._max_pixels)
+        return lambda: rgb
+
+    def _read_compressed(
+        self, message: CompressedImage, topic: str
+    ) -> Callable[[], np.ndarray]:
+        check_compressed(message, topic, self._max_pixels)
+        # Decoding costs milliseconds and most frames are never used, so it waits.
+        return functools.partial(rgb_from_compressed, message, topic, self._max_pixels)
 
     def _count_drop(self, camera: str, reason: str) -> None:
         self.dropped[camera] += 1

@@ -10,11 +10,18 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from .pixels import ImageError, jpeg_from_rgb, rgb_from_compressed, rgb_from_image
+from .pixels import (
+    ImageError,
+    check_compressed,
+    jpeg_from_rgb,
+    rgb_from_compressed,
+    rgb_from_image,
+)
 
 __all__ = [
     "ImageError",
     "camera_info",
+    "check_compressed",
     "compressed_from_rgb",
     "image_from_rgb",
     "rgb_from_compressed",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .pixels import ImageError, ImageMessage
+from .pixels import MAX_IMAGE_PIXELS, ImageError, ImageMessage, check_size, shortened
 
 _MILLIMETRE = 0.001
 _TYPES: dict[str, np.dtype] = {
@@ -16,27 +16,32 @@ _TYPES: dict[str, np.dtype] = {
 }
 
 
-def metres_from_image(message: ImageMessage, topic: str) -> np.ndarray:
+def metres_from_image(
+    message: ImageMessage, topic: str, max_pixels: int = MAX_IMAGE_PIXELS
+) -> np.ndarray:
     """Read a depth image.
 
     Args:
         message: Encoding 32FC1 (m), 16UC1 or mono16 (mm).
         topic: Named in errors.
+        max_pixels: Larger images are refused before anything is computed from them.
 
     Returns:
         float32 ``[H, W]`` along the optical axis, m; holes are 0 or NaN, as in the message.
 
     Raises:
-        ImageError: Another encoding, or the data does not fit height and step.
+        ImageError: Another encoding, too many pixels, or the data does not fit height and step.
     """
     kind = _TYPES.get(message.encoding)
     if kind is None:
         known = ", ".join(_TYPES)
-        raise ImageError(f"{topic}: depth encoding '{message.encoding}' is not one of {known}")
+        encoding = shortened(message.encoding)
+        raise ImageError(f"{topic}: depth encoding {encoding} is not one of {known}")
     kind = kind.newbyteorder(">" if message.is_bigendian else "<")
     height, width, step = message.height, message.width, message.step
     data = np.frombuffer(message.data, dtype=np.uint8)
-    if not height or step < width * kind.itemsize or data.size < height * step:
+    check_size((width, height), data.size, topic, max_pixels)
+    if step < width * kind.itemsize or data.size < height * step:
         raise ImageError(
             f"{topic}: {data.size} bytes do not hold {width}x{height} px of {message.encoding} "
             f"with step {step}"

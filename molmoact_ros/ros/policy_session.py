@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rclpy.node import Node
 from std_msgs.msg import String
 
 from molmoact_ros.answer.rest import is_at_rest
@@ -22,7 +21,7 @@ from .hints import clipped, simplified
 from .inference import Answer, Inference
 from .instruction_server import GoalAnswer, InstructionServer
 from .policy_setup import PolicyParameters, action_format, camera_topics
-from .running import StartError
+from .running import ClosableNode, StartError
 from .task import TaskDesk
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class PolicySession:
 
     def __init__(
         self,
-        node: Node,
+        node: ClosableNode,
         policy: MolmoActPolicy,
         desk: TaskDesk,
         settings: Callable[[], PolicyParameters],
@@ -67,7 +66,9 @@ class PolicySession:
         if desk.task.instruction and (reason := self.refusal(desk.task.instruction)):
             raise StartError(f"parameter 'instruction': {reason}")
         matcher = FrameMatcher(tuple(topics), fixed.max_camera_skew, fixed.max_image_age)
-        self.inputs = CameraInputs(node, topics, fixed.image_transport, matcher)
+        self.inputs = CameraInputs(
+            node, topics, fixed.image_transport, matcher, fixed.max_image_pixels
+        )
         self._outputs = AnswerPublisher(node, form, policy.relative_depth)
         self._goals = InstructionServer(
             node,

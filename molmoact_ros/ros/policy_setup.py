@@ -15,6 +15,7 @@ from molmoact_ros.control import ACTION_SPACES
 
 from .cameras import COMPRESSED, RAW
 from .parameters import parameter
+from .pixels import MAX_IMAGE_PIXELS
 from .running import StartError
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ class PolicyParameters:
     )
     image_transport: str = parameter(
         RAW, "Kind of the image messages: Image or CompressedImage.", choices=(RAW, COMPRESSED)
+    )
+    max_image_pixels: int = parameter(
+        MAX_IMAGE_PIXELS,
+        "Largest width x height of an image, as its header declares it; larger ones are dropped "
+        "before they are decoded. 4K has 8.3 million.",
+        unit="px",
+        minimum=10_000,
+        maximum=500_000_000,
     )
     max_camera_skew: float = parameter(
         0.05,

@@ -85,7 +85,8 @@ def test_wrong_arguments_are_named(tmp_path, capsys):
     text.write_text("no picture")
     wrong = [
         ((), {"image": tmp_path / "none.png"}, "there is no file"),
-        ((), {"image": text}, "not an image"),
+        ((), {"image": text}, f"{text}: cannot decode 10 bytes: it is neither JPEG nor PNG"),
+        (("--max-image-pixels", "1000"), {}, "px are more than max_image_pixels (1000)"),
         (("--hint", "1,2"), {}, "two or more points"),
         (("--hint", "1;2 3"), {}, "is not like"),
         (("--image", str(GOLDEN / "images" / "320x240_4.png")), {}, "given twice"),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def robot(surround: Any, start: Any, golden: dict[str, Any]) -> Any:
         "instruction": "close the box",
         "max_camera_skew": 0.02,
         "max_image_age": 5.0,
+        "max_image_pixels": 7680 * 4320,
     }
     start(NodeSpec("policy_node", NAME, parameters=parameters))
     made = surround(NAME, {"front": CompressedImage, "wrist": CompressedImage})
@@ -62,6 +64,29 @@ def test_too_much_skew_is_diagnosed_with_the_camera(robot: Any) -> None:
 def test_a_broken_jpeg_is_dropped_and_counted(robot: Any) -> None:
     assert robot.answers_while(lambda: show(robot, broken=True)) == 0
     assert robot.count("cameras", "dropped front") > 0
+    robot.next_answer(lambda: show(robot))
+
+
+def test_pictures_that_declare_too_much_are_dropped_and_the_next_good_ones_work(
+    robot: Any, declaring: Callable[[int, int], bytes]
+) -> None:
+    bombs = [declaring(65500, 65500), declaring(20000, 20000), b"P5 20000 20000 255\n" + bytes(99)]
+    dropped = robot.count("cameras", "dropped front")
+
+    def bombard() -> None:
+        for data in bombs:
+            header = Header(stamp=robot.client.stamp(), frame_id="camera_optical")
+            robot.show(CompressedImage(header=header, format="jpeg", data=data), "front")
+            robot.client.spin(0.01)
+
+    assert robot.answers_while(bombard) == 0
+    assert robot.count("cameras", "dropped front") >= dropped + len(bombs)
+
+    def both() -> None:
+        bombard()
+        show(robot)
+
+    robot.next_answer(both)
     robot.next_answer(lambda: show(robot))
 
 

@@ -113,7 +113,11 @@ def without_stamp(image: Image) -> None:
     image.header.stamp.sec = image.header.stamp.nanosec = 0
 
 
-@pytest.mark.parametrize("spoil", [short, unknown_encoding, without_stamp])
+def long_frame(image: Image) -> None:
+    image.header.frame_id = "f" * 1_000_000
+
+
+@pytest.mark.parametrize("spoil", [short, unknown_encoding, without_stamp, long_frame])
 def test_a_bad_frame_is_dropped_and_counted_and_the_next_good_one_works(
     robot: Any, spoil: Any
 ) -> None:

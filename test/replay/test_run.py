@@ -78,7 +78,7 @@ def test_frames_before_the_first_instruction_are_not_used(
 
 
 def test_bad_frames_are_counted_and_the_next_good_one_is_used(
-    rewrite: Rewrite, types: Typestore, policy: Any
+    rewrite: Rewrite, types: Typestore, policy: Any, declaring: Callable[[int, int], bytes]
 ) -> None:
     count = 0
 
@@ -89,6 +89,9 @@ def test_bad_frames_are_counted_and_the_next_good_one_is_used(
         count += 1
         if count == 2:
             return dataclasses.replace(message, data=message.data[:100])
+        if count in (6, 8):  # more than OpenCV reads, and less
+            jpeg = declaring(65500, 65500) if count == 6 else declaring(20000, 20000)
+            return dataclasses.replace(message, data=np.frombuffer(jpeg, np.uint8))
         if count == 4:
             stamp = dataclasses.replace(message.header.stamp, sec=0, nanosec=0)
             return dataclasses.replace(
@@ -98,10 +101,16 @@ def test_bad_frames_are_counted_and_the_next_good_one_is_used(
 
     with Bag(rewrite(spoil), types) as bag:
         replay = Replay(bag, policy, SETTINGS)
-        assert len(list(replay)) == 28
-        assert replay.unused["unreadable"].count == 1
+        assert len(list(replay)) == 26
+        assert replay.unused["unreadable"].count == 3
         assert CAMERA in replay.unused["unreadable"].reason
         assert replay.unused["zero stamp"].count == 1
+
+
+def test_pictures_above_the_limit_are_not_used(bag: Bag, policy: Any) -> None:
+    replay = Replay(bag, policy, dataclasses.replace(SETTINGS, max_image_pixels=252 * 252 - 1))
+    assert not list(replay)
+    assert "252x252 px are more than" in replay.unused["unreadable"].reason
 
 
 def test_two_cameras_are_matched_by_stamp(

@@ -93,5 +93,31 @@ def test_jpeg_round_trip_is_close() -> None:
 
 def test_broken_jpeg_is_an_error() -> None:
     for data in (b"", b"not a jpeg"):
-        with pytest.raises(ImageError, match=f"/front: can not decode {len(data)} bytes"):
+        with pytest.raises(ImageError, match=f"/front: cannot decode {len(data)} bytes"):
             rgb_from_compressed(CompressedImage(format="jpeg", data=data), "/front")
+
+
+LARGE = {"height": 4001, "width": 4000, "step": 12000, "encoding": "rgb8"}
+
+
+def test_the_declared_size_is_compared_before_anything_is_read() -> None:
+    with pytest.raises(ImageError, match=r"/front: 4000x4001 px are more than max_image_pixels"):
+        rgb_from_image(Image(**LARGE), "/front")
+    with pytest.raises(ImageError, match="/front: data has 0 bytes"):
+        rgb_from_image(Image(**LARGE), "/front", 4000 * 4001)
+
+
+def test_data_of_more_bytes_than_any_encoding_has_is_an_error() -> None:
+    message = encode("rgb8")
+    message.data = bytes(8 * 35 + 1)
+    with pytest.raises(ImageError, match="/front: 281 bytes are more than 8 for each"):
+        rgb_from_image(message, "/front", 35)
+
+
+def test_a_long_encoding_is_quoted_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv_bridge", None)
+    message = encode("rgb8")
+    message.encoding = "x" * 1_000_000
+    with pytest.raises(ImageError, match="encoding 'x{40}...' is not") as caught:
+        rgb_from_image(message, "/front")
+    assert len(str(caught.value)) < 300

@@ -90,6 +90,12 @@ def test_depth_in_metres() -> None:
     assert np.allclose(metres_from_image(big, "/depth"), millimetres / 1000)
 
 
+def test_depth_above_the_limit_is_refused() -> None:
+    message = depth_message(np.ones((2, 3), dtype=np.uint16), "16UC1")
+    with pytest.raises(ImageError, match=r"/depth: 3x2 px are more than max_image_pixels \(5\)"):
+        metres_from_image(message, "/depth", 5)
+
+
 @pytest.mark.parametrize(
     ("fields", "encoding", "words"),
     [({}, "rgb8", "'rgb8'"), ({"height": 3}, "16UC1", "2x3 px"), ({"step": 3}, "16UC1", "step 3")],
