@@ -17,6 +17,7 @@ from molmoact_ros.ros.callback_thread import CallbackThread
 from molmoact_ros.ros.camera_watch import CameraWatch
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.lifecycle import ManagedNode
+from molmoact_ros.ros.node_thread import NodeThread, thread_status
 from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.policy_diagnostics import (
     decoding_status,
@@ -63,6 +64,7 @@ class PolicyNode(ManagedNode):
                 ),
                 "decoding": lambda: decoding_status(self._session),
                 "trust": lambda: trust_status(self._session),
+                "threads": lambda: thread_status(self._threads()),
             },
         )
         if self._settings.autostart:
@@ -95,8 +97,9 @@ class PolicyNode(ManagedNode):
         assert self._session is not None
         self._cameras = None
         self._session.stop()
-        while self._session.inference.is_running and not self._closing.is_set():
-            self._session.inference.wait(_POLL)
+        thread = self._session.inference.thread
+        while thread.is_running and not self._closing.is_set():
+            thread.join(_POLL)
 
     def cleanup(self) -> None:
         """Free the policy and its memory."""
@@ -114,11 +117,11 @@ class PolicyNode(ManagedNode):
         session = self._session
         if session is not None:
             session.stop()
-            session.inference.wait(_CLOSE)
+            session.inference.thread.join(_CLOSE)
         while self._loader.is_busy and time.monotonic() < end:
             time.sleep(_POLL)
         self._clock_thread.stop()
-        inferring = session is not None and session.inference.is_running
+        inferring = session is not None and session.inference.thread.is_running
         self.is_stuck = inferring or self._loader.is_busy
 
     def _take_parameters(self, parameters: PolicyParameters) -> str | None:
@@ -133,6 +136,11 @@ class PolicyNode(ManagedNode):
         self._desk.limit_hints(parameters.hint_steps)
         self._settings = parameters
         return None
+
+    def _threads(self) -> list[NodeThread]:
+        session = self._session
+        own = [] if session is None else [session.inputs.callbacks.thread, session.inference.thread]
+        return [self._clock_thread.thread, *own]
 
     def _camera_status(self) -> Status:
         cameras = self._cameras

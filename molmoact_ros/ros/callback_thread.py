@@ -11,6 +11,9 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
+from .node_thread import NodeThread
+from .running import ClosableNode
+
 _LONGEST_WAIT = 0.1  # s
 
 
@@ -24,9 +27,10 @@ class CallbackThread:
 
     Attributes:
         group: To be given to the subscriptions.
+        thread: The thread itself; a callback's exception is counted there.
     """
 
-    def __init__(self, node: Node, name: str) -> None:
+    def __init__(self, node: ClosableNode, name: str) -> None:
         """Prepare.
 
         Args:
@@ -34,38 +38,31 @@ class CallbackThread:
             name: Of the thread.
         """
         self.group = _OneThreadGroup()
+        self.thread = NodeThread(node, name, self._spin_once)
         self._node = node
-        self._name = name
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._executor: _GroupExecutor | None = None
 
     def start(self) -> None:
         """Start the thread; it must not run."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread.start()
+        self._executor = _GroupExecutor(self._node, self.group)
+        self.thread.start()
 
     def stop(self) -> None:
         """End the thread after its present callback; must not be called in one."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        self.group.thread = threading.get_ident()
-        executor = _GroupExecutor(self._node, self.group)
-        while not self._stopping.is_set():
-            try:
-                executor.spin_once(timeout_sec=_LONGEST_WAIT)
-            except (ShutdownException, ExternalShutdownException):
-                break  # ROS ended before the node
-            except Exception as error:  # noqa: BLE001 - the next message may be a better one
-                self._node.get_logger().error(
-                    f"{self._name}: {type(error).__name__}: {error}", throttle_duration_sec=2.0
-                )
-                self._stopping.wait(_LONGEST_WAIT)
+        self.thread.stop()
+        self.thread.join()
         self.group.thread = None
-        executor.shutdown()
+        if self._executor is not None:
+            self._executor.shutdown()
+            self._executor = None
+
+    def _spin_once(self) -> None:
+        assert self._executor is not None
+        self.group.thread = threading.get_ident()
+        try:
+            self._executor.spin_once(timeout_sec=_LONGEST_WAIT)
+        except (ShutdownException, ExternalShutdownException):
+            self.thread.stop()  # ROS ended before the node
 
 
 class _OneThreadGroup(CallbackGroup):

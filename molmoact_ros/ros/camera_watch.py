@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rclpy.node import Node
 
 from .diagnostics import Level, Status
+from .inference import GRACE
 
 if TYPE_CHECKING:
     from .policy_session import PolicySession
@@ -75,7 +76,8 @@ class CameraWatch:
                 "; ".join(problems), throttle_duration_sec=_LOG_PERIOD
             )
         waiting = self._session.inference.waiting_for
-        if waiting.startswith("camera "):  # the inference logs that itself
+        settled = time.monotonic() >= self._begin + GRACE
+        if settled and waiting.startswith("camera "):  # the inference logs that itself
             problems.insert(0, waiting)
         level = Level.WARN if problems else Level.OK
         return Status(level, "; ".join(problems) or "ok", values)

@@ -46,7 +46,10 @@ def inference_status(session: PolicySession | None, task: Task, active: bool) ->
         return Status(Level.OK, "not configured")
     inference = session.inference
     last = inference.last
-    values: dict[str, object] = {"answers": inference.answers, "failures": inference.failures}
+    values: dict[str, object] = {
+        "answers": inference.answers,
+        "failures": inference.thread.failures,
+    }
     if last is not None:
         values["forward_passes"] = last.forward_passes
         values["trajectory"] = last.trajectory_source
@@ -54,8 +57,17 @@ def inference_status(session: PolicySession | None, task: Task, active: bool) ->
         values["seconds overlay"] = f"{session.overlay_seconds:.3f}"
     if not active:
         return Status(Level.OK, "inactive", values)
+    values["age of the last answer [s]"] = f"{inference.age:.1f}"
+    values["overdue after [s]"] = f"{inference.longest_silence:.1f}"
+    if failed := inference.failures_since_answer:
+        text = f"{failed} inferences failed since the last answer: {inference.thread.last_failure}"
+        return Status(Level.ERROR, text, values)
     if not task.instruction:
         return Status(Level.OK, "waiting for an instruction", values)
+    silence = inference.silence
+    if silence > inference.longest_silence:
+        level = Level.WARN if last is None else Level.ERROR  # nothing was measured before
+        return Status(level, f"frames arrive, but no answer for {silence:.0f} s", values)
     if last is None:
         return Status(Level.OK, "no answer yet", values)
     if last.problems:

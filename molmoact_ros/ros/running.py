@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 import rclpy
@@ -38,12 +39,25 @@ class ClosableNode(Node):
     Attributes:
         exit_code: Of the process; a node that ends itself because of a fault sets 1.
         start_error: Set by a node that finds only while spinning that it can not start; ends it.
+        has_failed: Whether `fail` was called.
         is_stuck: Whether a thread still computes after `close` and can not be interrupted.
     """
 
     exit_code = 0
     start_error: StartError | None = None
+    has_failed = False
     is_stuck = False
+
+    def fail(self, reason: str) -> None:
+        """Close the node and end the process with exit code 1; may be called in any thread.
+
+        For a fault that the node cannot go on from; a supervisor can start it again.
+        """
+        try:
+            self.get_logger().fatal(reason)
+        finally:  # last, or the process could end before the reason is written
+            self.exit_code = 1
+            self.has_failed = True
 
     def close(self) -> None:
         """Stop threads, publish last messages; ROS still works."""
@@ -63,8 +77,9 @@ def run_node(
         threads: That run callbacks; more than one for a node with callbacks that take long.
 
     Returns:
-        Exit code: 0 after a signal, 1 when the node could not start (the reason is on stderr) or
-        ended itself because of a fault. Where threads are left, the process ends with it at once.
+        Exit code: 0 after a signal, 1 when the node could not start (the reason is on stderr),
+        ended itself because of a fault, or a callback raised an exception, after which the node is
+        closed all the same. Where threads are left, the process ends with it at once.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # while starting: KeyboardInterrupt
@@ -74,13 +89,17 @@ def run_node(
         return _refuse(error)
     except KeyboardInterrupt:
         return 0
-    code = 0
+    code, crashed = 0, False
     node: ClosableNode | None = None
     try:
         node = create()
         executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
         try:
             _spin(node, executor)
+        except (ParameterError, StartError, ExternalShutdownException):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the node is closed and says why
+            node.fail(f"a callback failed:\n{traceback.format_exc()}")
         finally:
             node.close()
             if threads > 1:
@@ -91,9 +110,12 @@ def run_node(
         code = _refuse(error)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:  # noqa: BLE001 - while starting or closing
+        traceback.print_exc()
+        code, crashed = 1, True
     finally:
         rclpy.try_shutdown()
-    if node is None or node.is_stuck:
+    if node is None or node.is_stuck or crashed:
         _leave(code)
     return code
 
@@ -108,7 +130,7 @@ def _spin(node: ClosableNode, executor: Executor) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     executor.add_node(node)
-    while not stop.is_set():
+    while not stop.is_set() and not node.has_failed:
         executor.spin_once(timeout_sec=_LONGEST_WAIT)
         if node.start_error is not None:
             raise node.start_error
@@ -126,7 +148,7 @@ def _leave(code: int) -> None:
     """End the process at once.
 
     Python's own end would wait for, or crash in, a thread inside of torch; and where a node was
-    only half created, its DDS threads still run, for which C++ aborts the process.
+    only half created, or not closed, its DDS threads still run, for which C++ aborts the process.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
@@ -28,10 +29,14 @@ class Simulation:
     def tick(self, behind: float = 0.0) -> None:
         """Go on by a step and show a picture that was taken ``behind`` s ago."""
         self.time += STEP
-        self._clock.publish(Clock(clock=time_message(self.time)))
+        self.publish(time_message(self.time))
         image = self._robot.image()
         image.header.stamp = time_message(self.time - behind)
         self._robot.show(image)
+
+    def publish(self, time: Time) -> None:
+        """Publish a time."""
+        self._clock.publish(Clock(clock=time))
 
 
 @pytest.fixture(scope="module")
@@ -65,4 +70,23 @@ def test_old_pictures_of_simulated_time_are_not(robot: Any, simulation: Simulati
 
     assert robot.answers_while(old) <= 1  # one may have been begun before
     assert "s old" in robot.statuses("cameras")[-1].message
+    robot.next_answer(simulation.tick)
+
+
+def test_a_time_that_cannot_be_is_an_error_and_the_next_one_is_taken(
+    robot: Any, simulation: Simulation
+) -> None:
+    """There rclpy raises an exception, in the thread of the clock."""
+    before = robot.count("threads", "failures clock")
+
+    def tick() -> None:
+        simulation.tick()
+        simulation.publish(Time(sec=-1))
+
+    robot.client.wait_for(
+        lambda: robot.count("threads", "failures clock") > before, "the failure", tick
+    )
+    status = robot.statuses("threads")[-1]
+    assert status.level == status.ERROR
+    assert "thread 'clock': ValueError" in status.message
     robot.next_answer(simulation.tick)
