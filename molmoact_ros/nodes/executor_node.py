@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import signal
 import sys
 import threading
 import time
@@ -39,6 +38,7 @@ from molmoact_ros.ros import qos
 from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.executor_log import ExecutorLog
 from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.output import robot_topic
@@ -96,6 +96,7 @@ class ExecutorNode(ManagedNode):
         super().__init__("molmoact_executor")
         self._settings = declare_parameters(self, ExecutorParameters)
         self._lock = threading.Lock()  # guards the core
+        self._log = ExecutorLog(self.get_logger())
         self._loop = LoopStatistics()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -170,11 +171,12 @@ class ExecutorNode(ManagedNode):
             while not self._stopping.is_set():
                 time.sleep(self._pacer.wait(time.monotonic()))
                 self._step(self._now())
-        except Exception:  # noqa: BLE001 - whatever it is, the robot must not be left moving
-            self.get_logger().fatal(f"the control loop failed:\n{traceback.format_exc()}")
-            self.exit_code = 1
-            self._publish(self._core.rest(self._now()))
-            os.kill(os.getpid(), signal.SIGTERM)
+        except BaseException:  # noqa: BLE001 - whatever it is, the robot must not be left moving
+            reason = f"the control loop failed:\n{traceback.format_exc()}"
+            try:
+                self._publish(self._core.rest(self._now()))
+            finally:
+                self.fail(reason)
 
     def _step(self, now: float) -> None:
         self._pacer.start(time.monotonic(), now)
@@ -200,7 +202,7 @@ class ExecutorNode(ManagedNode):
         if told == self._told and steady < self._next_status:
             return
         if self._told is None or told[:2] != self._told[:2]:
-            self.get_logger().info(f"{status.state.name}: {status.reason}")
+            self._log.change(status)
         self._told, self._next_status = told, steady + _STATUS_PERIOD
         self._loop = loop = self._pacer.statistics()
         message = ExecutorStatus(
@@ -240,9 +242,11 @@ class ExecutorNode(ManagedNode):
             self.get_logger().warning(f"action_chunk dropped: {error}", throttle_duration_sec=2.0)
             return
         with self._lock:
+            before = self._core.counters.values["refused_not_enabled"]
             refusal = self._core.submit(chunk, self._now())
+            not_enabled = self._core.counters.values["refused_not_enabled"] > before
         if refusal is not None:
-            self.get_logger().warning(refusal, throttle_duration_sec=2.0)
+            self._log.refusal(refusal, not_enabled=not_enabled)
 
     def _on_pose(self, message: PoseStamped) -> None:
         if message.header.frame_id != self._profile.frame:

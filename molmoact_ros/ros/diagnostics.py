@@ -45,7 +45,7 @@ class Diagnostics:
         """Start to publish.
 
         Args:
-            node: Publishes; its name stands before each status's name.
+            node: Publishes; its full name stands before each status's name.
             sources: Name of the concern and a function that returns its state.
         """
         self._node = node
@@ -61,10 +61,11 @@ class Diagnostics:
         self._publisher.publish(array)
 
     def _message(self, name: str, status: Status) -> DiagnosticStatus:
+        node = self._node.get_fully_qualified_name()  # tells two robots of one graph apart
         return DiagnosticStatus(
             level=status.level.value,
-            name=f"{self._node.get_name()}: {name}",
+            name=f"{node}: {name}",
             message=status.message,
-            hardware_id=self._node.get_fully_qualified_name(),
+            hardware_id=node,
             values=[KeyValue(key=key, value=str(value)) for key, value in status.values.items()],
         )

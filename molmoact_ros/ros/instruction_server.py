@@ -30,6 +30,7 @@ from molmoact_ros.msg import Trajectory2D
 from .task import TaskDesk
 
 _POLL = 0.05  # s
+_NO_LIMIT = -1.0  # of the feedback's `remaining`; JSON has no infinity
 Goal: TypeAlias = ExecuteInstruction.Goal
 Result: TypeAlias = ExecuteInstruction.Result
 
@@ -140,10 +141,12 @@ class InstructionServer:
         goal: Goal = handle.request
         progress = self._followed[id(goal)]
         outcome: tuple[int, str] | None = None
-        while outcome is None:
-            outcome = self._take(handle, progress) or self._end(handle, progress)
-        self._desk.leave(progress.order)
-        del self._followed[id(goal)]
+        try:
+            while outcome is None:
+                outcome = self._take(handle, progress) or self._end(handle, progress)
+        finally:  # also when an exception aborts the goal: then nobody asks any more
+            self._desk.leave(progress.order)
+            del self._followed[id(goal)]
         code, message = outcome
         self._node.get_logger().info(f"goal '{goal.instruction}' ended: {message}")
         if code == Result.OUTCOME_DONE:
@@ -163,7 +166,10 @@ class InstructionServer:
         progress.chunks += answer.valid
         progress.at_rest = progress.at_rest + 1 if answer.valid and answer.at_rest else 0
         feedback = ExecuteInstruction.Feedback(step=progress.chunks, trajectory=answer.trajectory)
-        feedback.remaining = max(0.0, progress.deadline - self._now())
+        if math.isfinite(progress.deadline):
+            feedback.remaining = max(0.0, progress.deadline - self._now())
+        else:
+            feedback.remaining = _NO_LIMIT
         handle.publish_feedback(feedback)
         if 0 < self._done_chunks() <= progress.at_rest:
             return Result.OUTCOME_DONE, f"done: {progress.at_rest} answers asked for no motion"

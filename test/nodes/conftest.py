@@ -59,7 +59,7 @@ class Surroundings:
 
     def statuses(self, concern: str) -> list[Any]:
         """Return all diagnostic statuses of a concern so far."""
-        name = f"{self.name}: {concern}"
+        name = f"/{self.name}: {concern}"
         return [s for array in self._diagnostics for s in array.status if s.name == name]
 
     def count(self, concern: str, key: str) -> int:

@@ -57,9 +57,11 @@ class Scene:
             Trajectory2D(header=header, image_width=640, image_height=480, x=x, y=y)
         )
 
-    def calibrate(self, matrix: np.ndarray = MATRIX) -> None:
+    def calibrate(self, matrix: np.ndarray = MATRIX, distortion: tuple[float, ...] = ()) -> None:
         """Publish a CameraInfo."""
-        self._info.publish(camera_info(matrix, Header(frame_id="optical"), (640, 480)))
+        info = camera_info(matrix, Header(frame_id="optical"), (640, 480))
+        info.d = list(distortion) or info.d
+        self._info.publish(info)
 
     def measure(self, depth: np.ndarray, stamp: Any) -> None:
         """Publish a depth image, mm."""
@@ -88,7 +90,7 @@ class Scene:
                 status
                 for array in self.diagnostics
                 for status in array.status
-                if status.name == "molmoact_markers: projection" and words in status.message
+                if status.name == "/molmoact_markers: projection" and words in status.message
             ]
 
         return self.client.wait_for(found, f"a status with '{words}'", repeat)[0]
@@ -157,6 +159,13 @@ def test_a_trajectory_appears_on_the_depth_image(scene: Callable[..., Scene], cl
     stamp, old = client.stamp(), client.stamp(-30.0)
     path = [(320.0, 240.0), (570.0, 240.0)]
     depth = np.full((240, 320), 1500)
+
+    def distorted() -> None:  # OpenCV raises an exception at six coefficients
+        lab.calibrate(distortion=(0.1,) * 6)
+        lab.show(path, stamp)
+
+    status = lab.until_status("error:", distorted)
+    assert status.level == status.ERROR
 
     def without_depth() -> None:
         lab.calibrate()

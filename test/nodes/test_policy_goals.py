@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from action_msgs.msg import GoalStatus
+from action_msgs.msg import GoalStatus, GoalStatusArray
 from molmoact_ros.action import ExecuteInstruction
 from molmoact_ros.msg import ActionReasoning, Trajectory2D
 from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
 from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_action_status_default
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
@@ -111,14 +112,31 @@ def operator(node: Any, client: Any) -> Operator:
 
 
 def test_a_goal_gives_feedback_until_it_is_cancelled(operator: Operator) -> None:
+    statuses = operator.client.listen(
+        GoalStatusArray,
+        f"{NAME}/execute_instruction/_action/status",
+        qos_profile_action_status_default,
+    )
     sent = operator.send(timeout=1000.0)
     feedback = operator.next_feedback()
+
+    def own() -> list[int]:
+        """Return the states of this goal that were published."""
+        return [
+            status.status
+            for array in statuses
+            for status in array.status_list
+            if status.goal_info.goal_id == sent[0].goal_id
+        ]
+
+    operator.until(lambda: GoalStatus.STATUS_EXECUTING in own(), "the state EXECUTING")
     assert len(feedback.trajectory.x) >= 2
     assert 0.0 < feedback.remaining < 1000.0
     sent[0].cancel_goal_async()
     status, result = operator.result(sent)
     assert (status, result.outcome) == (GoalStatus.STATUS_CANCELED, Result.OUTCOME_CANCELED)
     assert "cancelled" in result.message
+    operator.until(lambda: own()[-1] == GoalStatus.STATUS_CANCELED, "the state CANCELED")
     assert operator.is_idle()
 
 
@@ -137,7 +155,7 @@ def test_a_goal_fails_without_images(operator: Operator) -> None:
     assert "no usable images for 10 s: camera 'camera': the newest frame is" in result.message
     assert operator.is_idle()
     sent = operator.send()
-    operator.next_feedback()
+    assert operator.next_feedback().remaining == -1.0  # no limit, and JSON has no infinity
     sent[0].cancel_goal_async()
     assert operator.result(sent)[1].outcome == Result.OUTCOME_CANCELED
 

@@ -25,6 +25,8 @@ def desk() -> TaskDesk:
 @pytest.fixture
 def server(client: Any, desk: TaskDesk) -> InstructionServer:
     def blindness(order: int) -> str | None:
+        if desk.task.instruction == "fail":
+            raise RuntimeError("broken")
         return "dark" if desk.task.instruction == "look" else None
 
     made = InstructionServer(client.node, desk, lambda text: None, lambda: 0, blindness)
@@ -54,3 +56,13 @@ def test_a_goal_without_images_fails_with_the_reason(server: InstructionServer) 
     assert server._on_goal(goal) == GoalResponse.ACCEPT
     result = execute(server, goal)
     assert (result.outcome, result.message) == (Result.OUTCOME_FAILED, "dark")
+
+
+def test_a_goal_whose_thread_fails_is_followed_no_more(
+    server: InstructionServer, desk: TaskDesk
+) -> None:
+    goal = Goal(instruction="fail")
+    assert server._on_goal(goal) == GoalResponse.ACCEPT
+    with pytest.raises(RuntimeError):  # rclpy logs it and aborts the goal
+        execute(server, goal)
+    assert desk.task.instruction == ""

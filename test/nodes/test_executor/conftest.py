@@ -28,6 +28,7 @@ import pytest
 import rclpy
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
+from rcl_interfaces.msg import Log
 from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
@@ -85,6 +86,7 @@ class Lab:
         }
         self.twists: list[tuple[float, float, np.ndarray]] = []  # received, stamp, velocity
         self.statuses: list[ExecutorStatus] = []
+        self.log: list[Log] = []  # of the level INFO and above
         self.arm, self.frame = Arm(HOME), "base_link"
         self.robot_works, self.reports = True, True
         self.sequence = 1_000_000  # far from that of the policies' processes
@@ -111,6 +113,7 @@ class Lab:
         node = self._node
         node.create_subscription(TwistStamped, f"{NODE}/twist", self._on_twist, 100)
         node.create_subscription(ExecutorStatus, f"{NODE}/status", self.statuses.append, 10)
+        node.create_subscription(Log, "/rosout", self.log.append, 100)
         self._pose = node.create_publisher(PoseStamped, f"{NODE}/ee_pose", 1)
         self._chunks = node.create_publisher(ActionChunk, f"{NODE}/action_chunk", 10)
         self._clock = node.create_publisher(Clock, "/clock", 10)
