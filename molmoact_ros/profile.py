@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from molmoact_ros.answer.gripper import CONVENTIONS, GripperConverter
-from molmoact_ros.control.strict import ProfileError, build, require, require_choice
 from molmoact_ros.processing.frames import KERNELS, centre_crop, fit_longest_side, resample
+from molmoact_ros.yaml_config import ProfileError, build, read_yaml, require, require_choice
 
 PROMPT_STYLES = ("by_camera_count", "one_image", "several_images")
 ACTION_SPACES = ("ee_delta", "ee_pose", "joint_delta", "joint_position")
@@ -253,17 +252,14 @@ def load_profile(path: str | Path) -> CheckpointProfile:
         ProfileError: the file can not be read, or a key is unknown, missing or wrong; the message
             begins with the file and the key's path.
     """
-    path = Path(path)
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ProfileError("", f"checkpoint profile {path} does not exist") from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ProfileError("", f"checkpoint profile {path} can not be read: {error}") from error
+        content = read_yaml(path)
+    except ProfileError as error:
+        raise ProfileError("", f"checkpoint profile {error}") from None
     try:
         return build(CheckpointProfile, content)
     except ProfileError as error:
-        raise ProfileError("", f"{path}: {error}") from error
+        raise ProfileError("", f"{path}: {error}") from None
 
 
 def profile_directory() -> Path:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import yaml
 
-from molmoact_ros.control.strict import ProfileError
 from molmoact_ros.profile import (
     ActionSettings,
     ImagePreparation,
@@ -17,6 +16,7 @@ from molmoact_ros.profile import (
     load_profiles,
     profile_directory,
 )
+from molmoact_ros.yaml_config import ProfileError
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "golden" / "vision" / "misc.npz")
 PUBLISHED = {
@@ -123,7 +123,7 @@ BROKEN = {
     "name: x\nactions: {gripper: {threshold: 7}}": "actions.gripper.threshold: must be 0..1",
     "description: no name": "name: is missing",
     "- a list": "must be a mapping",
-    "a: [": "can not be read",
+    "a: [": "line 1: is not YAML",
 }
 
 
@@ -137,7 +137,7 @@ def test_broken_profile_is_refused_with_the_path_of_the_key(text, tmp_path):
 
 
 def test_absent_profile():
-    with pytest.raises(ProfileError, match="nowhere.yaml does not exist"):
+    with pytest.raises(ProfileError, match="nowhere.yaml: cannot be read"):
         load_profile("nowhere.yaml")
 
 

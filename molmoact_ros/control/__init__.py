@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From action chunks to bounded commands: timing, limits, states. Numpy only, no ROS, no torch."""
 
+from molmoact_ros.yaml_config import ProfileError
+
 from .chunk import ACTION_SPACES, ActionChunk
 from .command import Command, Preview
 from .executor import Executor
@@ -9,7 +11,6 @@ from .limits import JointLimit, Limits, MotionLimit, OrientationCone, Workspace
 from .pose import Pose
 from .profile import RobotProfile, load_profile
 from .status import Outcome, State, Status
-from .strict import ProfileError
 
 __all__ = [
     "ACTION_SPACES",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .strict import require, require_choice, require_positive
+from molmoact_ros.yaml_config import require, require_choice, require_positive
 
 
 @dataclass(frozen=True)

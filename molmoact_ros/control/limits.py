@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .strict import ProfileError, require, require_positive
+from molmoact_ros.yaml_config import ProfileError, require, require_positive
 
 Vector = tuple[float, float, float]
 

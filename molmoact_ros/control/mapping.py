@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from molmoact_ros.yaml_config import ProfileError, require, require_choice
+
 from .chunk import ACTION_SPACES, EE_DELTA, EE_POSE, JOINT_DELTA, ActionChunk, Refusal
-from .strict import ProfileError, require, require_choice
 
 CARTESIAN_AXES = ("x", "y", "z", "roll", "pitch", "yaw")
 

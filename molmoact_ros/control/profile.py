@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
+from molmoact_ros.yaml_config import ProfileError, build, read_yaml, require
 
 from .execution import Execution
 from .limits import Limits
 from .mapping import ActionMapping
 from .outputs import Outputs
-from .strict import ProfileError, build, require
 
 
 @dataclass(frozen=True)
@@ -67,17 +66,11 @@ def load_profile(path: str | Path) -> RobotProfile:
     Raises:
         ProfileError: Names the file and the path of the key that is wrong.
     """
-    path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ProfileError(str(path), f"can not be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProfileError(str(path), f"is not YAML: {error}") from None
+    data = read_yaml(path)
     try:
         return build(RobotProfile, data)
     except ProfileError as error:
-        raise ProfileError(f"{path.name}: {error.path}", error.problem) from None
+        raise ProfileError(Path(path).name, str(error)) from None
 
 
 def _below(parent: str, check: Callable[[], None]) -> None:

@@ -92,7 +92,7 @@ def test_wrong_arguments_are_named(tmp_path, capsys):
         (("--image", str(GOLDEN / "images" / "320x240_4.png")), {}, "given twice"),
         (("--checkpoint", str(tmp_path / "nothing")), {}, "does not exist"),
         (("--unnorm-key", "typo"), {}, "'typo' not in"),
-        (("--profile", str(tmp_path / "none.yaml")), {}, "none.yaml does not exist"),
+        (("--profile", str(tmp_path / "none.yaml")), {}, "none.yaml: cannot be read"),
         (("--dtype", "float7"), {}, "float7"),
     ]
     for extra, changes, message in wrong:

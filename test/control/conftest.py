@@ -13,7 +13,7 @@ import pytest
 
 from molmoact_ros.control import ActionChunk, Command, Executor, Pose, RobotProfile
 from molmoact_ros.control.reference import moved_on
-from molmoact_ros.control.strict import build
+from molmoact_ros.yaml_config import build
 
 EE_COLUMNS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 JOINTS = ("shoulder", "elbow", "wrist")

@@ -10,7 +10,7 @@ import yaml
 
 from molmoact_ros.control import ActionChunk, Executor, Pose, ProfileError, load_profile
 from molmoact_ros.control.profile import RobotProfile
-from molmoact_ros.control.strict import build
+from molmoact_ros.yaml_config import build
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 NAMES = sorted(path.stem for path in ROBOTS.glob("*.yaml"))
@@ -148,5 +148,5 @@ def test_file_that_is_no_profile(tmp_path, text, says):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(ProfileError, match="can not be read"):
+    with pytest.raises(ProfileError, match="cannot be read"):
         load_profile(tmp_path / "nowhere.yaml")

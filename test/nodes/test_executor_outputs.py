@@ -22,12 +22,12 @@ from trajectory_msgs.msg import JointTrajectory
 from molmoact_ros.control import Command, Pose, Preview, load_profile
 from molmoact_ros.control.outputs import GripperOutput
 from molmoact_ros.control.profile import RobotProfile
-from molmoact_ros.control.strict import build
 from molmoact_ros.nodes.executor_node import ExecutorNode
 from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.grippers import create_gripper
 from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.running import StartError
+from molmoact_ros.yaml_config import build
 
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 
@@ -317,7 +317,7 @@ def test_gripper_action_reaches_its_server(node, kind, name):
     ("robot", "says"),
     [
         ("nobody", "no profile 'nobody'; there are: franka_servo"),
-        ("/nowhere/robot.yaml", "can not be read"),
+        ("/nowhere/robot.yaml", "cannot be read"),
         ("franka_servo", "needs the package moveit_msgs"),
         ("BROKEN", "limits.linear.sped: unknown key"),
         ("BAD_TOPIC", "Invalid topic name"),

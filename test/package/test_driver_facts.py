@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from molmoact_ros.control import RobotProfile, load_profile
-from molmoact_ros.control.strict import build
+from molmoact_ros.yaml_config import build
 
 ROOT = Path(__file__).parents[2]
 ROBOTS = ROOT / "config" / "robots"
