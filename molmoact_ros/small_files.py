@@ -1,13 +1,20 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Read files that others wrote and that should be small, such as configurations."""
+"""Reading files that others wrote and that should be small, and showing what they hold."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
+import reprlib
 import stat
 from pathlib import Path
+from typing import Any
+
+MAX_JSON_BYTES = 16_000_000
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 
 
 def check_small_file(path: str | Path, max_bytes: int) -> None:
@@ -36,6 +43,28 @@ def read_small_file(path: str | Path, max_bytes: int) -> bytes:
     if len(content) > max_bytes:  # it grew meanwhile
         raise _too_large(path, len(content), max_bytes)
     return content
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object that a file holds.
+
+    Raises:
+        ValueError: It is something else; the text continues the file's name.
+    """
+    try:
+        content = json.loads(raw.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError("must hold a JSON object")
+    return content
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: its `repr`, but never more than a line."""
+    return _SHORT.repr(value)
 
 
 def _open(path: Path, max_bytes: int) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from molmoact_ros.small_files import read_small_file
+from molmoact_ros.small_files import read_small_file, shown
 
 MAX_YAML_BYTES = 256_000
 _MAX_DEPTH = 32  # of nested mappings and lists
@@ -27,8 +26,6 @@ _MAX_NUMBER = 64  # characters
 _MAX_KEY = 200  # characters, also of the parser's own words in a message
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "int", "float", "bool", "null")
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
 T = TypeVar("T")
 
@@ -83,11 +80,6 @@ def require_choice(owner: object, key: str, choices: tuple[str, ...]) -> None:
     """Require that an attribute is one of ``choices``."""
     value = getattr(owner, key)
     require(value in choices, key, f"{shown(value)} is not one of {', '.join(choices)}")
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message shows it: `repr`, but never more than a line."""
-    return _SHORT.repr(value)
 
 
 def read_yaml(path: str | Path) -> Any:

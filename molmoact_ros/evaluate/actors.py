@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from molmoact_ros.answer import ActionStats
 from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.reasoning import Observation, Reasoning
+from molmoact_ros.small_files import MAX_JSON_BYTES, json_object, read_small_file
 
 from .episode import Episode, EvaluationError, Moment
 
@@ -120,10 +120,10 @@ class RandomActor:
             EvaluationError: There is none.
         """
         try:
-            config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+            config = json_object(read_small_file(checkpoint / "config.json", MAX_JSON_BYTES))
+            return cls(ActionStats.from_norm_stats(config.get("norm_stats")))
         except (OSError, ValueError) as error:
             raise EvaluationError(f"checkpoint {checkpoint}: config.json: {error}") from error
-        return cls(ActionStats.from_norm_stats(config["norm_stats"]))
 
     def answer(self, look: Look) -> Reasoning:
         """Return a chunk in one random direction; the same episode, the same chunks."""

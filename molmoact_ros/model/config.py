@@ -15,9 +15,29 @@ from typing import Any, TypeVar
 
 from transformers import PretrainedConfig
 
+from molmoact_ros.small_files import shown
+
 _LOG = logging.getLogger(__name__)
 _Part = TypeVar("_Part", bound="_ConfigPart")
 
+# The largest sizes that are built: far above all released ones, and small enough that a wrong
+# number is refused before it takes time or memory.
+_LARGEST = {
+    "num_hidden_layers": 1_000,
+    "num_attention_heads": 4_096,
+    "num_key_value_heads": 4_096,
+    "head_dim": 4_096,
+    "hidden_size": 65_536,
+    "text_hidden_size": 65_536,
+    "intermediate_size": 1_000_000,
+    "vocab_size": 10_000_000,
+    "additional_vocab_size": 10_000_000,
+    "image_patch_size": 1_024,
+    "image_num_pos": 1_000_000,
+    "image_patch_id": 20_000_000,
+    "n_action_bins": 65_536,
+}
+_LARGEST_IMAGE = 8_192  # pixels of a crop's side
 # Keys of the nested parts that exist in released files and change nothing at inference.
 _IGNORED_KEYS = frozenset(
     {
@@ -106,8 +126,12 @@ class VitConfig(_ConfigPart):
     pre_layernorm: bool
 
     def __post_init__(self) -> None:
-        height, width = self.image_default_input_size
-        object.__setattr__(self, "image_default_input_size", (int(height), int(width)))
+        height, width = _integers("image_default_input_size", self.image_default_input_size)
+        if not (0 < height <= _LARGEST_IMAGE and 0 < width <= _LARGEST_IMAGE):
+            raise ValueError(
+                f"image_default_input_size {height}x{width} is not 1..{_LARGEST_IMAGE} pixels"
+            )
+        object.__setattr__(self, "image_default_input_size", (height, width))
         _check_heads(self.num_attention_heads, self.num_key_value_heads)
         if height % self.image_patch_size or width % self.image_patch_size:
             raise ValueError(
@@ -141,10 +165,13 @@ class AdapterConfig(_ConfigPart):
     image_padding_embed: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "vit_layers", tuple(int(layer) for layer in self.vit_layers))
+        layers = _integers("vit_layers", self.vit_layers)
+        if not 1 <= len(layers) <= _LARGEST["num_hidden_layers"]:
+            raise ValueError(f"vit_layers names {len(layers)} layers")
+        object.__setattr__(self, "vit_layers", layers)
         _check_heads(self.num_attention_heads, self.num_key_value_heads)
         if self.image_padding_embed not in (None, "pad_and_partial_pad"):
-            raise ValueError(f"image_padding_embed '{self.image_padding_embed}' is not known")
+            raise ValueError(f"image_padding_embed {shown(self.image_padding_embed)} is not known")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,8 +198,10 @@ class LlmConfig(_ConfigPart):
     def __post_init__(self) -> None:
         _check_heads(self.num_attention_heads, self.num_key_value_heads)
         if self.qk_norm_type not in ("olmo", "qwen3"):
-            raise ValueError(f"qk_norm_type '{self.qk_norm_type}' is not 'olmo' or 'qwen3'")
+            raise ValueError(f"qk_norm_type {shown(self.qk_norm_type)} is not 'olmo' or 'qwen3'")
         scaling = self.rope_scaling or {}
+        if not isinstance(scaling, dict):
+            raise ValueError(f"rope_scaling is {shown(scaling)}, not an object")
         if scaling.get("rope_type", scaling.get("type", "default")) != "default":
             raise ValueError("rope_scaling is not supported (no released model uses it)")
 
@@ -253,11 +282,18 @@ class MolmoActConfig(PretrainedConfig):
         return self.to_dict()
 
     def _check(self) -> None:
+        _check_type("image_patch_id", self.image_patch_id, "int")
+        _check_type("n_action_bins", self.n_action_bins, "int")
+        _check_type("action_codebook", self.action_codebook, "str")
+        if self.norm_stats is not None and not isinstance(self.norm_stats, dict):
+            kind = type(self.norm_stats).__name__
+            raise ValueError(f"config.json: 'norm_stats' is a {kind}, not an object")
         depth = self.vit_config.num_hidden_layers
         if not all(0 <= layer < depth for layer in self.vit_layers):
+            named = shown(list(self.adapter_config.vit_layers))
             raise ValueError(
-                f"config.json: adapter_config.vit_layers {list(self.adapter_config.vit_layers)} do"
-                f" not exist in a vision tower of {depth} layers"
+                f"config.json: adapter_config.vit_layers {named} do not exist in a vision tower of"
+                f" {depth} layers"
             )
         if self.adapter_config.text_hidden_size != self.llm_config.hidden_size:
             raise ValueError(
@@ -275,21 +311,32 @@ _PART_MODEL_TYPES = {
 
 
 def _check_type(key: str, value: Any, annotation: str) -> None:
-    """Refuse a value of the wrong kind, by the annotation of its field."""
+    """Refuse a value of the wrong kind or size, by the annotation of its field."""
     if annotation == "bool":
         right = isinstance(value, bool)
     elif annotation == "int":
-        # Only the second embedding table may be empty.
-        least = 0 if key.endswith("additional_vocab_size") else 1
-        right = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        name = key.rpartition(".")[2]
+        # Only the second embedding table may be empty, and only a token's id may be 0.
+        least = 0 if name in ("additional_vocab_size", "image_patch_id") else 1
+        right = type(value) is int and value >= least
+        if right and value > _LARGEST[name]:
+            raise ValueError(
+                f"config.json: '{key}' is {shown(value)}; at most {_LARGEST[name]:,} are accepted"
+            )
     elif annotation == "float":
-        right = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+        right = type(value) in (int, float) and 0 < value < math.inf
     elif annotation == "str":
         right = isinstance(value, str)
     else:
         return
     if not right:
-        raise ValueError(f"config.json: '{key}' is {value!r}, not a valid {annotation}")
+        raise ValueError(f"config.json: '{key}' is {shown(value)}, not a valid {annotation}")
+
+
+def _integers(key: str, values: Any) -> tuple[int, ...]:
+    if not isinstance(values, (list, tuple)) or not all(type(value) is int for value in values):
+        raise ValueError(f"{key} is {shown(values)}, not a list of whole numbers")
+    return tuple(values)
 
 
 def _check_heads(heads: int, kv_heads: int) -> None:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from molmoact_ros.small_files import MAX_JSON_BYTES, json_object, read_small_file
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -69,15 +70,26 @@ def read_json(directory: Path, name: str) -> dict[str, Any]:
     """Read a JSON object of a checkpoint.
 
     Raises:
-        CheckpointError: The file is missing, not JSON, or not an object.
+        CheckpointError: The file is missing, not a regular file of at most `MAX_JSON_BYTES`, not
+            JSON, or not an object.
     """
     path = directory / name
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_small_file(path, MAX_JSON_BYTES)
     except FileNotFoundError as error:
         raise CheckpointError(f"{directory}: {name} is missing") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_json(raw, path)
+
+
+def parse_json(raw: bytes, place: str | Path) -> dict[str, Any]:
+    """Parse a JSON object; `place` is where it stands, for messages.
+
+    Raises:
+        CheckpointError: It is not JSON, nested too deeply, or not an object.
+    """
+    try:
+        return json_object(raw)
     except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} must hold a JSON object")
-    return content
+        raise CheckpointError(f"{place} {error}") from error

@@ -14,10 +14,12 @@ import torch
 from torch import nn
 from transformers import GenerationConfig
 
+from molmoact_ros.small_files import shown
+
 from .config import MolmoActConfig
 from .files import CheckpointError, checkpoint_directory, read_json
 from .quantization import is_quantized, make_quantizer
-from .safetensors_files import StoredTensor, list_tensors, shorten, stream_tensors
+from .safetensors_files import StoredTensor, list_tensors, read_tensors, shorten
 
 if TYPE_CHECKING:
     from .molmoact import MolmoActForActionReasoning
@@ -28,7 +30,7 @@ WEIGHT_FILES = (
     "*.safetensors",
     "model.safetensors.index.json",
 )
-_PIECE_BYTES = 64_000_000
+_SURE_SHARE, _SURE_SECONDS = 0.01, 2.0  # read before an estimate means anything
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ class LoadProgress:
 
     @property
     def seconds_left(self) -> float:
-        """Estimate from the mean speed so far; infinite before the first byte."""
-        if self.bytes_done == 0:
+        """Estimate from the mean speed so far; infinite while too little is read to tell."""
+        if self.bytes_done == self.bytes_total:
+            return 0.0
+        if self.seconds < _SURE_SECONDS or self.bytes_done < _SURE_SHARE * self.bytes_total:
             return float("inf")
         return self.seconds * (self.bytes_total - self.bytes_done) / self.bytes_done
 
@@ -63,12 +67,12 @@ def load_config(path_or_id: str | Path, revision: str | None = None) -> MolmoAct
     content = read_json(directory, "config.json")
     if content.get("model_type") != MolmoActConfig.model_type:
         raise CheckpointError(
-            f"{directory / 'config.json'}: model_type is {content.get('model_type')!r},"
+            f"{directory / 'config.json'}: model_type is {shown(content.get('model_type'))},"
             f" not '{MolmoActConfig.model_type}': this is not a MolmoAct checkpoint"
         )
     try:
         return MolmoActConfig.from_dict(content)
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # also of transformers
         raise CheckpointError(f"{directory}: {error}") from error
 
 
@@ -85,7 +89,7 @@ def load_model(
 ) -> MolmoActForActionReasoning:
     """Build the network without memory, check the files against it, and fill it.
 
-    Host memory holds what the system maps of one file, and 64 MB, beside what `device` keeps. See
+    Host memory holds one piece of 16 MB beside what `device` keeps. See
     `MolmoActForActionReasoning.from_pretrained` for the arguments.
 
     Raises:
@@ -105,21 +109,30 @@ def load_model(
     except ValueError as error:
         raise CheckpointError(f"{directory / 'config.json'}: {error}") from error
     check_fit(model, tensors, directory)
-    total = sum(stored.nbytes for stored in tensors.values())
-    start, done = time.monotonic(), 0
-    for name, tensor in stream_tensors(tensors):
-        _place(model, name, _copy(tensor, device, target))
+    generation = _load_generation_config(directory)
+    for name, tensor in read_tensors(tensors, device, target, _counter(tensors, progress)):
+        _place(model, name, tensor)
         if quantize is not None and is_quantized(name):
             quantize(model.get_submodule(name.removesuffix(".weight")))  # type: ignore[arg-type]
-        done += tensors[name].nbytes
-        if progress is not None:
-            progress(LoadProgress(done, total, time.monotonic() - start))
     model.config.dtype = target
-    if (directory / "generation_config.json").is_file():
-        model.generation_config = GenerationConfig.from_dict(
-            read_json(directory, "generation_config.json")
-        )
+    if generation is not None:
+        model.generation_config = generation
     return model.eval()
+
+
+def _load_generation_config(directory: Path) -> GenerationConfig | None:
+    """Read ``generation_config.json``, which may be absent."""
+    name = "generation_config.json"
+    if not (directory / name).exists():
+        return None
+    content = read_json(directory, name)
+    end = content.get("eos_token_id")
+    if not all(type(token) is int for token in (end if isinstance(end, list) else [end or 0])):
+        raise CheckpointError(f"{directory / name}: eos_token_id is {shown(end)}, not a token's id")
+    try:
+        return GenerationConfig.from_dict(content)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise CheckpointError(f"{directory / name}: {error}") from error
 
 
 def check_fit(model: nn.Module, tensors: dict[str, StoredTensor], directory: Path) -> None:
@@ -153,18 +166,20 @@ def _place(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
     setattr(model.get_submodule(parent), leaf, nn.Parameter(tensor))
 
 
-def _copy(tensor: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Copy a mapped tensor to the device and type, in pieces.
+def _counter(
+    tensors: dict[str, StoredTensor], progress: Callable[[LoadProgress], None] | None
+) -> Callable[[int], None]:
+    """Return a function that adds up bytes and reports them."""
+    total = sum(stored.nbytes for stored in tensors.values())
+    start, done = time.monotonic(), 0
 
-    A plain ``to`` may convert the whole tensor on the host first, a gigabyte for a 7B embedding,
-    and on the CPU it may keep the file mapped.
-    """
-    copied = torch.empty(tensor.shape, device=device, dtype=dtype)
-    source, target = tensor.flatten(), copied.view(-1)
-    step = _PIECE_BYTES // tensor.element_size()
-    for start in range(0, len(source), step):
-        target[start : start + step].copy_(source[start : start + step])
-    return copied
+    def count(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
+        if progress is not None:
+            progress(LoadProgress(done, total, time.monotonic() - start))
+
+    return count
 
 
 def _parse_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:

@@ -12,12 +12,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import nn
 
+from molmoact_ros.small_files import check_small_file
+
 from .files import CheckpointError
+from .safetensors_files import list_file, read_tensors
 
 _CODEBOOK = "_vq_vae._embedding"
+_MAX_PICKLE_BYTES = 1_000_000_000
 _STATISTICS = ("_vq_vae._ema_cluster_size", "_vq_vae._ema_w")
 
 
@@ -138,16 +141,17 @@ def load_vqvae(path: str | Path) -> VqVae:
 def _read_state(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"VQ-VAE file {path} does not exist")
+    if path.suffix == ".safetensors":
+        return dict(read_tensors(list_file(path), torch.device("cpu"), torch.float32))
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
+        check_small_file(path, _MAX_PICKLE_BYTES)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors and is not read, because that could run code"
         ) from error
-    except Exception as error:  # safetensors and torch raise many kinds for a broken file
-        raise CheckpointError(f"{path} can not be read: {error}") from error
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
 def _strip(state: Any, path: Path) -> dict[str, torch.Tensor]:

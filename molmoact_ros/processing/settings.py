@@ -7,11 +7,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from molmoact_ros.small_files import shown
+
 from ..model import CheckpointError
 
 CROP_MODES = ("overlap-and-resize-c2", "overlap-and-resize", "resize")
 RESIZE_MODES = ("siglip", "default", "metaclip", "dino")
 NORMALIZE_MODES = ("siglip", "openai", "dino")
+_LARGEST_CROP = 8_192  # pixels
+_LARGEST_POOLING = 64  # patches
+_MOST_CROPS = 1_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,19 @@ class ImageSettings:
             ("normalize_mode", self.normalize_mode, NORMALIZE_MODES),
         ):
             if value not in known:
-                raise ValueError(f"{name} '{value}' is not one of {', '.join(known)}")
+                raise ValueError(f"{name} {shown(value)} is not one of {', '.join(known)}")
+        for name, number, largest in (
+            ("base_image_input_size", self.crop_size, _LARGEST_CROP),
+            ("image_patch_size", self.patch_size, _LARGEST_CROP),
+            ("image_pooling_h", self.pooling[0], _LARGEST_POOLING),
+            ("image_pooling_w", self.pooling[1], _LARGEST_POOLING),
+            ("max_crops", self.max_crops, _MOST_CROPS),
+            ("max_multi_image_crops", self.max_multi_image_crops, _MOST_CROPS),
+        ):
+            if not 1 <= number <= largest:
+                raise ValueError(f"{name} {number} is not 1..{largest}")
+        if min(self.overlap_margins) < 0:
+            raise ValueError(f"overlap_margins {self.overlap_margins} must not be negative")
         if self.crop_size % self.patch_size:
             raise ValueError(
                 f"base_image_input_size {self.crop_size} is not a multiple of"
@@ -59,8 +76,6 @@ class ImageSettings:
             )
         if self.has_high_res and self.window <= 0:
             raise ValueError(f"overlap_margins {self.overlap_margins} leave nothing of a crop")
-        if min(self.max_crops, self.max_multi_image_crops) < 1:
-            raise ValueError("max_crops and max_multi_image_crops must be at least 1")
 
     @classmethod
     def parse(cls, content: dict[str, Any]) -> ImageSettings:
@@ -88,7 +103,7 @@ class ImageSettings:
             )
         except KeyError as error:
             raise CheckpointError(f"preprocessor_config.json misses the key {error}") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"preprocessor_config.json: {error}") from error
 
     @property

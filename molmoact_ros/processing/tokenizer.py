@@ -11,8 +11,11 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
+from molmoact_ros.small_files import check_small_file
+
 from ..model import CheckpointError, read_json
 
+_MAX_TOKENIZER_BYTES = 64_000_000  # that of 7B-D has 7 MB
 IMAGE_TOKENS = ("<im_start>", "<im_end>", "<im_patch>", "<im_col>")
 DEPTH_TOKENS = ("<DEPTH_START>", "<DEPTH_END>", *(f"<DEPTH_{code}>" for code in range(128)))
 # Stand-ins of the 256 byte-level action tokens: the Braille patterns.
@@ -26,8 +29,12 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
         CheckpointError: A file is missing or broken, or depth or image tokens are not there.
     """
     path = directory / "tokenizer.json"
-    if not path.is_file():
-        raise CheckpointError(f"{directory}: tokenizer.json is missing")
+    try:
+        check_small_file(path, _MAX_TOKENIZER_BYTES)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{directory}: tokenizer.json is missing") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     config = read_json(directory, "tokenizer_config.json")
     names = ("bos_token", "eos_token", "pad_token", "unk_token")
     special = {name: _content(config.get(name)) for name in names}
@@ -82,7 +89,7 @@ def reserved_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[int, str]:
 
 def _content(token: Any) -> str | None:
     """Return the text of an entry of tokenizer_config.json: a string or an object."""
-    return token["content"] if isinstance(token, dict) else token
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def _require(

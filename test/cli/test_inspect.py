@@ -122,7 +122,7 @@ FAULTS = {
     "no_depth": (_no_depth, "has no depth tokens: <DEPTH_7>"),
     "other_end": (_other_end, "generation_config.json ends answers at [5]"),
     "cut_weights": (_cut_weights, "model.safetensors is truncated"),
-    "broken_vqvae": (_broken_vqvae, "vae-final.safetensors can not be read"),
+    "broken_vqvae": (_broken_vqvae, "vae-final.safetensors is not a safetensors file"),
     "no_config": (_no_config, "config.json is missing"),
 }
 

@@ -44,6 +44,13 @@ def test_whole_parts_are_required(content, key):
         ("llm_config", "hidden_size", "64", "llm_config.hidden_size' is '64'"),
         ("llm_config", "hidden_size", -1, "llm_config.hidden_size' is -1"),
         ("llm_config", "num_hidden_layers", 2.5, "llm_config.num_hidden_layers' is 2.5"),
+        ("llm_config", "num_hidden_layers", 10**9, "is 1000000000; at most 1,000 are accepted"),
+        ("llm_config", "vocab_size", 10**30, "vocab_size' is 1000.*; at most 10,000,000 are"),
+        ("llm_config", "rope_theta", float("inf"), "rope_theta' is inf, not a valid float"),
+        ("llm_config", "rope_scaling", "yarn", "rope_scaling is 'yarn', not an object"),
+        ("vit_config", "image_default_input_size", [10**9, 10**9], "1000000000 is not 1..8192 pix"),
+        ("vit_config", "image_default_input_size", ["a", 1], r"is .'a', 1., not a list of whole"),
+        ("adapter_config", "vit_layers", [1] * 2000, "vit_layers names 2000 layers"),
         ("llm_config", "qkv_bias", "yes", "llm_config.qkv_bias' is 'yes'"),
         ("llm_config", "num_key_value_heads", 3, "4 is not a multiple of num_key_value_heads 3"),
         ("llm_config", "qk_norm_type", "rms", "qk_norm_type 'rms'"),
@@ -58,6 +65,22 @@ def test_whole_parts_are_required(content, key):
 def test_impossible_values_are_named(content, part, key, value, message):
     content[part][key] = value
     with pytest.raises(ValueError, match=message):
+        MolmoActConfig.from_dict(content)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_patch_id", "898"),
+        ("image_patch_id", 10**12),
+        ("n_action_bins", 2.5),
+        ("action_codebook", ["vocab_tail"]),
+        ("norm_stats", [1]),
+    ],
+)
+def test_impossible_values_of_the_whole_are_named(content, key, value):
+    content[key] = value
+    with pytest.raises(ValueError, match=f"config.json: '{key}' is "):
         MolmoActConfig.from_dict(content)
 
 

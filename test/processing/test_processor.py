@@ -186,7 +186,14 @@ def test_tokenizer_without_depth_tokens(checkpoint):
         ("preprocessor_config.json", {"resize_mode": "lanczos"}, "resize_mode 'lanczos'"),
         ("preprocessor_config.json", {"normalize_mode": "none"}, "normalize_mode 'none'"),
         ("preprocessor_config.json", {"max_crops": "DROP"}, "misses the key 'max_crops'"),
-        ("preprocessor_config.json", {"max_crops": 0}, "max_crops and max_multi_image_crops"),
+        ("preprocessor_config.json", {"max_crops": 0}, "max_crops 0 is not 1..1000"),
+        ("preprocessor_config.json", {"image_patch_size": 0}, "image_patch_size 0 is not 1..8192"),
+        ("preprocessor_config.json", {"image_pooling_h": 0}, "image_pooling_h 0 is not 1..64"),
+        (
+            "preprocessor_config.json",
+            {"base_image_input_size": [10**9, 10**9]},
+            "base_image_input_size 1000000000 is not 1..8192",
+        ),
         ("preprocessor_config.json", {"base_image_input_size": [70, 84]}, "70x84 is not square"),
         ("preprocessor_config.json", {"base_image_input_size": [71, 71]}, "71 is not a multiple"),
         ("preprocessor_config.json", {"overlap_margins": [3, 2]}, "leave nothing of a crop"),
@@ -194,6 +201,7 @@ def test_tokenizer_without_depth_tokens(checkpoint):
         ("processor_config.json", {"message_format": "none"}, "only message_format 'role'"),
         ("processor_config.json", {"always_start_with_space": True}, "without a leading space"),
         ("tokenizer_config.json", {"bos_token": None, "eos_token": None}, "neither bos_token nor"),
+        ("tokenizer_config.json", {"eos_token": [1]}, "is not a valid tokenizer file"),
     ],
 )
 def test_settings_that_are_not_supported(checkpoint, file, changes, message):
