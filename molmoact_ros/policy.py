@@ -25,28 +25,25 @@ from molmoact_ros.answer import (
     ActionTokenizer,
     DepthTokenizer,
     parse_answer,
-    reasoning_prompt,
-    steering_prompt,
 )
 from molmoact_ros.answer.confidence import action_distribution
 from molmoact_ros.answer.trust import TrustMonitor, record_chunk
 from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult
-from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
-from molmoact_ros.model.files import checkpoint_directory
-from molmoact_ros.model.loading import LoadProgress
+from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.model.loading import LoadProgress, fill_model
+from molmoact_ros.model.memory import CONTEXT_LENGTH
+from molmoact_ros.model_input import WARM_UP_SIZE, model_input
+from molmoact_ros.preflight import PolicyRequest, Preflight, check_policy
 from molmoact_ros.processing import MolmoActProcessor
-from molmoact_ros.profile import GENERIC, CheckpointProfile, choose_profile, load_profile
+from molmoact_ros.profile import GENERIC, CheckpointProfile
 from molmoact_ros.reasoning import Observation, Reasoning
-from molmoact_ros.viz import draw_hint
 
 __all__ = ["ActionDecoding", "MolmoActPolicy", "Observation", "Reasoning"]
 
 ActionDecoding = Literal["argmax", "expectation"]
 
-CHECKPOINT_FILES = ("*.json", "*.jinja", "*.safetensors", "vae-final.*")
 WARM_UP_TOKENS = 16
 DEFAULT_ROWS = 8  # of a chunk, as a first guess for drafting
-VQVAE_FILES = ("vae-final.safetensors", "vae-final.pt")
 
 
 class MolmoActPolicy:
@@ -62,7 +59,7 @@ class MolmoActPolicy:
         profile: CheckpointProfile = GENERIC,
         rows: int | None = None,
         max_new_tokens: int | None = None,
-        context_length: int = 2048,
+        context_length: int = CONTEXT_LENGTH,
         action_decoding: ActionDecoding = "argmax",
         draft_sources: Iterable[str] = SOURCES,
     ) -> None:
@@ -145,18 +142,49 @@ class MolmoActPolicy:
             CheckpointError: a file is missing or broken.
             ValueError: an argument does not fit the checkpoint or this machine.
         """
-        device = _check_device(device)
-        directory = checkpoint_directory(path_or_hub_id, revision, CHECKPOINT_FILES)
-        processor = MolmoActProcessor.from_pretrained(directory)
-        model = MolmoActForActionReasoning.from_pretrained(
-            directory, dtype=dtype, device=device, quantization=quantization, progress=progress
+        found = check_policy(
+            PolicyRequest(
+                path_or_hub_id,
+                revision=revision,
+                unnorm_key=unnorm_key,
+                profile=profile,
+                device=device,
+                dtype=dtype,
+                quantization=quantization,
+                max_new_tokens=settings.get("max_new_tokens"),
+                context_length=settings.get("context_length", CONTEXT_LENGTH),
+            )
         )
-        vqvae = next((directory / f for f in VQVAE_FILES if (directory / f).is_file()), None)
-        depth = DepthTokenizer(network=None if vqvae is None else load_vqvae(vqvae))
-        if not isinstance(profile, CheckpointProfile):
-            profile = _find_profile(path_or_hub_id, model, profile)
+        return cls.from_preflight(found, progress, **settings)
+
+    @classmethod
+    def from_preflight(
+        cls,
+        found: Preflight,
+        progress: Callable[[LoadProgress], None] | None = None,
+        **settings: Any,
+    ) -> MolmoActPolicy:
+        """Read the weights of a policy that was checked; the depth decoder stays on the CPU.
+
+        Args:
+            found: of a request with a device.
+            progress: called while weights are loaded.
+            **settings: further arguments of `MolmoActPolicy`.
+
+        Raises:
+            CheckpointError: the check found problems, or a file can not be read or has changed.
+        """
+        found.require()
+        # Without problems nothing is absent.
+        assert found.plan and found.precision and found.device and found.processor
+        assert found.stats and found.profile
         return cls(
-            model, processor, unnorm_key=unnorm_key, depth=depth, profile=profile, **settings
+            fill_model(found.plan, found.precision, found.device, progress),
+            found.processor,
+            unnorm_key=found.stats.key,
+            depth=DepthTokenizer(network=found.vqvae),
+            profile=found.profile,
+            **settings,
         )
 
     def infer(
@@ -198,7 +226,7 @@ class MolmoActPolicy:
             StoppedError: `should_stop` said so.
         """
         self._decoder.warm_up()
-        image = np.full((480, 640, 3), 127, np.uint8)
+        image = np.full((*WARM_UP_SIZE, 3), 127, np.uint8)
         n_images = n_images or len(self.profile.prompt.cameras)
         images = {str(number): image for number in range(n_images)}
         batch = self._prepare(Observation(images, "wait"))
@@ -221,19 +249,10 @@ class MolmoActPolicy:
 
     def _prepare(self, observation: Observation) -> Any:
         """Preprocess the images and write the prompt."""
-        prepare = self.profile.images
-        images = [prepare.apply(image) for image in _check_images(observation.images)]
-        wording = self.profile.prompt.n_images(len(images))
-        instruction = observation.instruction
+        images, instruction = _check_images(observation.images), observation.instruction
         self.check_instruction(instruction)
         hint = observation.trajectory_hint
-        if hint is None:
-            prompt = reasoning_prompt(instruction, wording)
-        else:
-            images[0] = draw_hint(images[0], prepare.from_camera(hint))
-            prompt = steering_prompt(instruction, wording)
-        # A bare image carries no "Image 1" prefix, and single views were trained without it.
-        return self.processor(images=images[0] if len(images) == 1 else images, text=prompt)
+        return model_input(self.processor, self.profile, images, instruction, hint)
 
     def _generate(
         self, batch: Any, stamp: float | None, should_stop: Callable[[], bool] | None
@@ -308,22 +327,6 @@ class MolmoActPolicy:
         record = record_chunk(reasoning.actions, self.stats, reasoning.trajectory, image)
         problems = (*reasoning.problems, *self._trust.add(record))
         return replace(reasoning, problems=problems, valid=not problems)
-
-
-def _find_profile(
-    path_or_hub_id: str | Path, model: MolmoActForActionReasoning, file: str | Path | None
-) -> CheckpointProfile:
-    if file is not None:
-        return load_profile(file)
-    config = model.config
-    return choose_profile(path_or_hub_id, config.norm_stats, config.llm_config.vocab_size)[0]
-
-
-def _check_device(device: str | torch.device) -> torch.device:
-    device = torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but torch finds no CUDA GPU; use device 'cpu'")
-    return device
 
 
 def _check_images(images: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

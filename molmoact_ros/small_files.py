@@ -67,6 +67,15 @@ def shown(value: Any) -> str:
     return _SHORT.repr(value)
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error of torch or of the system as one short sentence."""
+    text = str(error).strip() or type(error).__name__
+    first = text.splitlines()[0]
+    if isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text:
+        return f"out of memory, choose a quantization or free some: {first[:300]}"
+    return first[:1000]
+
+
 def _open(path: Path, max_bytes: int) -> int:
     # Without O_NONBLOCK opening a FIFO waits for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -256,3 +257,8 @@ class _Loader(yaml.SafeLoader):
             lines[key] = key_node.start_mark.line + 1
             values[key] = self.value(value_node, place)
         return values
+
+
+# A number to everybody but YAML 1.1, which asks for a point: 1e-3.
+_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$")
+_Loader.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+0123456789"))

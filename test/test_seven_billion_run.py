@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.full_size import make_processor
 from molmoact_ros.answer import parse_answer, reasoning_prompt
 from molmoact_ros.decoding import generate
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
@@ -26,32 +27,8 @@ STATS = {"molmoact": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
 @pytest.fixture(scope="module")
 def processor(tmp_path_factory):
     """A tokenizer with the ids of 7B-D: 151,643 base tokens, then specials in the right places."""
-    golden, directory = DATA / "golden" / "qwen_siglip", tmp_path_factory.mktemp("7b")
-    content = json.loads((golden / "tokenizer.json").read_text())
-    vocabulary = content["model"]["vocab"]
-    size = len(vocabulary)
-    vocabulary.update({f"filler{index}": index for index in range(size, BASE_SIZE)})
-
-    def added(index, text, special):
-        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-        return {"id": index, "content": text, "special": special, **flags}
-
-    names = ["<|endoftext|>", *(f"<|special_{index}|>" for index in range(21))]
-    tokens = [added(BASE_SIZE + index, name, True) for index, name in enumerate(names)]
-    depth = ["<DEPTH_START>", "<DEPTH_END>", *(f"<DEPTH_{code}>" for code in range(128))]
-    tokens += [added(len(names) + BASE_SIZE + i, name, False) for i, name in enumerate(depth)]
-    used = BASE_SIZE + len(tokens)
-    for index in range(EMBEDDINGS - used):
-        tokens.append(added(used + index, f"|<EXTRA_TOKENS_{index}>|", True))
-    images = ["<im_start>", "<im_end>", "<im_patch>", "<im_col>", "<|image|>", "<im_low>"]
-    tokens += [added(EMBEDDINGS + index, name, True) for index, name in enumerate(images)]
-    content["added_tokens"] = tokens
-    (directory / "tokenizer.json").write_text(json.dumps(content))
-    for name in ("tokenizer_config.json", "processor_config.json"):
-        (directory / name).write_text((golden / name).read_text())
-    settings = json.loads((golden / "preprocessor_config.json").read_text())
-    settings.update(base_image_input_size=[378, 378], overlap_margins=[4, 4])
-    (directory / "preprocessor_config.json").write_text(json.dumps(settings))
+    directory = tmp_path_factory.mktemp("7b")
+    make_processor(directory, EMBEDDINGS)
     return MolmoActProcessor.from_pretrained(directory)
 
 

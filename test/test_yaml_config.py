@@ -98,12 +98,12 @@ def test_other_encodings_are_told(tmp_path):
 def test_what_is_accepted_is_what_yaml_says(tmp_path):
     path = tmp_path / "some.yaml"
     path.write_text(
-        "text: [a, '1', \"y\", 2026-01-01]\nnumbers: [1, -2.5, 1.0e-3, .inf]\n"
+        "text: [a, '1', \"y\", 2026-01-01]\nnumbers: [1, -2.5, 1.0e-3, 1e-3, .inf]\n"
         "flags: [true, off]\nnone: [null, ~, ]\nempty: {}\n"
     )
     assert read_yaml(path) == {
         "text": ["a", "1", "y", "2026-01-01"],
-        "numbers": [1, -2.5, 0.001, float("inf")],
+        "numbers": [1, -2.5, 0.001, 0.001, float("inf")],
         "flags": [True, False],
         "none": [None, None],
         "empty": {},

@@ -5,29 +5,55 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import math
 import sys
 from collections.abc import Sequence
 
-from molmoact_ros.cli.checkpoint import Inspection, inspect_checkpoint
-from molmoact_ros.cli.memory import MODES, WHOLE_MODES, memory_need
 from molmoact_ros.cli.table import format_bytes, format_list, format_table
 from molmoact_ros.model import MolmoActConfig
+from molmoact_ros.model.memory import CONTEXT_LENGTH, PRECISIONS, memory_need
+from molmoact_ros.preflight import PolicyRequest, Preflight, check_policy
+from molmoact_ros.profile import GENERIC, CheckpointProfile
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0: nothing is wrong, 1: problems were found."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.checkpoint is None and arguments.params is None:
+        parser.error("give a checkpoint or --params")
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    found = inspect_checkpoint(arguments.checkpoint, arguments.revision, arguments.profile)
-    for title, body in _sections(arguments.checkpoint, found, arguments.context_length):
+    try:
+        found = _look(arguments)
+    except (ValueError, RuntimeError) as error:  # of the parameters
+        print(f"molmoact-inspect: {error}", file=sys.stderr)
+        return 1
+    for title, body in _sections(found, arguments.context_length):
         print(f"{title}\n{body}\n")
-    if not found.problems:
+    problems = [*found.problems, *found.warnings]
+    if not problems:
         print("No problems.")
         return 0
-    print(f"Problems ({len(found.problems)})\n{format_list(found.problems, '! ')}")
+    print(f"Problems ({len(problems)})\n{format_list(problems, '! ')}")
     return 1
+
+
+def _look(arguments: argparse.Namespace) -> Preflight:
+    if arguments.params is None:
+        request = PolicyRequest(arguments.checkpoint, arguments.revision, None, arguments.profile)
+        return check_policy(request)
+    # Here and not above: only the parameters of the node need ROS.
+    try:
+        from molmoact_ros.ros.parameter_files import read_parameters
+        from molmoact_ros.ros.policy_setup import PolicyParameters, check_setup
+    except ImportError as error:
+        raise ValueError(f"--params needs ROS 2, which is not there: {error}") from error
+    given = {key: getattr(arguments, key) for key in ("checkpoint", "revision", "profile")}
+    parameters = read_parameters(arguments.params, arguments.node, PolicyParameters)
+    changes = {key: value for key, value in given.items() if value is not None}
+    return check_setup(dataclasses.replace(parameters, **changes))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,42 +62,60 @@ def _parser() -> argparse.ArgumentParser:
         description="Look into a MolmoAct checkpoint without running it: network, tensors, "
         "tokenizer, action statistics, the profile that would be chosen, memory, problems.",
         epilog="Exit code: 0 when nothing is wrong, 1 when there are problems. "
-        "Example: molmoact-inspect allenai/MolmoAct-7B-D-0812 --revision main",
+        "Examples: molmoact-inspect allenai/MolmoAct-7B-D-0812 --revision main; "
+        "molmoact-inspect --params my_policy.yaml",
     )
-    parser.add_argument("checkpoint", metavar="PATH_OR_ID", help="directory, or hub id owner/name")
+    parser.add_argument(
+        "checkpoint",
+        metavar="PATH_OR_ID",
+        nargs="?",
+        help="directory, or hub id owner/name (with --params default: as there)",
+    )
+    parser.add_argument(
+        "--params",
+        metavar="FILE",
+        help="parameters file of the policy node: whether the node would start with it",
+    )
+    parser.add_argument(
+        "--node",
+        default="molmoact_policy",
+        metavar="NAME",
+        help="whose parameters in FILE, with its namespace if it has one (default %(default)s)",
+    )
     parser.add_argument("--revision", help="branch, tag or commit of a hub id")
     parser.add_argument("--profile", metavar="FILE", help="profile to use instead of choosing one")
     parser.add_argument(
         "--context-length",
         type=int,
-        default=2048,
+        default=CONTEXT_LENGTH,
         metavar="N",
         help="tokens of prompt and answer for the memory table (default %(default)s)",
     )
     return parser
 
 
-def _sections(checkpoint: str, found: Inspection, context_length: int) -> list[tuple[str, str]]:
-    sections = [(f"Checkpoint {checkpoint}", _files(found))]
+def _sections(found: Preflight, context_length: int) -> list[tuple[str, str]]:
+    sections = [(f"Checkpoint {found.request.checkpoint}", _files(found))]
+    profile = found.profile or GENERIC
     if found.config is not None:
         sections.append(("Network", _network(found.config)))
     if found.checks:
         sections.append(("Checks", _checks(found)))
-    for stats in found.stats:
-        names = found.profile.actions.names
+    for stats in found.all_stats:
+        names = profile.actions.names
         labels = names if len(names) == stats.dof else tuple(map(str, range(stats.dof)))
         rows = [("", "q01", "q99", "scaled")]
         for label, low, high, scaled in zip(labels, stats.q01, stats.q99, stats.mask, strict=True):
             rows.append((label, f"{low:.5g}", f"{high:.5g}", "yes" if scaled else "no"))
         sections.append((f"norm_stats '{stats.key}', {stats.dof} values", format_table(rows)))
-    if found.config is not None:
-        sections.append(("Profile", _profile(found)))
+    if found.profile is not None:
+        sections.append(("Profile", _profile(profile, found.profile_reason)))
     if found.config is not None and found.tensors:
         sections.append(("Memory", _memory(found, found.config, context_length)))
     return sections
 
 
-def _files(found: Inspection) -> str:
+def _files(found: Preflight) -> str:
     rows = [("directory", str(found.directory or "not found"))]
     if found.tensors:
         stored = found.tensors.values()
@@ -132,13 +176,12 @@ def _network(config: MolmoActConfig) -> str:
     return format_table(rows)
 
 
-def _checks(found: Inspection) -> str:
+def _checks(found: Preflight) -> str:
     rows = [("ok" if passed else "FAIL", name) for name, passed in found.checks.items()]
     return format_table(rows, header=False)
 
 
-def _profile(found: Inspection) -> str:
-    profile = found.profile
+def _profile(profile: CheckpointProfile, reason: str) -> str:
     images, answer, actions = profile.images, profile.answer, profile.actions
     size = "unchanged"
     if images.size is not None:
@@ -152,7 +195,7 @@ def _profile(found: Inspection) -> str:
         gripper += f", closed above {actions.gripper.threshold:g}"
     rows = [
         ("name", f"{profile.name}: {profile.description}"),
-        ("chosen because", found.profile_reason),
+        ("chosen because", reason),
         ("cameras", f"{', '.join(profile.prompt.cameras)} (prompt style {profile.prompt.style})"),
         ("images", size + crop),
         ("unnorm_key", answer.unnorm_key or "the only one, else to be given"),
@@ -164,13 +207,15 @@ def _profile(found: Inspection) -> str:
     return format_table(rows, header=False)
 
 
-def _memory(found: Inspection, config: MolmoActConfig, context_length: int) -> str:
+def _memory(found: Preflight, config: MolmoActConfig, context_length: int) -> str:
     shapes = {name: tensor.shape for name, tensor in found.tensors.items()}
     rows: list[tuple[str, ...]] = [("mode", "weights", "KV cache", "together", "what is stored so")]
-    for mode in MODES:
-        need = memory_need(config, shapes, mode, context_length)
-        scope = "everything" if mode in WHOLE_MODES else "matrices of the language model's blocks"
-        sizes = map(format_bytes, (need.weights, need.cache, need.weights + need.cache))
+    for precision in PRECISIONS:
+        need = memory_need(config, shapes, precision, context_length)
+        mode, scope = precision.quantization, "matrices of the language model's blocks"
+        if mode is None:
+            mode, scope = str(precision.dtype).removeprefix("torch."), "everything"
+        sizes = map(format_bytes, (need.weights, need.cache, need.total))
         rows.append((mode, *sizes, scope))
     note = f"Cache for {context_length} tokens; activations and CUDA itself come on top."
     return f"{format_table(rows)}\n  {note}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from molmoact_ros.ros.pixels import MAX_IMAGE_PIXELS
@@ -13,6 +14,7 @@ from molmoact_ros.ros.pixels import MAX_IMAGE_PIXELS
 if TYPE_CHECKING:
     from molmoact_ros.model.loading import LoadProgress
     from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.preflight import Preflight
 
 
 def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,25 +42,47 @@ def add_image_limit(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def load_policy(arguments: argparse.Namespace) -> MolmoActPolicy:
-    """Load the policy; on a terminal with progress."""
+def load_policy(
+    arguments: argparse.Namespace,
+    n_images: int | None = None,
+    instruction: str = "",
+    also: Callable[[Preflight], Iterable[str]] = lambda found: (),
+) -> MolmoActPolicy:
+    """Check everything that can be checked before, and load; on a terminal with progress.
+
+    Args:
+        arguments: Those of `add_policy_arguments`.
+        n_images: Images that the policy will be given; None: as the profile says.
+        instruction: What it will be asked for; empty: not known yet.
+        also: Returns further problems, see `molmoact_ros.preflight.check_policy`.
+
+    Raises:
+        CheckpointError: A file is missing or broken, or an argument does not fit the checkpoint or
+            this machine.
+    """
     import torch
 
     from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.preflight import PolicyRequest, check_policy
 
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = arguments.dtype or ("float32" if device == "cpu" else "bfloat16")
-    return MolmoActPolicy.from_pretrained(
+    request = PolicyRequest(
         arguments.checkpoint,
-        unnorm_key=arguments.unnorm_key,
-        device=device,
-        dtype=dtype,
-        quantization=arguments.quantization,
         revision=arguments.revision,
+        unnorm_key=arguments.unnorm_key,
         profile=arguments.profile,
+        device=device,
+        dtype=arguments.dtype or ("float32" if device == "cpu" else "bfloat16"),
+        quantization=arguments.quantization,
         max_new_tokens=arguments.max_new_tokens,
-        progress=_show_progress if sys.stderr.isatty() else None,
+        n_images=n_images,
+        instruction=instruction,
     )
+    found = check_policy(request, also)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    progress = _show_progress if sys.stderr.isatty() else None
+    return MolmoActPolicy.from_preflight(found, progress, max_new_tokens=arguments.max_new_tokens)
 
 
 def _pixels(text: str) -> int:
@@ -69,7 +93,5 @@ def _pixels(text: str) -> int:
 
 
 def _show_progress(progress: LoadProgress) -> None:
-    done, total = progress.bytes_done / 1e9, progress.bytes_total / 1e9
     end = "\n" if progress.bytes_done == progress.bytes_total else ""
-    line = f"\rloading {done:.2f} of {total:.2f} GB, {progress.seconds_left:.0f} s left "
-    print(line, end=end, file=sys.stderr, flush=True)
+    print(f"\rloading {progress} ", end=end, file=sys.stderr, flush=True)

@@ -21,6 +21,7 @@ from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_
 from molmoact_ros.cli.table import format_list, format_table
 from molmoact_ros.reasoning import Observation
 from molmoact_ros.ros.pixels import rgb_from_file
+from molmoact_ros.small_files import one_line
 from molmoact_ros.viz import depth_picture, draw_overlay, side_by_side
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         return _run(arguments)
-    except (ValueError, OSError) as error:
-        print(f"molmoact-predict: {error}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        print(f"molmoact-predict: {one_line(error)}", file=sys.stderr)
         return 1
 
 
@@ -80,9 +81,11 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError("--image: one file is given twice; each camera needs its own")
     first = next(iter(images.values()))
     hint = None if arguments.hint is None else _read_hint(arguments.hint, first)
+    if not arguments.instruction.strip():
+        raise ValueError("--instruction is empty: say what the robot should do")
     arguments.out.mkdir(parents=True, exist_ok=True)
 
-    policy = load_policy(arguments)
+    policy = load_policy(arguments, len(images), arguments.instruction)
     print(f"profile: {policy.profile.name}, unnorm_key: {policy.stats.key}")
     reasoning = policy.infer(Observation(images, arguments.instruction, hint))
     print(_report(reasoning, policy.profile.actions.names))

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_policy
+from molmoact_ros.small_files import one_line
 
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.preflight import Preflight
     from molmoact_ros.replay import Bag, Replay, ReplaySettings
     from molmoact_ros.replay.outputs import Outputs
     from molmoact_ros.replay.recording import ActionMeaning
@@ -35,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         return _run(options)
-    except (BagError, OSError, ValueError, RuntimeError) as error:
-        return _fail(str(error))
+    except (BagError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        return _fail(one_line(error))
     except KeyboardInterrupt:
         print(f"stopped; what was done so far is in {options.out}", file=sys.stderr)
         return _INTERRUPTED
@@ -125,7 +127,7 @@ def _run(options: argparse.Namespace) -> int:
         cameras, topic = settings.image_topics, settings.instruction_topic
         print(f"cameras:     {', '.join(cameras)}")
         print(f"instruction: {topic or repr(settings.instruction)}", flush=True)
-        policy = load_policy(options)
+        policy = load_policy(options, len(cameras), options.instruction or "", _wrong_names)
         print(f"profile:     {policy.profile.name}, unnorm_key {policy.stats.key}", flush=True)
         meaning = _meaning(options, policy)
         replay = Replay(bag, policy, settings)
@@ -153,12 +155,22 @@ def _settings(options: argparse.Namespace, bag: Bag) -> ReplaySettings:
     )
 
 
+def _wrong_names(found: Preflight) -> list[str]:
+    """Return why the profile's names can not be those of the actions."""
+    if found.profile is None or found.stats is None:
+        return []
+    try:
+        found.profile.actions.check_dof(found.stats.dof)
+    except ValueError as error:
+        return [str(error)] if str(error) not in found.problems else []
+    return []
+
+
 def _meaning(options: argparse.Namespace, policy: MolmoActPolicy) -> ActionMeaning:
     """Return what the checkpoint's profile says about its actions."""
     from molmoact_ros.replay.recording import ActionMeaning
 
     actions = policy.profile.actions
-    actions.check_dof(policy.stats.dof)
     period = options.control_period or actions.control_period or _FALLBACK_PERIOD
     return ActionMeaning(actions.action_space, actions.names, period, options.action_frame)
 

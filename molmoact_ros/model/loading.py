@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from molmoact_ros.small_files import shown
 
 from .config import MolmoActConfig
 from .files import CheckpointError, checkpoint_directory, read_json
+from .memory import CONTEXT_LENGTH, Precision, check_memory, free_bytes
 from .quantization import is_quantized, make_quantizer
 from .safetensors_files import StoredTensor, list_tensors, read_tensors, shorten
 
@@ -56,6 +58,13 @@ class LoadProgress:
             return float("inf")
         return self.seconds * (self.bytes_total - self.bytes_done) / self.bytes_done
 
+    def __str__(self) -> str:
+        """Return done and total, and where it is known the time left, for a person."""
+        unit, size = ("GB", 1e9) if self.bytes_total >= 1e9 else ("MB", 1e6)
+        text = f"{self.bytes_done / size:.1f} of {self.bytes_total / size:.1f} {unit}"
+        left = self.seconds_left
+        return text if math.isinf(left) else f"{text}, {left:.0f} s left"
+
 
 def load_config(path_or_id: str | Path, revision: str | None = None) -> MolmoActConfig:
     """Read and check ``config.json`` of a checkpoint.
@@ -87,41 +96,121 @@ def load_model(
     quantization: str | None,
     progress: Callable[[LoadProgress], None] | None,
 ) -> MolmoActForActionReasoning:
-    """Build the network without memory, check the files against it, and fill it.
-
-    Host memory holds one piece of 16 MB beside what `device` keeps. See
-    `MolmoActForActionReasoning.from_pretrained` for the arguments.
+    """Plan and fill a network; see `MolmoActForActionReasoning.from_pretrained`.
 
     Raises:
-        CheckpointError: As `load_config` and `list_tensors`, or tensors are missing, unexpected or
-            of another shape than the configuration says.
-        ValueError: `dtype` or `quantization` is unknown or not to be had on `device`.
+        CheckpointError: As `plan_model` and `fill_model`.
+        ValueError: As `plan_model`.
     """
     directory = checkpoint_directory(path_or_id, revision, WEIGHT_FILES)
-    if config is None:
-        config = load_config(directory)
-    tensors = list_tensors(directory)
-    target = _parse_dtype(dtype) or _common_dtype(tensors)
-    quantize = make_quantizer(quantization, device, target) if quantization else None
+    config = config or load_config(directory)
+    plan = plan_model(model_class, directory, config, list_tensors(directory))
+    precision = choose_precision(plan, device, dtype, quantization)
+    return fill_model(plan, precision, device, progress)
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """A network without memory, and where its weights lie.
+
+    Attributes:
+        model: On the meta device; `fill_model` fills this very network.
+        tensors: Of the weight files, by name; they fit the network.
+        generation: Content of ``generation_config.json``; None: there is none.
+    """
+
+    model: MolmoActForActionReasoning
+    tensors: dict[str, StoredTensor]
+    generation: GenerationConfig | None
+
+
+def plan_model(
+    model_class: type[MolmoActForActionReasoning],
+    directory: Path,
+    config: MolmoActConfig,
+    tensors: dict[str, StoredTensor],
+) -> ModelPlan:
+    """Build the network without memory, and check the files against it.
+
+    Args:
+        model_class: Of the network.
+        directory: Of the checkpoint.
+        config: Its configuration.
+        tensors: As `list_tensors` returns them.
+
+    Raises:
+        CheckpointError: The configuration does not make a network, tensors are missing, unexpected
+            or of another shape than it says, or ``generation_config.json`` is broken.
+    """
     try:
         with torch.device("meta"):
             model = model_class(config)
     except ValueError as error:
         raise CheckpointError(f"{directory / 'config.json'}: {error}") from error
     check_fit(model, tensors, directory)
-    generation = _load_generation_config(directory)
-    for name, tensor in read_tensors(tensors, device, target, _counter(tensors, progress)):
+    return ModelPlan(model.eval(), tensors, load_generation_config(directory))
+
+
+def choose_precision(
+    plan: ModelPlan,
+    device: torch.device,
+    dtype: torch.dtype | str | None,
+    quantization: str | None,
+    context_length: int = CONTEXT_LENGTH,
+) -> Precision:
+    """Return how the weights will be kept.
+
+    Args:
+        plan: The network.
+        device: Where it shall be.
+        dtype: None or "auto": the type that most bytes are stored in.
+        quantization: None, or a mode of `quantization.QUANTIZATIONS`.
+        context_length: Tokens of prompt and answer for which there must be memory as well.
+
+    Raises:
+        ValueError: `dtype` or `quantization` is unknown or not to be had on `device`.
+        MemoryShortError: So much memory is not free on the device.
+    """
+    precision = Precision(_parse_dtype(dtype) or _common_dtype(plan.tensors), quantization)
+    if quantization is not None:
+        make_quantizer(quantization, device, precision.dtype)
+    shapes = {name: stored.shape for name, stored in plan.tensors.items()}
+    free = free_bytes(device)
+    check_memory(plan.model.config, shapes, device, precision, free, context_length)
+    return precision
+
+
+def fill_model(
+    plan: ModelPlan,
+    precision: Precision,
+    device: torch.device,
+    progress: Callable[[LoadProgress], None] | None = None,
+) -> MolmoActForActionReasoning:
+    """Read the weights, tensor by tensor; the host holds 16 MB beside what `device` keeps.
+
+    Raises:
+        CheckpointError: A file cannot be read or has changed since the plan was made.
+    """
+    model, quantize = plan.model, None
+    if precision.quantization is not None:
+        quantize = make_quantizer(precision.quantization, device, precision.dtype)
+    counter = _counter(plan.tensors, progress)
+    for name, tensor in read_tensors(plan.tensors, device, precision.dtype, counter):
         _place(model, name, tensor)
         if quantize is not None and is_quantized(name):
             quantize(model.get_submodule(name.removesuffix(".weight")))  # type: ignore[arg-type]
-    model.config.dtype = target
-    if generation is not None:
-        model.generation_config = generation
-    return model.eval()
+    model.config.dtype = precision.dtype
+    if plan.generation is not None:
+        model.generation_config = plan.generation
+    return model
 
 
-def _load_generation_config(directory: Path) -> GenerationConfig | None:
-    """Read ``generation_config.json``, which may be absent."""
+def load_generation_config(directory: Path) -> GenerationConfig | None:
+    """Read ``generation_config.json``, which may be absent.
+
+    Raises:
+        CheckpointError: It is broken.
+    """
     name = "generation_config.json"
     if not (directory / name).exists():
         return None

@@ -95,8 +95,8 @@ def _content(token: Any) -> str | None:
 def _require(
     tokenizer: PreTrainedTokenizerFast, tokens: Sequence[str], path: Path, what: str
 ) -> None:
-    vocabulary = tokenizer.get_vocab()
-    missing = [token for token in tokens if token not in vocabulary]
+    id_of = tokenizer.backend_tokenizer.token_to_id  # get_vocab would copy all of them
+    missing = [token for token in tokens if id_of(token) is None]
     if missing:
         raise CheckpointError(
             f"{path} has no {what}: {', '.join(missing[:5])}"

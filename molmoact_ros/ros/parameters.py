@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -28,10 +28,13 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from molmoact_ros.small_files import shown
+
 Spec = TypeVar("Spec")
 
 # Prefix of the parameters that rclpy itself declares for topics, on demand.
 _RCLPY_PREFIX = "qos_overrides."
+_OF_EVERY_NODE = ("use_sim_time", "start_type_description_service")
 
 
 class ParameterError(ValueError):
@@ -89,6 +92,22 @@ def declare_parameters(node: Node, spec: type[Spec]) -> Spec:
     return spec(**values)
 
 
+def check_values(spec: type[Spec], given: Mapping[str, Any], node: str) -> Spec:
+    """Return what `declare_parameters` would, for values that a file gives to a node.
+
+    Raises:
+        ParameterError: As `declare_parameters`.
+    """
+    fields = {field.name: field for field in dataclasses.fields(spec)}  # type: ignore[arg-type]
+    values = {}
+    for name, value in given.items():
+        if name in fields:
+            values[name] = _checked(fields[name], _typed(fields[name], value))
+        elif name not in _OF_EVERY_NODE and not name.startswith(_RCLPY_PREFIX):
+            raise _unknown(name, node, set(fields))
+    return spec(**values)
+
+
 def watch_parameters(node: Node, values: Spec, accept: Callable[[Spec], str | None]) -> None:
     """Follow changes at run time.
 
@@ -125,10 +144,31 @@ def _refuse_unknown(node: Node, known: set[str]) -> None:
     for name in node._parameter_overrides:
         if name not in known and not node.has_parameter(name):
             if not name.startswith(_RCLPY_PREFIX):
-                raise ParameterError(
-                    f"parameter '{name}' is unknown to {node.get_name()}; "
-                    f"it has: {', '.join(sorted(known))}"
-                )
+                raise _unknown(name, node.get_name(), known)
+
+
+def _unknown(name: str, node: str, known: set[str]) -> ParameterError:
+    return ParameterError(
+        f"parameter '{name}' is unknown to {node}; it has: {', '.join(sorted(known))}"
+    )
+
+
+def _typed(field: dataclasses.Field, value: Any) -> Any:
+    """Refuse what ROS refuses for a declared parameter: another type, or out of range."""
+    default: Any = field.default
+    if isinstance(default, tuple):
+        kind, right = "list of strings", isinstance(value, list)
+        right = right and all(isinstance(item, str) for item in value)
+    else:
+        kind, right = type(default).__name__, type(value) is type(default)
+    if not right:
+        raise ParameterError(f"parameter '{field.name}': {shown(value)} is not of type {kind}")
+    limits = field.metadata["range"]
+    if limits and not limits[0] <= value <= limits[1]:
+        raise ParameterError(
+            f"parameter '{field.name}': {value} is not {limits[0]:g}..{limits[1]:g}"
+        )
+    return value
 
 
 def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:

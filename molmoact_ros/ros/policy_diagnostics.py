@@ -13,8 +13,6 @@ from .policy_setup import PolicyParameters
 from .task import Task
 
 if TYPE_CHECKING:
-    import torch
-
     from .policy_session import PolicySession
 
 
@@ -29,12 +27,15 @@ def model_status(
     }
     if session is None:
         return Status(Level.OK, progress or "not loaded", values)
+    # Here, so that the node starts before torch is loaded.
+    import torch
+
+    from molmoact_ros.model.memory import stored_bytes
+
     policy = session.policy
     values |= {"profile": policy.profile.name, "unnorm_key": policy.stats.key}
-    values["weights [GB]"] = f"{_size(policy.model) / 1e9:.2f}"
+    values["weights [GB]"] = f"{stored_bytes(policy.model) / 1e9:.2f}"
     if policy.model.device.type == "cuda":
-        import torch  # here, so that the node starts before torch is loaded
-
         allocated = torch.cuda.memory_allocated(policy.model.device)
         values["GPU memory in use [GB]"] = f"{allocated / 1e9:.2f}"
     return Status(Level.OK, "loaded", values)
@@ -100,8 +101,3 @@ def trust_status(session: PolicySession | None) -> Status:
     values = {name: "alarm" if alarm else "ok" for name, alarm in alarms.items()}
     message = "; ".join(filter(None, alarms.values()))
     return Status(Level.ERROR if message else Level.OK, message or "ok", values)
-
-
-def _size(model: torch.nn.Module) -> int:
-    """Return the bytes of all weights and buffers, as they are stored."""
-    return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from molmoact_ros.small_files import one_line
 
 from .policy_setup import PolicyParameters, camera_topics, load_policy
 from .running import StartError
@@ -17,16 +20,21 @@ if TYPE_CHECKING:
     from molmoact_ros.model.loading import LoadProgress
     from molmoact_ros.policy import MolmoActPolicy
 
-_LOG_PERIOD = 2.0  # s
+_LOG_PERIOD = 5.0  # s
 _POLL = 0.1  # s
 
 
-class PolicyLoader:
-    """Loads one policy at a time.
+@dataclass(frozen=True)
+class _Stage:
+    """What is being done: its name, how far it is where that is known, and since when (s)."""
 
-    Attributes:
-        progress: What happens now, for a person; empty while nothing is loaded.
-    """
+    name: str = ""
+    detail: str = ""
+    begin: float = field(default_factory=time.monotonic)
+
+
+class PolicyLoader:
+    """Loads one policy at a time."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         """Prepare.
@@ -37,8 +45,14 @@ class PolicyLoader:
         self._logger = logger
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
-        self._next_log = 0.0
-        self.progress = ""
+        self._stage = _Stage()
+
+    @property
+    def progress(self) -> str:
+        """What happens now, for a person; empty while nothing is loaded."""
+        stage = self._stage
+        seconds = time.monotonic() - stage.begin
+        return f"{stage.name}: {stage.detail or f'{seconds:.0f} s so far'}" if stage.name else ""
 
     @property
     def is_busy(self) -> bool:
@@ -63,12 +77,16 @@ class PolicyLoader:
             except Exception as error:  # noqa: BLE001 - handed to the waiting thread
                 outcome.append(error)
 
-        self.progress, self._next_log = "loading torch", 0.0
+        self._stage = _Stage("loading torch and checking the checkpoint")
         self._thread = threading.Thread(target=work, name="loading", daemon=True)
         self._thread.start()
+        logged, next_log = "", 0.0
         while self._thread.is_alive() and not self._cancelled.is_set():
+            if self._stage.name != logged or time.monotonic() >= next_log:
+                logged, next_log = self._stage.name, time.monotonic() + _LOG_PERIOD
+                self._logger.info(self.progress)
             self._thread.join(_POLL)
-        self.progress = ""
+        self._stage = _Stage()
         if not outcome or self._cancelled.is_set():
             raise StartError("loading was cancelled")
         result = outcome.pop()
@@ -77,30 +95,23 @@ class PolicyLoader:
         return result
 
     def _load(self, parameters: PolicyParameters) -> MolmoActPolicy:
-        policy = load_policy(parameters, self._on_progress)
+        policy = load_policy(parameters, self._on_progress, self._logger.warning)
         # Here and not above: it loads torch, and a wrong path is told at once without.
         from molmoact_ros.decoding import StoppedError
 
-        self._tell("warming up")
+        self._stage = _Stage("warming up")
         start = time.monotonic()
         try:
-            policy.warm_up(len(camera_topics(parameters, policy)), self._cancelled.is_set)
+            n_images = len(camera_topics(parameters, policy.profile))
+            policy.warm_up(n_images, self._cancelled.is_set)
         except StoppedError as error:
             raise StartError("loading was cancelled") from error
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise StartError(f"the policy can not be warmed up: {one_line(error)}") from error
         self._logger.info(f"warmed up in {time.monotonic() - start:.1f} s")
         return policy
 
     def _on_progress(self, progress: LoadProgress) -> None:
         if self._cancelled.is_set():
             raise StartError("loading was cancelled")
-        self._tell(
-            f"loading the checkpoint: {progress.bytes_done / 1e9:.1f} of "
-            f"{progress.bytes_total / 1e9:.1f} GB, {progress.seconds_left:.0f} s left"
-        )
-
-    def _tell(self, progress: str) -> None:
-        self.progress = progress
-        now = time.monotonic()
-        if now >= self._next_log:
-            self._logger.info(progress)
-            self._next_log = now + _LOG_PERIOD
+        self._stage = _Stage("loading the checkpoint", str(progress))

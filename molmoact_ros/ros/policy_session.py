@@ -56,8 +56,8 @@ class PolicySession:
             StartError: A parameter does not fit the policy.
         """
         fixed = settings()
-        topics = camera_topics(fixed, policy)
-        form = action_format(fixed, policy)
+        topics = camera_topics(fixed, policy.profile)
+        form = action_format(fixed, policy.profile, policy.stats)
         rows = fixed.execute_steps or policy.profile.answer.rows or 1
         self._node = node
         self._desk = desk

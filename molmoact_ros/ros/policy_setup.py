@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.control import ACTION_SPACES
+from molmoact_ros.small_files import one_line
 
 from .cameras import COMPRESSED, RAW
 from .parameters import parameter
@@ -19,8 +20,11 @@ from .pixels import MAX_IMAGE_PIXELS
 from .running import StartError
 
 if TYPE_CHECKING:
+    from molmoact_ros.answer import ActionStats
     from molmoact_ros.model.loading import LoadProgress
     from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.preflight import Preflight
+    from molmoact_ros.profile import CheckpointProfile
 
 
 @dataclass(frozen=True)
@@ -141,30 +145,61 @@ class PolicyParameters:
     )
 
 
-def load_policy(
-    parameters: PolicyParameters, progress: Callable[[LoadProgress], None] | None = None
-) -> MolmoActPolicy:
-    """Load the checkpoint.
+def check_setup(parameters: PolicyParameters) -> Preflight:
+    """Check everything that files and parameters show before a weight is read; takes seconds.
 
     Args:
-        parameters: Say which and how.
-        progress: Called while weights are loaded.
+        parameters: Of the policy node.
+
+    Returns:
+        What was found; its problems are why the node would refuse to start.
 
     Raises:
-        StartError: It is missing, broken, or does not fit the parameters or this machine.
+        StartError: There is nothing to look at.
     """
-    checkpoint = parameters.checkpoint
-    if not checkpoint:
-        raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
-    directory = Path(checkpoint).expanduser()
-    # A hub id is "owner/name"; anything else can only be a directory.
-    may_be_hub_id = checkpoint.count("/") == 1 and checkpoint[0] not in "/.~"
-    if not directory.is_dir() and not may_be_hub_id:
-        raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")
+    checkpoint = _checkpoint(parameters)
     # torch's threads wait for each other busily, which takes the cores from cameras and executor:
     # a third more CPU for the same answers. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Loading torch takes seconds: wrong parameters were refused before, and signals work meanwhile.
+    from molmoact_ros.preflight import PolicyRequest, check_policy
+
+    request = PolicyRequest(
+        checkpoint,
+        revision=parameters.revision or None,
+        unnorm_key=parameters.unnorm_key or None,
+        profile=parameters.profile or None,
+        device=parameters.device,
+        dtype=parameters.dtype,
+        quantization=parameters.quantization or None,
+        max_new_tokens=parameters.max_new_tokens or None,
+        n_images=len(parameters.cameras) or None,
+        instruction=parameters.instruction,
+    )
+    return check_policy(request, lambda found: _problems(parameters, found))
+
+
+def load_policy(
+    parameters: PolicyParameters,
+    progress: Callable[[LoadProgress], None] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> MolmoActPolicy:
+    """Check the checkpoint and the parameters, and load.
+
+    Args:
+        parameters: Say which and how.
+        progress: Called while weights are loaded.
+        warn: Called with each thing that is wrong and yet no reason to refuse.
+
+    Raises:
+        StartError: The checkpoint is missing, broken, or does not fit the parameters or this
+            machine.
+    """
+    found = check_setup(parameters)
+    for warning in found.warnings:
+        warn(warning)
+    if found.problems:
+        raise StartError(_joined(parameters, found.problems))
     import torch
 
     from molmoact_ros.policy import MolmoActPolicy
@@ -172,26 +207,20 @@ def load_policy(
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     try:
-        return MolmoActPolicy.from_pretrained(
-            directory if directory.is_dir() else checkpoint,
-            unnorm_key=parameters.unnorm_key or None,
-            device=parameters.device,
-            dtype=parameters.dtype,
-            quantization=parameters.quantization or None,
-            revision=parameters.revision or None,
-            profile=parameters.profile or None,
-            progress=progress,
+        return MolmoActPolicy.from_preflight(
+            found,
+            progress,
             rows=parameters.rows or None,
             max_new_tokens=parameters.max_new_tokens or None,
             action_decoding=parameters.action_decoding,
         )
     except StartError:
         raise  # from `progress`
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise StartError(f"checkpoint '{checkpoint}': {error}") from error
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise StartError(_joined(parameters, [one_line(error)])) from error
 
 
-def camera_topics(parameters: PolicyParameters, policy: MolmoActPolicy) -> dict[str, str]:
+def camera_topics(parameters: PolicyParameters, profile: CheckpointProfile) -> dict[str, str]:
     """Return the image topic of each camera, in the order in which the model sees them.
 
     Raises:
@@ -199,7 +228,7 @@ def camera_topics(parameters: PolicyParameters, policy: MolmoActPolicy) -> dict[
     """
     cameras, topics = parameters.cameras, parameters.image_topics
     if not cameras:
-        cameras = policy.profile.prompt.cameras
+        cameras = profile.prompt.cameras
     if len(set(cameras)) != len(cameras):
         raise StartError(f"parameter 'cameras': names one camera twice: {', '.join(cameras)}")
     if not topics:
@@ -213,24 +242,81 @@ def camera_topics(parameters: PolicyParameters, policy: MolmoActPolicy) -> dict[
     return dict(zip(cameras, topics, strict=True))
 
 
-def action_format(parameters: PolicyParameters, policy: MolmoActPolicy) -> ActionFormat:
+def action_format(
+    parameters: PolicyParameters, profile: CheckpointProfile, stats: ActionStats
+) -> ActionFormat:
     """Return what the columns of the actions mean.
 
     Raises:
         StartError: The number of names is not that of the statistics, or the period is unknown.
     """
-    actions, stats = policy.profile.actions, policy.stats
-    names = parameters.action_names or actions.names
-    if len(names) != len(stats.q01):
+    space = parameters.action_space or profile.actions.action_space
+    names = _action_names(parameters, profile, stats)
+    return ActionFormat(space, names, _step_period(parameters, profile), parameters.action_frame)
+
+
+def _action_names(
+    parameters: PolicyParameters, profile: CheckpointProfile, stats: ActionStats
+) -> tuple[str, ...]:
+    names = parameters.action_names or profile.actions.names
+    if len(names) != stats.dof:
         raise StartError(
             f"parameter 'action_names': {len(names)} names ({', '.join(names)}), "
-            f"but '{stats.key}' has {len(stats.q01)} action dimensions"
+            f"but '{stats.key}' has {stats.dof} action dimensions"
         )
-    period = parameters.control_period or actions.control_period
+    return names
+
+
+def _step_period(parameters: PolicyParameters, profile: CheckpointProfile) -> float:
+    period = parameters.control_period or profile.actions.control_period
     if period is None:
         raise StartError(
             "parameter 'control_period': give the time between two rows of actions; "
-            f"the checkpoint's profile '{policy.profile.name}' does not say"
+            f"the checkpoint's profile '{profile.name}' does not say"
         )
-    space = parameters.action_space or actions.action_space
-    return ActionFormat(space, names, period, parameters.action_frame)
+    return period
+
+
+def _problems(parameters: PolicyParameters, found: Preflight) -> list[str]:
+    """Return why the parameters do not fit a checkpoint."""
+    profile, stats = found.profile, found.stats
+    problems: list[str] = []
+
+    def attempt(step: Callable[[], object]) -> None:
+        try:
+            step()
+        except StartError as error:
+            problems.append(str(error))
+
+    if profile is not None:
+        attempt(lambda: camera_topics(parameters, profile))
+        attempt(lambda: _step_period(parameters, profile))
+        if stats is not None:
+            attempt(lambda: _action_names(parameters, profile, stats))
+    return problems
+
+
+def _checkpoint(parameters: PolicyParameters) -> str | Path:
+    """Return the directory or hub id."""
+    checkpoint = parameters.checkpoint
+    if not checkpoint:
+        raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
+    try:
+        directory = Path(checkpoint).expanduser()
+        if directory.is_dir():
+            return directory
+    except (RuntimeError, ValueError) as error:  # no home; a character that files can not have
+        raise StartError(f"parameter 'checkpoint': '{checkpoint}': {error}") from error
+    # A hub id is "owner/name"; anything else can only be a directory.
+    if checkpoint.count("/") != 1 or checkpoint[0] in "/.~":
+        raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")
+    return checkpoint
+
+
+def _joined(parameters: PolicyParameters, problems: list[str]) -> str:
+    """Return one sentence of all problems, those of parameters first."""
+    own = [problem for problem in problems if problem.startswith("parameter '")]
+    rest = [problem for problem in problems if problem not in own]
+    if rest:
+        own.append(f"checkpoint '{parameters.checkpoint}': {'; '.join(rest)}")
+    return "; ".join(own)

@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 
 from molmoact_ros.cli.inspect import main
-from molmoact_ros.cli.memory import memory_need
-from molmoact_ros.model import load_config
-from molmoact_ros.model.safetensors_files import list_tensors
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
@@ -146,23 +143,3 @@ def test_several_faults_are_listed_together(checkpoint, capsys):
     _other_end(checkpoint)
     main([str(checkpoint)])
     assert "Problems (3)" in capsys.readouterr().out
-
-
-def test_memory_follows_the_shapes():
-    config = load_config(GOLDEN / "qwen_siglip")
-    tensors = list_tensors(GOLDEN / "qwen_siglip")
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    whole = memory_need(config, shapes, "float32", 100)
-    assert whole.weights == sum(tensor.nbytes for tensor in tensors.values())
-    # 3 layers, keys and values of 2 heads of 16 values, 100 tokens, 4 bytes
-    assert whole.cache == 3 * 2 * 2 * 16 * 100 * 4
-    sizes = [memory_need(config, shapes, mode).weights for mode in ("float32", "bfloat16", "int8")]
-    assert sizes == sorted(sizes, reverse=True) and sizes[0] == 2 * sizes[1]
-
-
-def test_int4_counts_the_padding_of_its_kernel():
-    """A width of 3584 takes the room of 4096 (half a byte each, and 4 bytes for 128 values)."""
-    config = load_config(GOLDEN / "qwen_siglip")
-    name = "model.transformer.blocks.0.mlp.ff_proj.weight"
-    need = memory_need(config, {name: (37888, 3584)}, "int4")
-    assert need.weights == 37888 * 4096 // 2 + 37888 * (4096 // 128) * 4

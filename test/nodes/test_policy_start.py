@@ -90,7 +90,7 @@ def test_cameras_and_topics_must_fit(
     parameters: PolicyParameters, policy: Any, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(StartError, match=said):
-        camera_topics(dataclasses.replace(parameters, **changes), policy)
+        camera_topics(dataclasses.replace(parameters, **changes), policy.profile)
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_actions_must_be_understood(
     parameters: PolicyParameters, policy: Any, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(StartError, match=said):
-        action_format(dataclasses.replace(parameters, **changes), policy)
+        action_format(dataclasses.replace(parameters, **changes), policy.profile, policy.stats)
 
 
 def test_what_is_left_open_comes_from_the_profile(
     parameters: PolicyParameters, policy: Any
 ) -> None:
-    assert camera_topics(parameters, policy) == {"primary": "~/primary/image"}
-    form = action_format(parameters, policy)
+    assert camera_topics(parameters, policy.profile) == {"primary": "~/primary/image"}
+    form = action_format(parameters, policy.profile, policy.stats)
     assert form.names == ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
     assert (form.action_space, form.step_period, form.frame_id) == ("ee_delta", 0.1, "base_link")
