@@ -31,7 +31,7 @@ from molmoact_ros.answer.trust import TrustMonitor, record_chunk
 from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.loading import LoadProgress, fill_model
-from molmoact_ros.model.memory import CONTEXT_LENGTH
+from molmoact_ros.model.memory import CONTEXT_LENGTH, return_memory, stored_bytes
 from molmoact_ros.model_input import WARM_UP_SIZE, model_input
 from molmoact_ros.preflight import PolicyRequest, Preflight, check_policy
 from molmoact_ros.processing import MolmoActProcessor
@@ -85,6 +85,7 @@ class MolmoActPolicy:
                 profile names another number of action dimensions.
         """
         self.model = model.eval()
+        self.device, self.weights_bytes = model.device, stored_bytes(model)
         self.processor = processor
         self.profile = profile
         key = unnorm_key or profile.answer.unnorm_key
@@ -232,6 +233,19 @@ class MolmoActPolicy:
         batch = self._prepare(Observation(images, "wait"))
         self._decoder.generate(batch, WARM_UP_TOKENS, self._draft, self._bin_ids, should_stop)
         self.relative_depth(np.zeros((10, 10), np.uint8))
+
+    def close(self) -> None:
+        """Give the memory of weights and caches back, whoever still holds the policy.
+
+        It can not be used afterwards. Without this the memory would stay until Python looks for
+        objects that refer to each other, which an idle program never does.
+        """
+        for network in (self.model, self.depth.network):
+            for module in network.modules() if isinstance(network, torch.nn.Module) else ():
+                module._parameters.clear()
+                module._buffers.clear()
+        self._decoder.close()
+        return_memory()
 
     def check_instruction(self, instruction: str) -> None:
         """Refuse an instruction that would put reserved tokens or action strings into the prompt.

@@ -103,6 +103,11 @@ class Decoder:
             dtype=model.dtype,
         )
 
+    def close(self) -> None:
+        """Give the memory of cache and captured passes back; nothing can be generated after."""
+        self._passes.clear()
+        del self._cache
+
     @torch.no_grad()
     def warm_up(
         self, repeats: int = 3, clock: Callable[[], float] = time.perf_counter

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -153,7 +155,9 @@ def free_bytes(device: torch.device) -> int | None:
         return available_bytes()
     if device.type != "cuda":
         return None
-    free = int(torch.cuda.mem_get_info(device)[0])
+    # What torch keeps for itself without using it is free for the network too.
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free = int(torch.cuda.mem_get_info(device)[0]) + kept
     if torch.cuda.get_device_properties(device).is_integrated:
         # A Jetson's GPU shares the host's memory, and does not count caches of files as free.
         free = max(free, available_bytes() or 0)
@@ -172,6 +176,16 @@ def available_bytes(root: Path = Path("/")) -> int | None:
         if key == "MemAvailable":
             rooms.append(1024 * int(value.split()[0]))
     return min(rooms, default=None)
+
+
+def return_memory() -> None:
+    """Free what only refers to itself, and hand to system and GPU what libraries keep of it."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc: each thread keeps some
+    if trim is not None:
+        trim(0)
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def stored_bytes(model: nn.Module) -> int:

@@ -78,6 +78,7 @@ class PolicyNode(ManagedNode):
 
     def configure(self) -> None:
         """Load the policy and warm it up, while the node's services answer."""
+        gc.collect()  # what a topic's last message has held when the policy was freed
         policy = self._loader.load(self._settings)
         self._session = PolicySession(self, policy, self._desk, lambda: self._settings)
         self.get_logger().info(
@@ -102,12 +103,14 @@ class PolicyNode(ManagedNode):
             thread.join(_POLL)
 
     def cleanup(self) -> None:
-        """Free the policy and its memory."""
-        self._session = None
-        gc.collect()  # the network and its hooks refer to each other
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+        """Free the policy and its memory, also one that was loaded in part."""
+        session, self._session, self._cameras = self._session, None, None
+        if session is not None:
+            session.close()
+        elif "torch" in sys.modules:
+            from molmoact_ros.model.memory import return_memory
+
+            return_memory()
 
     def close(self) -> None:
         """Stop whatever the node does; what is inside of torch then is not waited for."""

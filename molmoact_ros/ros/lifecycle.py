@@ -105,8 +105,7 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
         if self.is_active:
             self.is_active = False
             self.deactivate()
-        for entity in self._entities() - self._lasting:
-            self._destroy(entity)
+        self._destroy_all(self._entities() - self._lasting)
         self.cleanup()
 
     def _entities(self) -> set[Any]:
@@ -119,6 +118,10 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
             *self.timers,
             *self.waitables,
         }
+
+    def _destroy_all(self, entities: set[Any]) -> None:
+        for entity in entities:
+            self._destroy(entity)
 
     def _destroy(self, entity: Any) -> None:
         for kind, destroy in (

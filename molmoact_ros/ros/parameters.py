@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -99,10 +100,10 @@ def check_values(spec: type[Spec], given: Mapping[str, Any], node: str) -> Spec:
         ParameterError: As `declare_parameters`.
     """
     fields = {field.name: field for field in dataclasses.fields(spec)}  # type: ignore[arg-type]
-    values = {}
+    hints, values = typing.get_type_hints(spec), {}
     for name, value in given.items():
         if name in fields:
-            values[name] = _checked(fields[name], _typed(fields[name], value))
+            values[name] = _checked(fields[name], _typed(fields[name], hints[name], value))
         elif name not in _OF_EVERY_NODE and not name.startswith(_RCLPY_PREFIX):
             raise _unknown(name, node, set(fields))
     return spec(**values)
@@ -153,16 +154,17 @@ def _unknown(name: str, node: str, known: set[str]) -> ParameterError:
     )
 
 
-def _typed(field: dataclasses.Field, value: Any) -> Any:
+def _typed(field: dataclasses.Field, hint: Any, value: Any) -> Any:
     """Refuse what ROS refuses for a declared parameter: another type, or out of range."""
-    default: Any = field.default
-    if isinstance(default, tuple):
-        kind, right = "list of strings", isinstance(value, list)
-        right = right and all(isinstance(item, str) for item in value)
+    kind = (*typing.get_args(hint), hint)[0]  # of "bool | None" the first
+    is_list = typing.get_origin(hint) is tuple
+    if is_list:
+        right = isinstance(value, list) and all(isinstance(item, str) for item in value)
     else:
-        kind, right = type(default).__name__, type(value) is type(default)
+        right = type(value) is kind
     if not right:
-        raise ParameterError(f"parameter '{field.name}': {shown(value)} is not of type {kind}")
+        name = "list of strings" if is_list else kind.__name__
+        raise ParameterError(f"parameter '{field.name}': {shown(value)} is not of type {name}")
     limits = field.metadata["range"]
     if limits and not limits[0] <= value <= limits[1]:
         raise ParameterError(

@@ -27,16 +27,14 @@ def model_status(
     }
     if session is None:
         return Status(Level.OK, progress or "not loaded", values)
-    # Here, so that the node starts before torch is loaded.
-    import torch
-
-    from molmoact_ros.model.memory import stored_bytes
-
+    # Nothing of the network itself is looked at: another thread may be freeing it.
     policy = session.policy
     values |= {"profile": policy.profile.name, "unnorm_key": policy.stats.key}
-    values["weights [GB]"] = f"{stored_bytes(policy.model) / 1e9:.2f}"
-    if policy.model.device.type == "cuda":
-        allocated = torch.cuda.memory_allocated(policy.model.device)
+    values["weights [GB]"] = f"{policy.weights_bytes / 1e9:.2f}"
+    if policy.device.type == "cuda":
+        import torch  # here, so that the node starts before torch is loaded
+
+        allocated = torch.cuda.memory_allocated(policy.device)
         values["GPU memory in use [GB]"] = f"{allocated / 1e9:.2f}"
     return Status(Level.OK, "loaded", values)
 

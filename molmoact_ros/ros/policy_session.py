@@ -107,6 +107,11 @@ class PolicySession:
         self.inference.stop()
         self.inputs.stop()
 
+    def close(self) -> None:
+        """Free the policy and its memory, after `stop` and when nothing infers any more."""
+        if not self.inference.is_running:
+            self.policy.close()
+
     def follow(self, instruction: str) -> None:
         """Follow an instruction of topic or parameter; the same one again changes nothing."""
         if instruction != self._desk.task.instruction:

@@ -89,6 +89,20 @@ def test_progress_ends_at_the_total(checkpoint, shard):
     assert seen[-1].seconds_left == 0
 
 
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (0, 300_000, 0.0, "0.0 of 0.3 MB"),
+        (2_000, 16_200_000_000, 3.0, "0.0 of 16.2 GB"),  # a first tensor of 2 kB in 3 s
+        (1_000_000_000, 16_000_000_000, 1.0, "1.0 of 16.0 GB"),
+        (1_000_000_000, 16_000_000_000, 4.0, "1.0 of 16.0 GB, 60 s left"),
+        (16_000_000_000, 16_000_000_000, 1.0, "16.0 of 16.0 GB, 0 s left"),
+    ],
+)
+def test_time_left_is_told_when_it_is_known(done, total, seconds, text):
+    assert str(loading.LoadProgress(done, total, seconds)) == text
+
+
 def test_hub_id_offline_at_a_revision(checkpoint, tmp_path, monkeypatch):
     commit = "0123456789abcdef0123456789abcdef01234567"
     repo = tmp_path / "cache" / "models--somebody--MolmoAct-mine"

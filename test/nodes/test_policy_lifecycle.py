@@ -7,13 +7,15 @@ from __future__ import annotations
 import gc
 import signal
 import subprocess
-import weakref
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rclpy
+import torch
 from lifecycle_msgs.msg import State, Transition
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -22,6 +24,7 @@ from sensor_msgs.msg import Image
 from molmoact_ros.demo.graph import NodeSpec
 from molmoact_ros.demo.processes import command
 
+ROOT = Path(__file__).parents[2]
 NAME = "managed_policy"
 
 
@@ -135,19 +138,91 @@ def node_here(ros_environment: Any, golden: dict[str, Any]) -> Iterator[Any]:
     rclpy.shutdown()
 
 
-def test_cleanup_frees_the_policy(node_here: Any) -> None:
-    success = TransitionCallbackReturn.SUCCESS
-    assert node_here.trigger_configure() == success
-    assert node_here.trigger_activate() == success
-    policy = node_here._session.policy
-    parts = [policy, policy.model, policy.processor, policy._decoder]
-    alive = [weakref.ref(part) for part in parts]
-    del policy, parts
-    assert node_here.trigger_deactivate() == success
-    assert node_here.trigger_cleanup() == success
+def parameters_alive() -> int:
+    """Return how many torch Parameters there are, without collecting any."""
+    return sum(issubclass(type(thing), torch.nn.Parameter) for thing in gc.get_objects())
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Python collects nothing by itself, as in an idle process; the node has to."""
     gc.collect()
-    assert [part() for part in alive] == [None] * 4
-    assert node_here.trigger_configure() == success
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_cleanup_frees_the_policy_while_the_node_spins(
+    node_here: Any, supervise: Any, no_collection: None
+) -> None:
+    """Transitions come by service, as from a supervisor, and the executor's threads go on."""
+    ending = threading.Event()
+
+    def spin() -> None:
+        while not ending.is_set():
+            node_here.executor.spin_once(timeout_sec=0.1)
+
+    spinning = threading.Thread(target=spin)
+    spinning.start()
+    supervisor = supervise(node_here.get_name())
+    before = parameters_alive()
+    try:
+        for _ in range(2):
+            assert supervisor.change(Transition.TRANSITION_CONFIGURE)
+            loaded = parameters_alive() - before
+            assert loaded == sum(1 for _ in node_here._session.policy.model.parameters())
+            assert supervisor.change(Transition.TRANSITION_ACTIVATE)
+            assert supervisor.change(Transition.TRANSITION_DEACTIVATE)
+            assert supervisor.change(Transition.TRANSITION_CLEANUP)
+            end = time.monotonic() + 5.0
+            while parameters_alive() > before and time.monotonic() < end:
+                time.sleep(0.1)
+            assert parameters_alive() == before
+    finally:
+        ending.set()
+        spinning.join()
+
+
+def test_a_policy_that_can_not_be_warmed_up_is_freed_and_told(
+    node_here: Any, no_collection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the memory suffices for the weights and not for the first pass."""
+
+    def short(*_: Any) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB\nand much more")
+
+    before = parameters_alive()
+    monkeypatch.setattr("molmoact_ros.policy.MolmoActPolicy.warm_up", short)
+    assert node_here.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert node_here._reason == (
+        "the policy can not be warmed up: out of memory, choose a quantization or free some: "
+        "CUDA out of memory. Tried to allocate 20.00 MiB"
+    )
+    assert parameters_alive() == before
+
+
+@pytest.mark.long
+def test_memory_does_not_grow_from_cycle_to_cycle(start: Any, supervise: Any) -> None:
+    """Five times loaded and freed, the memory of the process seen from outside."""
+    name = "cycling_policy"
+    parameters = {
+        "checkpoint": str(ROOT / "checkpoints" / "tabletop"),
+        "device": "cpu",
+        "dtype": "float32",
+        "autostart": False,
+        "instruction": "reach the red block",
+    }
+    nodes = start(NodeSpec("policy_node", name, parameters=parameters))
+    supervisor = supervise(name)
+    resident = []
+    for _ in range(5):
+        assert supervisor.change(Transition.TRANSITION_CONFIGURE)
+        assert supervisor.change(Transition.TRANSITION_ACTIVATE)
+        assert supervisor.change(Transition.TRANSITION_DEACTIVATE)
+        assert supervisor.change(Transition.TRANSITION_CLEANUP)
+        status = Path(f"/proc/{nodes.process(name).pid}/status").read_text()
+        resident.append(int(status.split("VmRSS:")[1].split()[0]) / 1000)
+    assert max(resident[1:]) < resident[0] + 30.0, f"MB after each cycle: {resident}"
 
 
 def test_a_fault_of_the_program_is_logged_and_everything_released(
