@@ -302,11 +302,18 @@ def _checkpoint(parameters: PolicyParameters) -> str | Path:
     if not checkpoint:
         raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
     try:
+        os.fsencode(checkpoint)
+    except UnicodeEncodeError as error:
+        raise StartError(
+            f"parameter 'checkpoint': '{checkpoint}' can not be the name of a file in this locale: "
+            "set LC_ALL=C.UTF-8"
+        ) from error
+    try:
         directory = Path(checkpoint).expanduser()
-        if directory.is_dir():
-            return directory
-    except (RuntimeError, ValueError) as error:  # no home; a character that files can not have
+    except RuntimeError as error:  # ~somebody
         raise StartError(f"parameter 'checkpoint': '{checkpoint}': {error}") from error
+    if directory.is_dir():
+        return directory
     # A hub id is "owner/name"; anything else can only be a directory.
     if checkpoint.count("/") != 1 or checkpoint[0] in "/.~":
         raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")

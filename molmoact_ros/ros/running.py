@@ -84,7 +84,9 @@ def run_node(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # while starting: KeyboardInterrupt
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=_as_utf8(args), signal_handler_options=SignalHandlerOptions.NO)
+    except UnicodeDecodeError as error:
+        return _refuse(ValueError(f"an argument is not UTF-8 text: {error.object!r}"))
     except RuntimeError as error:  # a wrong argument or parameter file
         return _refuse(error)
     except KeyboardInterrupt:
@@ -118,6 +120,11 @@ def run_node(
     if node is None or node.is_stuck or crashed:
         _leave(code)
     return code
+
+
+def _as_utf8(args: Sequence[str] | None) -> list[str]:
+    """Return the arguments as ROS wants them: in the locale C Python may not have decoded them."""
+    return [os.fsencode(argument).decode() for argument in (sys.argv if args is None else args)]
 
 
 def _refuse(error: Exception) -> int:
