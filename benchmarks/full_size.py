@@ -37,13 +37,16 @@ _NOISE = 1_000_003  # values, repeated; the scale of initial weights
 _SCALE = 0.02
 
 
-def make_checkpoint(directory: Path, dtype: str = "BF16", random: bool = False) -> Path:
+def make_checkpoint(
+    directory: Path, dtype: str = "BF16", random: bool = False, layers: int | None = None
+) -> Path:
     """Write a checkpoint with all its files.
 
     Args:
         directory: is made.
         dtype: of the weights, "F32" or "BF16".
         random: whether the weights are noise; else zeros that take no room.
+        layers: blocks of the language model, to try something at less than full size; None: 28.
 
     Returns:
         The directory.
@@ -51,6 +54,11 @@ def make_checkpoint(directory: Path, dtype: str = "BF16", random: bool = False) 
     directory.mkdir(parents=True, exist_ok=True)
     table = json.loads((_DATA / "tensors_7b.json").read_text(encoding="utf-8"))["7B-D"]
     config = table["config"]
+    if layers is not None:
+        config["llm_config"]["num_hidden_layers"] = layers
+        for name, entry in table["tensors"].items():
+            if name.startswith("model.transformer.blocks."):
+                entry["count"] = layers
     config["norm_stats"] = {"molmoact": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
     _write(directory / "config.json", config)
     _write(directory / "generation_config.json", {"eos_token_id": _BASE_VOCABULARY})

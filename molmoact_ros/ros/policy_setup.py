@@ -323,7 +323,12 @@ def _checkpoint(parameters: PolicyParameters) -> str | Path:
 def _joined(parameters: PolicyParameters, problems: list[str]) -> str:
     """Return one sentence of all problems, those of parameters first."""
     own = [problem for problem in problems if problem.startswith("parameter '")]
-    rest = [problem for problem in problems if problem not in own]
+    rest = []
+    for problem in problems:
+        if problem.startswith("instruction "):
+            own.append(f"parameter 'instruction': {problem}")
+        elif problem not in own:
+            rest.append(problem)
     if rest:
         own.append(f"checkpoint '{parameters.checkpoint}': {'; '.join(rest)}")
     return "; ".join(own)
