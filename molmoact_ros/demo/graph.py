@@ -91,7 +91,7 @@ def demo_graph(
             {
                 "~/action_chunk": f"{POLICY}/action_chunk",
                 "~/ee_pose": f"{SIMULATOR}/ee_pose",
-                "~/joint_states": "/joint_states",
+                "~/joint_states": "joint_states",
                 "~/twist": f"{SIMULATOR}/twist",
                 "~/gripper": f"{SIMULATOR}/gripper",
             },

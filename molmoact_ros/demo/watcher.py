@@ -75,7 +75,7 @@ class Watcher:
         subscribe(Image, f"{SIMULATOR}/camera/image", self._take_picture, qos.IMAGE)
         subscribe(PoseStamped, f"{SIMULATOR}/ee_pose", self._take_pose, qos.COMMAND)
         subscribe(PoseArray, f"{SIMULATOR}/blocks", self._take_blocks, qos.COMMAND)
-        subscribe(JointState, "/joint_states", self._take_joints, qos.STATE)
+        subscribe(JointState, "joint_states", self._take_joints, qos.STATE)
         subscribe(ExecutorStatus, f"{EXECUTOR}/status", self._take_status, qos.RESULT)
         advertise = self.node.create_publisher
         self._instruction = advertise(String, f"{POLICY}/instruction", qos.LATCHED)

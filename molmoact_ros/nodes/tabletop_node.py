@@ -101,7 +101,7 @@ class TabletopNode(ClosableNode):
             for camera in Tabletop.cameras[: 2 if parameters.gripper_camera else 1]
         ]
         self._pose = self.create_publisher(PoseStamped, "~/ee_pose", qos.COMMAND)
-        self._joints = self.create_publisher(JointState, "/joint_states", qos.RESULT)
+        self._joints = self.create_publisher(JointState, "joint_states", qos.RESULT)
         self._blocks = self.create_publisher(PoseArray, "~/blocks", qos.COMMAND)
         self._clock_publisher = (
             self.create_publisher(ClockMessage, "/clock", qos.COMMAND)

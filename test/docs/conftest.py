@@ -23,15 +23,16 @@ class Interface:
 
 @pytest.fixture(scope="session")
 def interfaces() -> dict[str, list[Interface]]:
-    """The documented interfaces by node, private names written out."""
+    """The documented interfaces by node, private and relative names written out."""
     text = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
     found: dict[str, list[Interface]] = {}
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         node = section.split("\n", 1)[0].strip()
         for line in section.splitlines():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
-            if len(cells) >= 4 and re.fullmatch(r"`[~/].*`", cells[0]):
+            if len(cells) >= 4 and re.fullmatch(r"`[~/\w].*`", cells[0]):
                 name = cells[0].strip("`").replace("~", f"/{node}")
+                name = name if name.startswith("/") else f"/{name}"
                 qos = cells[3] if len(cells) == 5 else ""
                 found.setdefault(node, []).append(Interface(name, cells[1], cells[2], qos))
     return found

@@ -185,3 +185,21 @@ def test_time_goes_on_over_a_reset(cell: Cell) -> None:
     before = cell.now()
     reset(cell, 5)
     assert cell.now() > before
+
+
+def test_in_a_namespace_it_publishes_nothing_outside(client: Any, start: Any) -> None:
+    parameters = {"image_width": 32, "image_height": 32}
+    start(NodeSpec("tabletop_node", "cell", (), parameters, {"__ns": "/left"}))
+
+    def names() -> set[str]:
+        try:
+            found = client.node.get_publisher_names_and_types_by_node("cell", "/left")
+        except RuntimeError:  # the node is not known yet
+            return set()
+        return {name for name, _ in found}
+
+    # The last publisher that the node creates.
+    client.wait_for(lambda: "/diagnostics" in names(), "the node's publishers")
+    outside = {name for name in names() if not name.startswith("/left/")}
+    assert outside == {"/diagnostics", "/parameter_events", "/rosout"}
+    assert "/left/joint_states" in names()
