@@ -8,14 +8,26 @@ ros2 service call /molmoact_executor/enable std_srvs/srv/SetBool "{data: true}"
 
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
+from launch.actions import SetEnvironmentVariable
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import Action, LaunchContext, LaunchDescription
 from molmoact_ros.dds import image_settings
-from molmoact_ros.demo.graph import PACKAGE, default_checkpoint, demo_graph, share
+from molmoact_ros.demo.graph import (
+    EXECUTOR,
+    PACKAGE,
+    POLICY,
+    SIMULATOR,
+    default_checkpoint,
+    demo_graph,
+    share,
+)
+from molmoact_ros.launching import LaunchError, description, end_all, full_name, typed
+from molmoact_ros.ros.start_checks import (
+    check_executor_node,
+    check_policy_node,
+    check_simulator_node,
+)
 
 ARGUMENTS = {
     "namespace": ("", "Namespace of all nodes."),
@@ -25,31 +37,37 @@ ARGUMENTS = {
     "params_file": (str(share() / "config" / "demo.yaml"), "Parameters of all three nodes."),
     "log_level": ("info", "Log level of the nodes."),
 }
+CHECKS = {SIMULATOR: check_simulator_node, POLICY: check_policy_node, EXECUTOR: check_executor_node}
 
 
-def _nodes(context: LaunchContext) -> list[Action]:
-    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    graph = demo_graph(
-        values["checkpoint"],
-        int(values["seed"]),
-        values["instruction"],
-        Path(values["params_file"]),
-    )
+def seed(values: dict[str, str]) -> int:
+    """Return the seed."""
+    try:
+        return int(values["seed"])
+    except ValueError:
+        raise LaunchError(
+            f"launch argument 'seed' is a whole number, not '{values['seed']}'"
+        ) from None
+
+
+def actions(values: dict[str, str], context: LaunchContext) -> list[Action]:
+    """Return the nodes, after a look at their settings."""
+    file, namespace = values["params_file"], values["namespace"]
+    graph = demo_graph(values["checkpoint"], seed(values), values["instruction"], Path(file))
+    for spec in graph:
+        CHECKS[spec.name](full_name(context, namespace, spec.name), file, spec.parameters)
     settings = [SetEnvironmentVariable(name, value) for name, value in image_settings().items()]
     return settings + [
         Node(
             package=PACKAGE,
             executable=spec.executable,
             name=spec.name,
-            namespace=values["namespace"],
-            parameters=[
-                *map(str, spec.parameter_files),
-                # With the type, because launch would make a number of instruction:=7.
-                {k: ParameterValue(v, value_type=type(v)) for k, v in spec.parameters.items()},
-            ],
+            namespace=namespace,
+            parameters=[*map(str, spec.parameter_files), typed(spec.parameters)],
             remappings=list(spec.remappings.items()),
             arguments=["--ros-args", "--log-level", values["log_level"]],
             output="screen",
+            on_exit=end_all,
         )
         for spec in graph
     ]
@@ -57,8 +75,4 @@ def _nodes(context: LaunchContext) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Return the description."""
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+    return description(ARGUMENTS, actions)

@@ -11,25 +11,28 @@ machines: nodes:=policy on one, nodes:=executor on the other.
 """
 
 from pathlib import Path
+from typing import Any
 
-from ament_index_python.packages import get_package_share_directory, get_packages_with_prefixes
-from launch.actions import (
-    DeclareLaunchArgument,
-    ExecuteProcess,
-    IncludeLaunchDescription,
-    OpaqueFunction,
-    SetEnvironmentVariable,
-)
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import ExecuteProcess, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import Action, LaunchContext, LaunchDescription
 from molmoact_ros.control import load_profile
 from molmoact_ros.dds import image_settings
-from molmoact_ros.respawn import respawned
+from molmoact_ros.launching import (
+    LaunchError,
+    description,
+    end_all,
+    full_name,
+    is_true,
+    require_package,
+    typed,
+)
+from molmoact_ros.respawn import OnExit, respawned
 from molmoact_ros.robots import robot_path
+from molmoact_ros.ros.start_checks import check_executor_node, check_policy_node
 
 SHARE = Path(get_package_share_directory("molmoact_ros"))
 ARGUMENTS = {
@@ -77,50 +80,62 @@ RECORDED = (
 )  # fmt: skip
 
 
-def text(value: str) -> ParameterValue:
-    """Return a parameter that stays a text: launch would make a number of instruction:=7."""
-    return ParameterValue(value, value_type=str)
-
-
-def is_true(values: dict[str, str], name: str) -> bool:
-    """Return the value of a switch, or refuse it."""
-    if values[name].lower() not in ("true", "false"):
-        raise ValueError(f"launch argument '{name}' is true or false, not '{values[name]}'")
-    return values[name].lower() == "true"
-
-
-def policy(values: dict[str, str], common: dict) -> Node:
-    """Return the policy node."""
+def policy(values: dict[str, str], context: LaunchContext) -> Action:
+    """Return the policy node, after a look at its settings."""
     if not values["checkpoint"]:
-        raise ValueError("launch argument 'checkpoint': give a directory or a hub id")
-    given = {name: text(values[name]) for name in POLICY_PARAMETERS if values[name]}
+        raise LaunchError("launch argument 'checkpoint': give a directory or a hub id")
+    given = {name: values[name] for name in POLICY_PARAMETERS if values[name]} | switches(values)
     if values["cameras"]:
-        topics = [topic.strip() for topic in values["cameras"].split(",")]
-        given["image_topics"] = ParameterValue(topics, value_type=list[str])
-    return Node(
-        executable="policy_node",
-        name="molmoact_policy",
-        parameters=[values["params_file"], common["parameters"], given],
-        **common["process"],
-    )
+        given["image_topics"] = [topic.strip() for topic in values["cameras"].split(",")]
+    name = full_name(context, values["namespace"], "molmoact_policy")
+    check_policy_node(name, values["params_file"], given)
+
+    def create(on_exit: OnExit) -> Node:
+        return Node(
+            executable="policy_node",
+            name="molmoact_policy",
+            parameters=[values["params_file"], typed(given)],
+            on_exit=on_exit,
+            **process(values),
+        )
+
+    return respawned(create, end_all) if is_true(values, "use_respawn") else create(end_all)
 
 
-def executor(values: dict[str, str], common: dict) -> Node:
-    """Return the executor node."""
+def executor(values: dict[str, str], context: LaunchContext) -> Node:
+    """Return the executor node, after a look at its settings."""
     if not values["robot"]:
-        raise ValueError("launch argument 'robot': give a name in config/robots or a YAML file")
+        raise LaunchError("launch argument 'robot': give a name in config/robots or a YAML file")
     given = {
-        "robot": text(values["robot"]),
+        "robot": values["robot"],
         "enable_on_start": is_true(values, "enable_on_start"),
         "require_approval": is_true(values, "require_approval"),
-    }
+    } | switches(values)
+    name = full_name(context, values["namespace"], "molmoact_executor")
+    check_executor_node(name, values["params_file"], given)
     return Node(
         executable="executor_node",
         name="molmoact_executor",
-        parameters=[values["params_file"], common["parameters"], given],
+        parameters=[values["params_file"], typed(given)],
         remappings=[(f"~/{name}", values[name]) for name in EXECUTOR_TOPICS if values[name]],
-        **common["process"],
+        on_exit=end_all,
+        **process(values),
     )
+
+
+def switches(values: dict[str, str]) -> dict[str, Any]:
+    """Return the parameters that both nodes have."""
+    return {name: is_true(values, name) for name in ("use_sim_time", "autostart")}
+
+
+def process(values: dict[str, str]) -> dict[str, Any]:
+    """Return what both processes have in common."""
+    return {
+        "package": "molmoact_ros",
+        "namespace": values["namespace"],
+        "arguments": ["--ros-args", "--log-level", values["log_level"]],
+        "output": "screen",
+    }
 
 
 def with_measured_state(values: dict[str, str]) -> dict[str, str]:
@@ -133,6 +148,7 @@ def with_measured_state(values: dict[str, str]) -> dict[str, str]:
 
 def view(values: dict[str, str]) -> IncludeLaunchDescription:
     """Return RViz and the markers node."""
+    require_package("rviz2", "launch argument 'rviz'")
     arguments = {name: values[name] for name in ("namespace", "use_sim_time", "log_level")}
     arguments |= {"ee_pose": values["ee_pose"], "camera_info": values["camera_info"]}
     arguments["camera_transform"] = "none"
@@ -145,40 +161,25 @@ def view(values: dict[str, str]) -> IncludeLaunchDescription:
 
 
 def record(values: dict[str, str]) -> ExecuteProcess:
-    """Return the recorder of what both nodes say."""
-    if "ros2bag" not in get_packages_with_prefixes():
-        raise ValueError(
-            "launch argument 'record' needs rosbag2: sudo apt install ros-$ROS_DISTRO-ros2bag"
-        )
+    """Return the recorder of what both nodes publish."""
+    require_package("ros2bag", "launch argument 'record'")
     prefix = f"/{values['namespace'].strip('/')}/".replace("//", "/")
     topics = [prefix + topic for topic in RECORDED]
     return ExecuteProcess(cmd=["ros2", "bag", "record", *topics], output="screen")
 
 
-def actions(context: LaunchContext) -> list[Action]:
+def actions(values: dict[str, str], context: LaunchContext) -> list[Action]:
     """Return everything that the arguments ask for."""
-    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    values = with_measured_state(values)
     if values["nodes"] not in ("both", "policy", "executor"):
-        raise ValueError("launch argument 'nodes' is both, policy or executor")
-    common = {
-        "parameters": {name: is_true(values, name) for name in ("use_sim_time", "autostart")},
-        "process": {
-            "package": "molmoact_ros",
-            "namespace": values["namespace"],
-            "arguments": ["--ros-args", "--log-level", values["log_level"]],
-            "output": "screen",
-        },
-    }
+        raise LaunchError("launch argument 'nodes' is both, policy or executor")
+    values = with_measured_state(values)
     made: list[Action] = [
         SetEnvironmentVariable(name, value) for name, value in image_settings().items()
     ]
     if values["nodes"] != "executor":
-        node = policy(values, common)
-        respawn = is_true(values, "use_respawn")
-        made.append(respawned(lambda: policy(values, common)) if respawn else node)
+        made.append(policy(values, context))
     if values["nodes"] != "policy":
-        made.append(executor(values, common))
+        made.append(executor(values, context))
     if is_true(values, "rviz"):
         made.append(view(values))
     if is_true(values, "record"):
@@ -188,8 +189,4 @@ def actions(context: LaunchContext) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Return the description."""
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=actions)])
+    return description(ARGUMENTS, actions)

@@ -14,13 +14,18 @@ Without arguments it fits demo.launch.py and scripts/demo.sh. All names are rela
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
-from launch import LaunchContext, LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
+from molmoact_ros.launching import (
+    LaunchError,
+    description,
+    end_all_if_misconfigured,
+    full_name,
+    is_true,
+    require_package,
+)
+from molmoact_ros.ros.start_checks import check_markers_node
 
 CONFIG = Path(get_package_share_directory("molmoact_ros")) / "config"
 # x y z qx qy qz qw of the simulator's camera in its base frame, then the names of both.
@@ -46,31 +51,48 @@ ARGUMENTS = {
 }
 
 
-def _nodes(context: LaunchContext) -> list[Node]:
-    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    namespace = values["namespace"]
-    log = ["--ros-args", "--log-level", values["log_level"]]
-    sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
-    markers = Node(
+def actions(values: dict[str, str], context: LaunchContext) -> list[Action]:
+    """Return all nodes, after a look at their settings."""
+    use_sim_time = is_true(values, "use_sim_time")
+    nodes = [markers(values, context, use_sim_time)]
+    if is_true(values, "rviz"):
+        nodes.append(rviz(values, use_sim_time))
+    if values["camera_transform"] != "none":
+        nodes.append(static_transform(values["camera_transform"]))
+    return nodes
+
+
+def markers(values: dict[str, str], context: LaunchContext, use_sim_time: bool) -> Node:
+    """Return the node that projects the trajectory."""
+    name = full_name(context, values["namespace"], "molmoact_markers")
+    check_markers_node(name, values["params_file"])
+    return Node(
         package="molmoact_ros",
         executable="markers_node",
         name="molmoact_markers",
-        namespace=namespace,
-        parameters=[values["params_file"], {"use_sim_time": sim_time}],
+        namespace=values["namespace"],
+        parameters=[values["params_file"], {"use_sim_time": use_sim_time}],
         remappings=[
             ("~/trajectory", "molmoact_policy/trajectory"),
             ("~/camera_info", values["camera_info"]),
             ("~/metric_depth", values["metric_depth"]),
         ],
-        arguments=log,
+        arguments=["--ros-args", "--log-level", values["log_level"]],
         output="screen",
+        on_exit=end_all_if_misconfigured,
     )
-    rviz = Node(
+
+
+def rviz(values: dict[str, str], use_sim_time: bool) -> Node:
+    """Return RViz with the topics of the robot."""
+    require_package("rviz2", "launch argument 'rviz'")
+    view = ["-d", values["rviz_config"], "-f", values["fixed_frame"]]
+    return Node(
         package="rviz2",
         executable="rviz2",
         name="molmoact_rviz",
-        namespace=namespace,
-        parameters=[{"use_sim_time": sim_time}],
+        namespace=values["namespace"],
+        parameters=[{"use_sim_time": use_sim_time}],
         remappings=[
             (f"tabletop/{topic}", values[argument])
             for topic, argument in (
@@ -79,40 +101,31 @@ def _nodes(context: LaunchContext) -> list[Node]:
                 ("ee_pose", "ee_pose"),
             )
         ],
-        arguments=["-d", values["rviz_config"], "-f", values["fixed_frame"], *log],
+        arguments=[*view, "--ros-args", "--log-level", values["log_level"]],
         output="screen",
-        condition=IfCondition(values["rviz"]),
     )
-    return [markers, rviz, *_static_transform(values["camera_transform"])]
 
 
-def _static_transform(text: str) -> list[Node]:
+def static_transform(text: str) -> Node:
     """Return the publisher of a transform such as TABLETOP_CAMERA."""
-    if text == "none":
-        return []
     parts = text.split()
     if len(parts) != 9:
-        raise ValueError(
+        raise LaunchError(
             "launch argument 'camera_transform' needs x y z qx qy qz qw parent child, "
             f"has {len(parts)} parts: '{text}'"
         )
+    require_package("tf2_ros", "launch argument 'camera_transform'")
     *numbers, parent, child = parts
     names = ("--x", "--y", "--z", "--qx", "--qy", "--qz", "--qw")
     arguments = [word for pair in zip(names, numbers, strict=True) for word in pair]
-    return [
-        Node(
-            package="tf2_ros",
-            executable="static_transform_publisher",
-            name="molmoact_camera_transform",
-            arguments=[*arguments, "--frame-id", parent, "--child-frame-id", child],
-        )
-    ]
+    return Node(
+        package="tf2_ros",
+        executable="static_transform_publisher",
+        name="molmoact_camera_transform",
+        arguments=[*arguments, "--frame-id", parent, "--child-frame-id", child],
+    )
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the description."""
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+    return description(ARGUMENTS, actions)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from molmoact_ros.ros.running import CONFIGURATION_ERROR
 
 if TYPE_CHECKING:
     from launch.actions import OpaqueFunction
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from launch_ros.actions import Node
 
     from launch import Action, LaunchContext
+
+OnExit = Callable[[Any, Any], "list[Action]"]
+"""What launch does when a process has exited: of its ProcessExited and LaunchContext."""
 
 
 class Pauses:
@@ -41,29 +46,24 @@ class Pauses:
         return pause
 
 
-def respawned(create: Callable[[], Node]) -> OpaqueFunction:
-    """Return an action that starts a node, and again whenever it ends with an error.
+def respawned(create: Callable[[OnExit], Node], end: OnExit) -> OpaqueFunction:
+    """Return an action that starts a node, and again whenever it ends with a fault.
 
     A node that ends with exit code 0 was told to; it stays away, as does every node when launch
-    shuts down.
+    shuts down. No other start helps a node whose settings are wrong.
 
     Args:
-        create: Returns the node's action, a new one each time: launch runs an action only once.
+        create: Returns the node's action, a new one each time, because launch runs an action only
+            once; is given what happens when the node exits.
+        end: Happens when the settings are wrong.
     """
     # Here, because there is no launch where the pauses are tested.
-    from launch.actions import (
-        GroupAction,
-        LogInfo,
-        OpaqueFunction,
-        RegisterEventHandler,
-        TimerAction,
-    )
-    from launch.event_handlers import OnProcessExit
+    from launch.actions import GroupAction, LogInfo, OpaqueFunction, TimerAction
 
     pauses = Pauses()
 
     def start(context: LaunchContext) -> list[Action]:
-        node, born = create(), time.monotonic()
+        born = time.monotonic()
         # Namespace and variables that the files and groups around the node have set are gone when
         # it dies.
         scope, environment = dict(context.launch_configurations), dict(context.environment)
@@ -73,6 +73,8 @@ def respawned(create: Callable[[], Node]) -> OpaqueFunction:
             later.environment.update(environment)
 
         def restart(event: ProcessExited, later: LaunchContext) -> list[Action]:
+            if event.returncode == CONFIGURATION_ERROR:
+                return end(event, later)
             if event.returncode == 0 or later.is_shutdown:
                 return []
             pause = pauses.after(time.monotonic() - born)
@@ -82,7 +84,6 @@ def respawned(create: Callable[[], Node]) -> OpaqueFunction:
                 TimerAction(period=pause, actions=[again]),
             ]
 
-        died = OnProcessExit(target_action=node, on_exit=restart, handle_once=True)
-        return [RegisterEventHandler(died), node]
+        return [create(restart)]
 
     return OpaqueFunction(function=start)

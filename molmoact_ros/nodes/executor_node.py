@@ -107,7 +107,7 @@ class ExecutorNode(ManagedNode):
 
     def configure(self) -> None:
         """Read the profile, create topics and services; nothing is published."""
-        self._profile = _profile(self._settings)
+        self._profile = robot_profile(self._settings)
         self._core = Executor(self._profile)
         self._create_interfaces()
 
@@ -338,8 +338,12 @@ def _filled(response: SetBool.Response, outcome: Outcome) -> SetBool.Response:
     return response
 
 
-def _profile(parameters: ExecutorParameters) -> RobotProfile:
-    """Read the robot profile with the parameters' changes, or raise StartError."""
+def robot_profile(parameters: ExecutorParameters) -> RobotProfile:
+    """Read the robot profile with the parameters' changes.
+
+    Raises:
+        StartError: There is none, or it is not accepted.
+    """
     try:
         profile = load_profile(robot_path(parameters.robot))
     except ProfileError as error:

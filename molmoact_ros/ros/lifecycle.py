@@ -19,7 +19,7 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from .parameters import ParameterError
-from .running import ClosableNode, StartError
+from .running import ClosableNode, StartError, StartFault
 
 _AUTOSTART = 0.01  # s after the node began to spin
 
@@ -42,7 +42,7 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
         change = self._service_change_state
         change.callback = self._refusing(change.callback)
         self.is_active = False
-        self._reason = ""
+        self._failure: StartError | None = None  # of the last transition
         self._lasting: set[Any] = set()
 
     def start_by_itself(self) -> None:
@@ -145,7 +145,7 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
             except RuntimeError:  # see _refusing
                 done = False
             if not done:
-                self.start_error = StartError(self._reason or "another transition came first")
+                self.start_error = self._failure or StartError("another transition came first")
                 return
 
     def _refusing(self, change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -169,11 +169,11 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
         try:
             act()
         except (ParameterError, StartError) as error:
-            self._reason = str(error)
+            self._failure = error if isinstance(error, StartError) else StartError(str(error))
             self.get_logger().error(f"can not {what}: {error}")
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # noqa: BLE001 - rclpy would drop it without a word
-            self._reason = f"{type(error).__name__}: {error}"
+            self._failure = StartFault(f"{type(error).__name__}: {error}")
             self.get_logger().error(f"can not {what}:\n{traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS

@@ -1,76 +1,132 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node would be started with by a ROS parameters file, found without starting it."""
+"""ROS parameter files, read before a node starts: what is wrong in them is known without it.
+
+rclpy skips sections whose node's name is mistyped, and launch goes on without a file that is
+missing; either way a node would start with defaults.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from molmoact_ros.yaml_config import read_yaml
+from molmoact_ros.yaml_config import ProfileError, read_yaml
 
-from .parameters import ParameterError, check_values
+from .parameters import ParameterError, check_parameters
 
 Spec = TypeVar("Spec")
+
 _VALUES = "ros__parameters"
 
 
-def read_parameters(path: str | Path, node: str, spec: type[Spec]) -> Spec:
+@dataclass(frozen=True)
+class Section:
+    """The parameters that a file gives to some nodes.
+
+    Attributes:
+        nodes: Full name of a node, or a pattern of them such as ``/**/molmoact_policy``.
+        values: By name.
+    """
+
+    nodes: str
+    values: Mapping[str, Any]
+
+    @property
+    def node(self) -> str:
+        """The last part of the name."""
+        return self.nodes.rsplit("/", 1)[-1]
+
+    def is_for(self, full_name: str) -> bool:
+        """Whether a node gets these parameters."""
+        escaped = re.escape(self.nodes).replace(r"/\*\*", r"(/[^/]+)*").replace(r"/\*", r"/[^/]+")
+        return re.fullmatch(escaped, full_name) is not None
+
+
+def read_parameter_file(file: str | Path, nodes: Sequence[str] | None = None) -> list[Section]:
+    """Read a file.
+
+    Args:
+        file: YAML as ROS has it.
+        nodes: The last part of the name of each node that it may have a section for; None: any.
+
+    Raises:
+        ParameterError: It cannot be read, holds something else than nodes and their parameters,
+            or has a section for another node; the text names file and section.
+    """
+    try:
+        content = read_yaml(file)
+        sections = list(_sections(content, ""))
+    except ProfileError as error:
+        raise ParameterError(str(error)) from error
+    except _NoParameters as error:
+        raise ParameterError(f"{file}: {error}") from error
+    for section in sections:
+        if nodes is not None and section.node not in (*nodes, "*", "**"):
+            raise ParameterError(
+                f"{file}: section '{section.nodes}' is for none of the nodes "
+                f"{', '.join(nodes)}"
+            )
+    return sections
+
+
+def parameters_for(sections: Sequence[Section], full_name: str) -> dict[str, Any]:
+    """Return the parameters of a node; of a name that is given twice, the later one wins."""
+    return {
+        name: value
+        for section in sections
+        if section.is_for(full_name)
+        for name, value in section.values.items()
+    }
+
+
+def read_parameters(file: str | Path, node: str, spec: type[Spec]) -> Spec:
     """Read the parameters that a node would get, with defaults for all others.
 
     Args:
-        path: Of the file, with sections such as ``/**``, ``/**/NAME``, ``/NAMESPACE/NAME``.
+        file: Parameter file.
         node: Name, with its namespace if it has one.
         spec: Dataclass of `molmoact_ros.ros.parameters.parameter` fields.
 
     Raises:
-        ParameterError: The file has no section for the node, or a parameter is unknown, has the
-            wrong type, or is out of range.
-        ProfileError: It is not YAML, or a key is given twice.
+        ParameterError: The file is not accepted, has no section for the node, or a parameter is
+            unknown, has the wrong type, or is out of range.
     """
-    full = "/" + node.strip("/")
-    sections = dict(_sections(read_yaml(path), "", path))
-    mine = [values for name, values in sections.items() if _pattern(name).fullmatch(full)]
-    if not mine:
-        raise ParameterError(
-            f"{path} has no parameters for {full}; it has some for {', '.join(sections) or 'none'}"
-        )
-    given: dict[str, Any] = {}
-    for values in mine:  # as ROS does: of two sections the later one wins
-        given.update(_flat(values, ""))
+    full_name = "/" + node.strip("/")
+    sections = read_parameter_file(file)
+    if not any(section.is_for(full_name) for section in sections):
+        known = ", ".join(section.nodes for section in sections) or "none"
+        raise ParameterError(f"{file} has no parameters for {full_name}; it has some for {known}")
     try:
-        return check_values(spec, given, node)
+        return check_parameters(spec, node, parameters_for(sections, full_name))
     except ParameterError as error:
-        raise ParameterError(f"{path}: {error}") from None
+        raise ParameterError(f"{file}: {error}") from None
 
 
-def _sections(content: Any, name: str, path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield names of nodes, which may be nested by namespace, and their values."""
+class _NoParameters(ValueError):
+    """Something is not as ROS has it; the text says where and what."""
+
+
+def _sections(content: Any, above: str) -> Iterator[Section]:
+    if content is None and not above:
+        return  # an empty file
     if not isinstance(content, Mapping):
-        raise ParameterError(f"{path}: {name or 'the file'} must be a mapping with {_VALUES}")
+        raise _NoParameters(f"'{above or content}' must hold nodes, and these '{_VALUES}'")
     for key, value in content.items():
-        if key != _VALUES:
-            yield from _sections(value, f"{name}/{key.strip('/')}", path)
-        elif isinstance(value, Mapping):
-            yield name, dict(value)
+        if key == _VALUES:
+            if not isinstance(value, Mapping):
+                raise _NoParameters(f"'{_VALUES}' of '{above}' must hold parameters by name")
+            yield Section(above, dict(_flat(value, "")))
         else:
-            raise ParameterError(f"{path}: {name}: {_VALUES} must be a mapping of parameters")
+            yield from _sections(value, f"{above}/{key.strip('/')}")
 
 
-def _pattern(name: str) -> re.Pattern[str]:
-    """Return what a section's name stands for: * is one part of a name, ** any number of parts."""
-    parts = {"**": r"(/[^/]+)*", "*": "/[^/]+"}
-    return re.compile(
-        "".join(parts.get(part, f"/{re.escape(part)}") for part in name.split("/")[1:])
-    )
-
-
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield names as ROS has them: nested keys are joined by points."""
+def _flat(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flat(value, f"{above}{key}.")
         else:
-            yield prefix + key, value
+            yield f"{above}{key}", value

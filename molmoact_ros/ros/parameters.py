@@ -13,6 +13,7 @@ ROS can not pass an empty list; a list of strings is emptied by ``['']``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import typing
@@ -35,7 +36,15 @@ Spec = TypeVar("Spec")
 
 # Prefix of the parameters that rclpy itself declares for topics, on demand.
 _RCLPY_PREFIX = "qos_overrides."
-_OF_EVERY_NODE = ("use_sim_time", "start_type_description_service")
+# Those that every node has.
+_ROS_NAMES = ("use_sim_time", "start_type_description_service")
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number with a decimal point",
+    str: "text; quote it",
+    tuple: "a list of texts",
+}
 
 
 class ParameterError(ValueError):
@@ -93,20 +102,24 @@ def declare_parameters(node: Node, spec: type[Spec]) -> Spec:
     return spec(**values)
 
 
-def check_values(spec: type[Spec], given: Mapping[str, Any], node: str) -> Spec:
-    """Return what `declare_parameters` would, for values that a file gives to a node.
+def check_parameters(spec: type[Spec], node: str, given: Mapping[str, Any]) -> Spec:
+    """Return the values that a node would start with, without the node.
+
+    Args:
+        spec: The node's parameters.
+        node: Its name, for messages.
+        given: Values by name; those of ROS itself, such as ``use_sim_time``, are not checked.
 
     Raises:
-        ParameterError: As `declare_parameters`.
+        ParameterError: One is unknown, has the wrong type, or is out of range.
     """
     fields = {field.name: field for field in dataclasses.fields(spec)}  # type: ignore[arg-type]
-    hints, values = typing.get_type_hints(spec), {}
-    for name, value in given.items():
-        if name in fields:
-            values[name] = _checked(fields[name], _typed(fields[name], hints[name], value))
-        elif name not in _OF_EVERY_NODE and not name.startswith(_RCLPY_PREFIX):
+    for name in given:
+        if name not in fields and name not in _ROS_NAMES and not name.startswith(_RCLPY_PREFIX):
             raise _unknown(name, node, set(fields))
-    return spec(**values)
+    hints = typing.get_type_hints(spec)
+    own = [name for name in given if name in fields]
+    return spec(**{name: _given(fields[name], hints[name], given[name]) for name in own})
 
 
 def watch_parameters(node: Node, values: Spec, accept: Callable[[Spec], str | None]) -> None:
@@ -154,23 +167,28 @@ def _unknown(name: str, node: str, known: set[str]) -> ParameterError:
     )
 
 
-def _typed(field: dataclasses.Field, hint: Any, value: Any) -> Any:
-    """Refuse what ROS refuses for a declared parameter: another type, or out of range."""
-    kind = (*typing.get_args(hint), hint)[0]  # of "bool | None" the first
+def _given(field: dataclasses.Field, hint: Any, value: Any) -> Any:
+    """Return a value of a file as the dataclass holds it, or raise what ROS would not accept."""
     is_list = typing.get_origin(hint) is tuple
+    kind = tuple if is_list else (*typing.get_args(hint), hint)[0]  # of "bool | None" the first
+    if kind is float and isinstance(value, str):
+        # ROS also takes numbers without a point, such as 1e-3, which YAML does not.
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if is_list:
-        right = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
     else:
-        right = type(value) is kind
-    if not right:
-        name = "list of strings" if is_list else kind.__name__
-        raise ParameterError(f"parameter '{field.name}': {shown(value)} is not of type {name}")
+        fits = type(value) is kind
+    if not fits:
+        raise ParameterError(
+            f"parameter '{field.name}': {shown(value)} is not {_KINDS[kind]}"
+        )
     limits = field.metadata["range"]
     if limits and not limits[0] <= value <= limits[1]:
         raise ParameterError(
-            f"parameter '{field.name}': {value} is not {limits[0]:g}..{limits[1]:g}"
+            f"parameter '{field.name}': {value} is not within {limits[0]} .. {limits[1]}"
         )
-    return value
+    return _checked(field, value)
 
 
 def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:

@@ -17,7 +17,7 @@ from molmoact_ros.small_files import one_line
 from .cameras import COMPRESSED, RAW
 from .parameters import parameter
 from .pixels import MAX_IMAGE_PIXELS
-from .running import StartError
+from .running import StartError, StartFault
 
 if TYPE_CHECKING:
     from molmoact_ros.answer import ActionStats
@@ -157,7 +157,7 @@ def check_setup(parameters: PolicyParameters) -> Preflight:
     Raises:
         StartError: There is nothing to look at.
     """
-    checkpoint = _checkpoint(parameters)
+    checkpoint = checkpoint_path(parameters)
     # torch's threads wait for each other busily, which takes the cores from cameras and executor:
     # a third more CPU for the same answers. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -216,8 +216,10 @@ def load_policy(
         )
     except StartError:
         raise  # from `progress`
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        raise StartError(_joined(parameters, [one_line(error)])) from error
+    except ValueError as error:
+        raise StartError(_joined(parameters, [str(error)])) from error
+    except (OSError, RuntimeError, MemoryError) as error:  # of a disk, or memory that others took
+        raise StartFault(_joined(parameters, [one_line(error)])) from error
 
 
 def camera_topics(parameters: PolicyParameters, profile: CheckpointProfile) -> dict[str, str]:
@@ -296,7 +298,7 @@ def _problems(parameters: PolicyParameters, found: Preflight) -> list[str]:
     return problems
 
 
-def _checkpoint(parameters: PolicyParameters) -> str | Path:
+def checkpoint_path(parameters: PolicyParameters) -> str | Path:
     """Return the directory or hub id."""
     checkpoint = parameters.checkpoint
     if not checkpoint:

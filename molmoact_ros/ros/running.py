@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import (
@@ -28,16 +29,27 @@ from .parameters import ParameterError
 _LONGEST_WAIT = 0.1  # s
 _LAST_WORDS = 0.05  # s
 
+FAULT = 1  # exit code after a fault; another start may help
+CONFIGURATION_ERROR = 78  # exit code when no other start helps: EX_CONFIG of sysexits.h
+
 
 class StartError(RuntimeError):
-    """The node can not start; the text is the reason for the user."""
+    """The node cannot start as it is set up; the text is the reason for the user."""
+
+    exit_code = CONFIGURATION_ERROR
+
+
+class StartFault(StartError):
+    """The node cannot start now, but may later: memory is taken, a disk cannot be read."""
+
+    exit_code = FAULT
 
 
 class ClosableNode(Node):
     """A node that has something to stop or to say before ROS shuts down.
 
     Attributes:
-        exit_code: Of the process; a node that ends itself because of a fault sets 1.
+        exit_code: Of the process; a node that ends itself because of a fault sets `FAULT`.
         start_error: Set by a node that finds only while spinning that it can not start; ends it.
         has_failed: Whether `fail` was called.
         is_stuck: Whether a thread still computes after `close` and can not be interrupted.
@@ -56,7 +68,7 @@ class ClosableNode(Node):
         try:
             self.get_logger().fatal(reason)
         finally:  # last, or the process could end before the reason is written
-            self.exit_code = 1
+            self.exit_code = FAULT
             self.has_failed = True
 
     def close(self) -> None:
@@ -77,12 +89,19 @@ def run_node(
         threads: That run callbacks; more than one for a node with callbacks that take long.
 
     Returns:
-        Exit code: 0 after a signal, 1 when the node could not start (the reason is on stderr),
-        ended itself because of a fault, or a callback raised an exception, after which the node is
-        closed all the same. Where threads are left, the process ends with it at once.
+        Exit code: 0 after a signal, `CONFIGURATION_ERROR` when the node's settings are wrong (the
+        reason is on stderr), `FAULT` when it could not start for another reason, ended itself
+        because of a fault, or a callback raised an exception, after which the node is closed all
+        the same. Where threads are left, the process ends with it at once.
     """
+    stop = threading.Event()
+
+    def interrupt(*_: object) -> NoReturn:
+        stop.set()  # should the exception be lost, as in a destructor
+        raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)  # while starting: KeyboardInterrupt
+        signal.signal(number, interrupt)
     try:
         rclpy.init(args=_as_utf8(args), signal_handler_options=SignalHandlerOptions.NO)
     except UnicodeDecodeError as error:
@@ -97,7 +116,7 @@ def run_node(
         node = create()
         executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
         try:
-            _spin(node, executor)
+            _spin(node, executor, stop)
         except (ParameterError, StartError, ExternalShutdownException):
             raise
         except Exception:  # noqa: BLE001 - whatever it is, the node is closed and says why
@@ -114,7 +133,7 @@ def run_node(
         pass
     except Exception:  # noqa: BLE001 - while starting or closing
         traceback.print_exc()
-        code, crashed = 1, True
+        code, crashed = FAULT, True
     finally:
         rclpy.try_shutdown()
     if node is None or node.is_stuck or crashed:
@@ -129,11 +148,10 @@ def _as_utf8(args: Sequence[str] | None) -> list[str]:
 
 def _refuse(error: Exception) -> int:
     print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    return 1
+    return error.exit_code if isinstance(error, StartError) else CONFIGURATION_ERROR
 
 
-def _spin(node: ClosableNode, executor: Executor) -> None:
-    stop = threading.Event()
+def _spin(node: ClosableNode, executor: Executor, stop: threading.Event) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     executor.add_node(node)

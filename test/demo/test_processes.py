@@ -15,6 +15,7 @@ import pytest
 
 from molmoact_ros.demo.graph import NodeSpec
 from molmoact_ros.demo.processes import NodeProcesses, ProcessError, command, private_environment
+from molmoact_ros.ros.running import CONFIGURATION_ERROR
 
 pytestmark = pytest.mark.usefixtures("ros_environment")
 SIMULATOR = NodeSpec("tabletop_node", "cell", parameters={"image_width": 32, "image_height": 32})
@@ -48,8 +49,8 @@ def test_nodes_are_stopped_at_the_end(tmp_path: Path) -> None:
 
 def test_a_node_that_ends_is_told_with_its_last_words(client: Any, tmp_path: Path) -> None:
     with NodeProcesses([WRONG], tmp_path) as nodes:
-        assert nodes.process("cell").wait(120) == 1
-        with pytest.raises(ProcessError, match="cell ended with code 1(.|\n)*'image_with'"):
+        assert nodes.process("cell").wait(60) == CONFIGURATION_ERROR
+        with pytest.raises(ProcessError, match="cell ended with code 78(.|\n)*'image_with'"):
             nodes.check()
 
 

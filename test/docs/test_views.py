@@ -89,7 +89,7 @@ def test_view_launch_remaps_what_rviz_shows_of_the_robot(rviz: dict[str, Any]) -
     text = RVIZ.read_text(encoding="utf-8")
     of_the_robot = set(re.findall(r"Value: tabletop/(\S+)", text))
     launch = VIEW.read_text(encoding="utf-8")
-    remapped = set(re.findall(r'\("([\w/]+)", "\w+"\),', launch[launch.index("rviz = Node") :]))
+    remapped = set(re.findall(r'\("([\w/]+)", "\w+"\),', launch[launch.index("def rviz(") :]))
     assert of_the_robot <= remapped
     assert remapped - of_the_robot == {"camera/camera_info"}, "of the Camera display"
 

@@ -21,7 +21,7 @@ from molmoact_ros.evaluate.actors import Look, PolicyActor
 from molmoact_ros.evaluate.episode import Episode, Moment
 from molmoact_ros.evaluate.in_process import PICTURE
 from molmoact_ros.evaluate.workers import tabletop_robot
-from molmoact_ros.nodes.executor_node import ExecutorParameters, _profile
+from molmoact_ros.nodes.executor_node import ExecutorParameters, robot_profile
 from molmoact_ros.policy import MolmoActPolicy
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import chunk_from_message, seconds
@@ -106,8 +106,8 @@ def test_the_same_picture_gives_the_same_answer(
 
 
 def test_the_robot_profile_is_the_executor_nodes() -> None:
-    assert tabletop_robot() == _profile(ExecutorParameters())
-    assert tabletop_robot(4) == _profile(ExecutorParameters(execute_steps=4))
+    assert tabletop_robot() == robot_profile(ExecutorParameters())
+    assert tabletop_robot(4) == robot_profile(ExecutorParameters(execute_steps=4))
 
 
 def commands(profile: Any, chunks: list[ActionChunk]) -> list[Command]:
@@ -139,7 +139,8 @@ def test_the_same_answers_give_the_same_commands(
         message.header.stamp.nanosec = round((stamp % 1.0) * 1e9)
         sent.append(chunk_from_message(message))
         made.append(ask(actor, rgb, number + 1, sent[-1].stamp)[1])
-    node, here = commands(_profile(ExecutorParameters()), sent), commands(tabletop_robot(), made)
+    node = commands(robot_profile(ExecutorParameters()), sent)
+    here = commands(tabletop_robot(), made)
     assert any(np.abs(command.velocity).max() > 0.01 for command in node)
     for a, b in zip(node, here, strict=True):
         np.testing.assert_array_equal(a.velocity, b.velocity)

@@ -23,6 +23,7 @@ from std_msgs.msg import Header  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from molmoact_ros.ros.images import camera_info  # noqa: E402
+from molmoact_ros.ros.running import CONFIGURATION_ERROR  # noqa: E402
 
 MATRIX = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
 NODE = "/molmoact_markers"
@@ -206,7 +207,8 @@ def test_wrong_parameters_are_refused(
         [*PROGRAM, "--ros-args", *arguments],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == CONFIGURATION_ERROR
+    assert words in done.stderr and "Traceback" not in done.stderr
 
 
 def _has_tf2() -> bool:

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A policy node that can not run does not start: exit code 1 and one line that says why."""
+"""A policy node that cannot run does not start: an exit code and one line that says why."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from molmoact_ros.ros.policy_setup import (
     camera_topics,
     load_policy,
 )
-from molmoact_ros.ros.running import StartError
+from molmoact_ros.ros.running import CONFIGURATION_ERROR, FAULT, StartError
 
 PROCESS_CASES: dict[str, tuple[dict[str, Any], str]] = {
     "no checkpoint": ({"checkpoint": ""}, "parameter 'checkpoint': give"),
@@ -38,7 +38,7 @@ def refused(arguments: list[str]) -> str:
     """Run a node that must refuse to start; return its line of error."""
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert done.returncode == 1
+    assert done.returncode == CONFIGURATION_ERROR
     assert len(errors) == 1, done.stderr
     assert "Traceback" not in done.stderr
     return errors[0]
@@ -89,6 +89,20 @@ def test_a_broken_checkpoint_is_refused(parameters: PolicyParameters, tmp_path: 
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(StartError, match=f"checkpoint '{tmp_path}'.*model.safetensors"):
         load_policy(dataclasses.replace(parameters, checkpoint=str(tmp_path)))
+
+
+def test_what_may_be_better_later_is_a_fault_and_no_configuration_error(
+    parameters: PolicyParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from molmoact_ros.policy import MolmoActPolicy
+
+    def load(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(MolmoActPolicy, "from_pretrained", load)
+    with pytest.raises(StartError, match="CUDA out of memory") as error:
+        load_policy(parameters)
+    assert error.value.exit_code == FAULT, "so that it is started again"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_code_and_messages_come_from_the_workspace(install: Path) -> None:
 def test_an_executable_starts_from_the_workspace(install: Path) -> None:
     program = install / "molmoact_ros" / "lib" / "molmoact_ros" / "executor_node"
     done = run(install, f"{program} --ros-args -p robot:=nobody")
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "no profile 'nobody'" in done.stderr
 
 

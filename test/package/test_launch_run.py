@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+ROBOT, DEMO, VIEW = "molmoact.launch.py", "demo.launch.py", "view.launch.py"
 LAUNCH = Path(__file__).parents[2] / "launch"
 CHECKPOINT = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
 PARAMETERS = """
@@ -31,6 +33,17 @@ def generate_launch_description():
     included = IncludeLaunchDescription({file!r}, launch_arguments=arguments)
     return LaunchDescription([GroupAction([PushRosNamespace("left"), included])])
 """
+# A driver, and beside it ours, for a robot that does not exist.
+BESIDE = """
+from launch import LaunchDescription
+from launch.actions import ExecuteProcess, IncludeLaunchDescription
+
+def generate_launch_description():
+    arguments = {{"nodes": "executor", "robot": "nobody"}}.items()
+    driver = ExecuteProcess(cmd=["sleep", "1000"])
+    ours = IncludeLaunchDescription({file!r}, launch_arguments=arguments)
+    return LaunchDescription([driver, ours])
+"""
 RUN = """
 import sys
 from launch import LaunchDescription, LaunchService
@@ -46,9 +59,10 @@ sys.exit(service.run())
 """
 
 
-@pytest.fixture(autouse=True)
-def _launch() -> None:
-    pytest.importorskip("launch_ros", reason="launch and launch_ros are not on PyPI")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("launch_ros") is None,
+    reason="launch_ros is not installed (it is not on PyPI)",
+)
 
 
 @pytest.fixture
@@ -63,6 +77,9 @@ def launched(ros_environment: Any) -> Iterator[Callable[..., subprocess.Popen[st
             stderr=subprocess.STDOUT,
             text=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+            # Tests that run in the background of a shell inherit that SIGINT is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         running.append(process)
         return process
@@ -70,8 +87,28 @@ def launched(ros_environment: Any) -> Iterator[Callable[..., subprocess.Popen[st
     yield launch
     for process in running:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            interrupt(process)
             process.communicate(timeout=60)
+        for left in session(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Do what Ctrl-C does: launch expects that its processes have received SIGINT, too."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def session(leader: int) -> dict[int, str]:
+    """Return the processes of a session, with their command lines."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+            if os.getsid(int(process.name)) == leader and any(words):  # not a zombie
+                found[int(process.name)] = " ".join(words)
+        except OSError:
+            continue  # ended meanwhile
+    return found
 
 
 def heard(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
@@ -87,7 +124,7 @@ def heard(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
 
 def ended(process: subprocess.Popen[str]) -> str:
     """Interrupt a launch, check that all ends cleanly, and return what was said."""
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "Traceback" not in said
@@ -99,7 +136,7 @@ def test_executor_in_a_namespace(launched: Callable, client: Any) -> None:
     from molmoact_ros.msg import ExecutorStatus
 
     arguments = ("nodes:=executor", "robot:=tabletop", "namespace:=left", "log_level:=warn")
-    process = launched("molmoact.launch.py", *arguments)
+    process = launched(ROBOT, *arguments)
     heard = client.listen(ExecutorStatus, "/left/molmoact_executor/status")
     client.wait_for(lambda: heard, "the executor's status")
     assert "molmoact_policy" not in client.node.get_node_names()
@@ -118,7 +155,7 @@ def test_the_robots_side_is_remapped(launched: Callable, client: Any) -> None:
     given = {"joint_states": "/arm/states", "joint_trajectory": "/arm/path", "gripper": "/hand"}
     arguments = [f"{name}:={topic}" for name, topic in given.items()]
     process = launched(
-        "molmoact.launch.py", "nodes:=executor", "robot:=widowx_trajectory", *arguments
+        ROBOT, "nodes:=executor", "robot:=widowx_trajectory", *arguments
     )
     for topic in given.values():
         client.wait_for(lambda t=topic: connected(client, "molmoact_executor", t), topic)
@@ -132,7 +169,7 @@ def test_the_robots_side_is_the_drivers_without_arguments(
 ) -> None:
     arguments = [f"namespace:={namespace}"] if namespace else []
     process = launched(
-        "molmoact.launch.py", "nodes:=executor", "robot:=widowx_trajectory", *arguments
+        ROBOT, "nodes:=executor", "robot:=widowx_trajectory", *arguments
     )
     for name in ("joint_states", "arm_controller/joint_trajectory"):
         topic = f"{'/' + namespace if namespace else ''}/wx250s/{name}"
@@ -143,7 +180,7 @@ def test_the_robots_side_is_the_drivers_without_arguments(
 def test_two_of_everything(launched: Callable, client: Any, parameters: Path) -> None:
     running = [
         launched(
-            "molmoact.launch.py",
+            ROBOT,
             *(f"namespace:={side}", f"checkpoint:={CHECKPOINT}", f"params_file:={parameters}"),
             *("robot:=tabletop", f"cameras:=/{side}/camera"),
         )
@@ -155,8 +192,11 @@ def test_two_of_everything(launched: Callable, client: Any, parameters: Path) ->
             client.node.get_publishers_info_by_topic,
             client.node.get_subscriptions_info_by_topic,
         ):
-            client.wait_for(lambda ends=ends, t=topic: ends(t), topic)
-            assert {end.node_namespace for end in ends(topic)} == {f"/{side}"}
+            # A topic is known before the name of the node that has it.
+            client.wait_for(
+                lambda ends=ends, t=topic, s=side: [e.node_namespace for e in ends(t)] == [f"/{s}"],
+                f"one end of {topic}",
+            )
         camera = f"/{side}/camera"
         client.wait_for(lambda t=camera: connected(client, "molmoact_policy", t), camera)
     for process in running:
@@ -173,7 +213,7 @@ def test_a_policy_that_dies_is_started_again_where_it_was(
         "params_file": str(parameters),
     }
     wrapper = tmp_path / "group.launch.py"
-    file = str(LAUNCH / "molmoact.launch.py")
+    file = str(LAUNCH / ROBOT)
     wrapper.write_text(IN_A_GROUP.format(arguments=arguments, file=file))
     process = launched(str(wrapper))
     policy = r"policy_node-\d+\]: process started with pid \[(\d+)\]"
@@ -199,7 +239,7 @@ def test_a_policy_that_dies_is_started_again_where_it_was(
 def test_the_demonstrations_graph(launched: Callable, client: Any) -> None:
     from molmoact_ros.demo.graph import demo_graph
 
-    process = launched("demo.launch.py", "instruction:=7")
+    process = launched(DEMO, "instruction:=7")
     names = {spec.name for spec in demo_graph("checkpoint")}
     client.wait_for(lambda: names <= set(client.node.get_node_names()), "all nodes")
     for topic in ("/tabletop/twist", "/molmoact_policy/action_chunk", "/tabletop/ee_pose"):
@@ -214,22 +254,119 @@ def connected(client: Any, node: str, topic: str) -> bool:
     return any(end.node_name == node for end in ends)
 
 
+def refused(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a launch that fails, check that nothing is left, and return its words."""
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert session(process.pid) == {}
+    return said
+
+
+EXECUTOR = ("nodes:=executor", "robot:=tabletop")
+POLICY = ("nodes:=policy", f"checkpoint:={CHECKPOINT}")
+REFUSED: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "no checkpoint": (ROBOT, ("robot:=tabletop",), "launch argument 'checkpoint': give"),
+    "no robot": (ROBOT, ("nodes:=executor",), "launch argument 'robot': give"),
+    "nodes": (ROBOT, ("nodes:=none",), "launch argument 'nodes' is both, policy or executor"),
+    "a switch": (
+        ROBOT,
+        (*EXECUTOR, "autostart:=maybe"),
+        "launch argument 'autostart' is true or false, not 'maybe'",
+    ),
+    "a missing checkpoint": (
+        ROBOT,
+        ("robot:=tabletop", "checkpoint:=/no/such/place"),
+        "there is no directory '/no/such/place'",
+    ),
+    "an unknown robot": (
+        ROBOT,
+        ("robot:=nobody", f"checkpoint:={CHECKPOINT}"),
+        "no profile 'nobody'; there are: .*tabletop",
+    ),
+    "a missing file": (ROBOT, (*EXECUTOR, "params_file:=/no/file.yaml"), "/no/file.yaml"),
+    "the demo's file": (DEMO, ("params_file:=/no/file.yaml",), "/no/file.yaml"),
+    "the view's file": (VIEW, ("rviz:=false", "params_file:=/no/file.yaml"), "/no/file.yaml"),
+    "a seed": (DEMO, ("seed:=abc",), "launch argument 'seed' is a whole number, not 'abc'"),
+    "a seed below 0": (DEMO, ("seed:=-1",), "parameter 'seed': -1 is not within 0 .. "),
+    "the demo's checkpoint": (DEMO, ("checkpoint:=/no/such/place",), "there is no directory"),
+    "a transform": (VIEW, ("rviz:=false", "camera_transform:=1 2"), "has 2 parts: '1 2'"),
+    "time": (VIEW, ("rviz:=false", "use_sim_time:=now"), "'use_sim_time' is true or false"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_wrong_arguments_are_refused_before_a_process_starts(
+    launched: Callable, case: str
+) -> None:
+    file, arguments, words = REFUSED[case]
+    said = refused(launched(file, *arguments))
+    assert re.search(words, said), said
+    assert "Traceback" not in said
+    assert "process started" not in said
+
+
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("file", "arguments", "package"),
     [
-        (("robot:=tabletop",), "launch argument 'checkpoint': give"),
-        (("nodes:=executor",), "launch argument 'robot': give"),
-        (("nodes:=none",), "launch argument 'nodes' is both, policy or executor"),
-        (
-            ("nodes:=executor", "robot:=tabletop", "autostart:=maybe"),
-            "launch argument 'autostart' is true or false, not 'maybe'",
-        ),
+        (ROBOT, (*EXECUTOR, "rviz:=true"), "rviz2"),
+        (ROBOT, (*EXECUTOR, "record:=true"), "ros2bag"),
+        (VIEW, ("camera_transform:=none",), "rviz2"),
+        (VIEW, ("rviz:=false",), "tf2_ros"),
     ],
 )
-def test_wrong_arguments_are_refused(
-    launched: Callable, arguments: tuple[str, ...], said: str
+def test_a_missing_package_is_told_before_a_process_starts(
+    launched: Callable, file: str, arguments: tuple[str, ...], package: str
 ) -> None:
-    process = launched("molmoact.launch.py", *arguments)
-    output, _ = process.communicate(timeout=60)
-    assert said in output
-    assert process.returncode == 1
+    from ament_index_python.packages import get_packages_with_prefixes
+
+    if package in get_packages_with_prefixes():
+        pytest.skip(f"{package} is installed")
+    said = refused(launched(file, *arguments))
+    name = package.replace("_", "-")
+    assert f"needs {package}: sudo apt install ros-$ROS_DISTRO-{name}" in said
+    assert "process started" not in said
+
+
+@pytest.mark.parametrize(
+    "line", ["devise: cpu", "threads: 1\n    threads: 2", "max_image_age: 1"]
+)
+def test_a_wrong_parameter_file_is_refused_before_a_process_starts(
+    launched: Callable, tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(f"/**/molmoact_policy:\n  ros__parameters:\n    {line}\n")
+    said = refused(launched(ROBOT, *POLICY, "robot:=tabletop", f"params_file:={file}"))
+    assert line.split(":")[0] in said
+    assert "process started" not in said
+
+
+def test_what_others_have_started_ends_too(launched: Callable, tmp_path: Path) -> None:
+    wrapper = tmp_path / "beside.launch.py"
+    wrapper.write_text(BESIDE.format(file=str(LAUNCH / ROBOT)))
+    assert "no profile 'nobody'" in refused(launched(str(wrapper)))
+
+
+@pytest.mark.parametrize("respawn", ["true", "false"])
+def test_a_wrong_setting_that_only_the_node_finds_ends_everything(
+    launched: Callable, parameters: Path, respawn: str
+) -> None:
+    parameters.write_text(PARAMETERS.replace("molmoact,", "nowhere,"))
+    process = launched(
+        ROBOT,
+        *(f"checkpoint:={CHECKPOINT}", f"params_file:={parameters}", "robot:=tabletop"),
+        *("log_level:=error", f"use_respawn:={respawn}"),
+    )
+    said = refused(process)
+    assert "error: checkpoint" in said and "'nowhere' not in" in said
+    assert "has ended with exit code 78" in said
+    assert "started again" not in said
+
+
+def test_the_executors_death_ends_everything(
+    launched: Callable, client: Any, parameters: Path
+) -> None:
+    arguments = (f"checkpoint:={CHECKPOINT}", f"params_file:={parameters}", "robot:=tabletop")
+    process = launched(ROBOT, *arguments)
+    pid = int(heard(process, r"executor_node-\d+\]: process started with pid \[(\d+)\]")[1])
+    os.kill(pid, signal.SIGKILL)
+    assert "executor_node" in refused(process)
