@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import os
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -103,6 +104,22 @@ def test_executables_run_with_the_python_that_has_the_packages(share: Path, name
     assert os.access(program, os.X_OK)
     interpreter = program.read_text().splitlines()[0].removeprefix("#!")
     subprocess.run([interpreter, "-c", "import rclpy, numpy, cv2"], check=True, cwd="/")
+
+
+def test_ctrl_c_while_a_program_imports_is_not_lost(share: Path, tmp_path: Path) -> None:
+    """Python drops a KeyboardInterrupt that comes in a destructor, and imports have many."""
+    (tmp_path / "rclpy.py").write_text(
+        "import os, signal, sys\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n    sys.exit('lost')\n"
+    )
+    done = subprocess.run(
+        [share.parents[1] / "lib" / "molmoact_ros" / "executor_node"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        # Tests that run in the background of a shell inherit that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert done.returncode == -signal.SIGINT
 
 
 def test_messages_can_be_imported_from_the_source_folder() -> None:
