@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 import time
@@ -17,7 +16,6 @@ import pytest
 DATA = Path(__file__).parent / "data"
 PATIENCE = 240.0  # s; the machine may be busy, and no test fails because it is slow
 ACQUAINTED = 0.5  # s from when a client sees a server to when the server sees the client, amply
-_domains = itertools.count(os.getpid() * 7)  # shared, so that no two tests meet each other
 
 
 class Client:
@@ -108,23 +106,36 @@ def declaring() -> Callable[[int, int], bytes]:
 
 
 @pytest.fixture(scope="session")
-def new_domain() -> Callable[[], int]:
-    """A function that returns a DDS domain that no other test of this run uses."""
-    return lambda: 1 + next(_domains) % 100
+def new_domain() -> Iterator[Callable[[], int]]:
+    """A function that returns a DDS domain that no other test and no other test run uses."""
+    from molmoact_ros.demo.domains import reserve_domain
+
+    reserved = []
+
+    def reserve() -> int:
+        reserved.append(reserve_domain())
+        return int(reserved[-1].number)
+
+    yield reserve
+    for domain in reserved:
+        domain.release()
 
 
 @pytest.fixture(scope="module")
-def ros_environment(new_domain: Callable[[], int]) -> Iterator[dict[str, str]]:
-    """Settings of a graph that no other test and no other user sees."""
+def ros_environment() -> Iterator[dict[str, str]]:
+    """Settings of a graph that no other test, test run or user sees."""
+    from molmoact_ros.demo.domains import reserve_domain
     from molmoact_ros.demo.processes import private_environment
 
     patch = pytest.MonkeyPatch()
     patch.setenv("AMENT_PREFIX_PATH", os.environ.get("AMENT_PREFIX_PATH") or sys.prefix)
-    environment = private_environment(new_domain())
+    domain = reserve_domain()
+    environment = private_environment(domain.number)
     for name, value in environment.items():
         patch.setenv(name, value)
     yield environment
     patch.undo()
+    domain.release()
 
 
 @pytest.fixture(scope="module")

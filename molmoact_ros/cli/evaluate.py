@@ -19,6 +19,7 @@ from molmoact_ros.demo.graph import default_checkpoint
 from molmoact_ros.evaluate.episode import SERIES, Episode, EvaluationError, make_episodes
 from molmoact_ros.evaluate.results import EpisodeResult, as_json, as_markdown
 from molmoact_ros.evaluate.workers import MOST_WORKERS, Setting, run_episodes
+from molmoact_ros.output_files import WriteError, reports_write_errors, write_text
 from molmoact_ros.sim import VARIATIONS
 from molmoact_ros.sim.tasks import KINDS
 
@@ -46,6 +47,7 @@ examples:
   molmoact-evaluate --task pick push --variation varied --series policy expert --video films"""
 
 
+@reports_write_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0: measured, 1: an error, which is on stderr, 130: interrupted."""
     options = _parse(argv)
@@ -60,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 progress.set_description(f"{result.task} {result.series}", refresh=False)
                 progress.set_postfix(success=sum(r.success for r in results), refresh=False)
                 progress.update()
-    except (EvaluationError, ValueError) as error:
+    except (EvaluationError, WriteError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
@@ -137,7 +139,7 @@ def _setting(options: argparse.Namespace) -> Setting:
         answer_seconds=options.answer_seconds,
         logs=options.out / "logs",
         videos=options.video,
-        domain=int(domain) if domain else 1 + os.getpid() % 100,
+        domain=int(domain) if domain else None,
     )
 
 
@@ -163,9 +165,9 @@ def _write(options: argparse.Namespace, results: Sequence[EpisodeResult], second
         "wall_seconds_per_episode": seconds / len(results),
     }
     report = json.dumps(as_json(settings, results), indent=1)
-    (options.out / "evaluation.json").write_text(report + "\n", encoding="utf-8")
+    write_text(options.out / "evaluation.json", report + "\n")
     table = as_markdown(results)
-    (options.out / "evaluation.md").write_text(table + "\n", encoding="utf-8")
+    write_text(options.out / "evaluation.md", table + "\n")
     print(f"{table}\nresults: {options.out / 'evaluation.json'}")
 
 

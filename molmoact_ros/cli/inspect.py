@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from molmoact_ros.cli.table import format_bytes, format_list, format_table
 from molmoact_ros.model import MolmoActConfig
 from molmoact_ros.model.memory import CONTEXT_LENGTH, PRECISIONS, memory_need
+from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.preflight import PolicyRequest, Preflight, check_policy
 from molmoact_ros.profile import GENERIC, CheckpointProfile
 
 
+@reports_write_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0: nothing is wrong, 1: problems were found."""
     parser = _parser()

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from molmoact_ros.answer.trajectory import from_pixels, to_pixels
 from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_policy
 from molmoact_ros.cli.table import format_list, format_table
+from molmoact_ros.output_files import reports_write_errors, write_picture, write_text
 from molmoact_ros.reasoning import Observation
 from molmoact_ros.ros.pixels import rgb_from_file
 from molmoact_ros.small_files import one_line
@@ -32,13 +32,14 @@ OVERLAY_FILE = "overlay.png"
 JSON_FILE = "answer.json"
 
 
+@reports_write_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0: a sound answer, 1: an error or an answer with problems."""
     arguments = _parser().parse_args(argv)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         return _run(arguments)
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+    except (ValueError, RuntimeError, MemoryError) as error:
         print(f"molmoact-predict: {one_line(error)}", file=sys.stderr)
         return 1
 
@@ -91,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
     print(_report(reasoning, policy.profile.actions.names))
     _write_overlay(arguments.out / OVERLAY_FILE, first, policy, reasoning, arguments.instruction)
     content = _json(reasoning, policy, arguments)
-    (arguments.out / JSON_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False))
+    write_text(arguments.out / JSON_FILE, json.dumps(content, indent=1, ensure_ascii=False))
     print(f"wrote {arguments.out / OVERLAY_FILE} and {arguments.out / JSON_FILE}")
     return 0 if reasoning.valid else 1
 
@@ -154,8 +155,7 @@ def _write_overlay(
         depth = policy.relative_depth(reasoning.depth_codes)
         if depth is not None:
             picture = side_by_side(picture, depth_picture(depth, (height, height)))
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} could not be written")
+    write_picture(path, picture)
 
 
 def _json(

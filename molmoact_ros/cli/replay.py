@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_policy
+from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 _FALLBACK_PERIOD = 0.1  # s between action rows, where neither profile nor option says it
 
 
+@reports_write_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0: done, 1: an error, which is on stderr, 130: interrupted."""
     options = _parse(argv)
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         return _run(options)
-    except (BagError, OSError, ValueError, RuntimeError, MemoryError) as error:
+    except (BagError, ValueError, RuntimeError, MemoryError) as error:
         return _fail(one_line(error))
     except KeyboardInterrupt:
         print(f"stopped; what was done so far is in {options.out}", file=sys.stderr)

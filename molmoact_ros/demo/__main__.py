@@ -13,9 +13,11 @@ from pathlib import Path
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.sim import VARIATIONS, draw_task
 from molmoact_ros.sim.tasks import KINDS
 
+from .domains import reserve_domain
 from .graph import default_checkpoint, demo_graph
 from .processes import NodeProcesses, ProcessError, private_environment
 from .show import Scene, Show
@@ -24,6 +26,7 @@ from .watcher import GraphError, Watcher
 _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
+@reports_write_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration and return the exit code: 0 when the graph ran as it should."""
     options = _parse(arguments)
@@ -42,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 outcome = show.run()
             finally:
-                show.finish()
                 watcher.close()
+                show.finish()
     except (ProcessError, GraphError) as error:
         print(f"error: {error}\nlogs:    {logs}", file=sys.stderr)
         return 1
@@ -86,7 +89,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _environment() -> dict[str, str]:
     """Return the DDS settings: a graph of its own, unless the user has set a domain."""
     domain = os.environ.get("ROS_DOMAIN_ID", "")
-    return private_environment(int(domain) if domain else 1 + os.getpid() % 100)
+    return private_environment(int(domain) if domain else reserve_domain().number)
 
 
 if __name__ == "__main__":

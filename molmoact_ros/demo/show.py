@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from molmoact_ros.msg import ActionReasoning, Trajectory2D
+from molmoact_ros.output_files import write_picture
 from molmoact_ros.sim import Judge, Tabletop, Task
 from molmoact_ros.sim.tasks import SIDES
 from molmoact_ros.viz import OverlayFilm
@@ -20,6 +20,7 @@ from .watcher import Watcher
 
 _LIMIT = 150.0  # s of motion at most
 _FILM_RATE = 10.0  # frames per second, the simulator's camera rate
+_LAST_PICTURE = 3.0  # s that a picture with depth is waited for at the end
 _DONE = {"reach": "reached", "pick": "picked up", "push": "pushed"}
 
 
@@ -62,8 +63,8 @@ class Show:
         self._film = OverlayFilm(folder / "demo", _FILM_RATE, instruction)
         self._answer: ActionReasoning | None = None
         self._answers = 0
-        self._picture: np.ndarray | None = None  # shows the first plan that is trusted
-        self._pictured_valid = False
+        self._picture: np.ndarray | None = None
+        self._shown = (False, False)  # whether the picture's plan is trusted, and its depth there
 
     def run(self) -> str:
         """Run to the end and return the outcome in words."""
@@ -71,11 +72,13 @@ class Show:
         watcher.wait_for_nodes()
         watcher.reset(scene.seed, scene.variation)
         self._start = watcher.blocks
-        watcher.instruct(self._instruction)
         watcher.enable(True)
+        watcher.instruct(self._instruction)
         look = "" if scene.variation == "easy" else f", {scene.variation}"
         print(f"instruction: '{self._instruction}', seed {scene.seed}{look}", flush=True)
-        return self._play()
+        outcome = self._play()
+        self._await_picture()
+        return outcome
 
     def _play(self) -> str:
         watcher, task = self._watcher, self._task
@@ -94,18 +97,29 @@ class Show:
             return f"followed for {limit}"
         return ", ".join(filter(None, [f"not {_DONE[task.kind]} within {limit}", self._where()]))
 
+    def _await_picture(self) -> None:
+        """Go on until the picture shows depth, which comes after the answer, or never."""
+        end = time.monotonic() + _LAST_PICTURE
+        while self._answers and not self._shown[1] and time.monotonic() < end:
+            self._watcher.spin()
+            self._take_pictures()
+
     def finish(self) -> None:
-        """Write the pictures and say where they are."""
-        film = self._film.close()
+        """Write the pictures and say where they are.
+
+        Raises:
+            WriteError: They cannot be written.
+        """
         if self._picture is not None:
             path = self._folder / "overlay.png"
-            cv2.imwrite(str(path), cv2.cvtColor(self._picture, cv2.COLOR_RGB2BGR))
+            write_picture(path, self._picture)
             print(f"picture: {path}")
+        film = self._film.close()
         if film is not None:
             print(f"film:    {film}")
 
     def _take_answers(self, elapsed: float) -> None:
-        for answer in self._watcher.reasonings:
+        for answer in self._watcher.reasonings[: self._steps - self._answers]:
             self._answers += 1
             self._answer = answer
             show_answer(self._film, answer)
@@ -116,10 +130,11 @@ class Show:
         for rgb in self._watcher.pictures:
             self._film.depth = self._watcher.depth
             frame = self._film.add(rgb)
-            valid = self._answer is not None and not self._answer.problems
-            complete = self._answer is not None and self._watcher.depth is not None
-            if complete and not self._pictured_valid:
-                self._picture, self._pictured_valid = frame, valid
+            if self._answer is None:
+                continue
+            shows = (not self._answer.problems, self._watcher.depth is not None)
+            if self._picture is None or shows > self._shown:
+                self._picture, self._shown = frame, shows
         self._watcher.pictures.clear()
 
     def _where(self) -> str:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from molmoact_ros.control import RobotProfile, load_profile
+from molmoact_ros.demo.domains import reserve_domain
 from molmoact_ros.demo.graph import share
 from molmoact_ros.demo.lifetime import die_with_parent
+from molmoact_ros.output_files import WriteError
 
 from .actors import Actor, PolicyActor, make_baseline
 from .episode import Episode, EvaluationError
@@ -39,7 +41,7 @@ class Setting:
         answer_seconds: Simulated duration of an inference, in process only.
         logs: Folder for the nodes' logs.
         videos: Folder for films; None: none are made.
-        domain: ROS domain of the first worker.
+        domain: ROS domain of the first worker; None: each reserves one.
         policy: Further arguments of `MolmoActPolicy.from_pretrained`, in process only.
         execution: Changes to the robot profile's execution, in process only.
     """
@@ -51,7 +53,7 @@ class Setting:
     answer_seconds: float
     logs: Path
     videos: Path | None
-    domain: int
+    domain: int | None
     policy: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
 
@@ -83,7 +85,7 @@ class _Seat:
     """One worker's runner; another actor needs another one."""
 
     def __init__(self, setting: Setting, number: int) -> None:
-        domain = (setting.domain + number) % _DOMAINS
+        domain = None if setting.domain is None else (setting.domain + number) % _DOMAINS
         logs = setting.logs / f"worker_{number}"
         self._setting = replace(setting, domain=domain, logs=logs)
         self._actor = ""
@@ -155,11 +157,16 @@ def _graph(setting: Setting, name: str, stack: ExitStack) -> Runner:
     from .graph import Graph
 
     has_policy = name == "policy"
+    domain = setting.domain
+    if domain is None:
+        reserved = reserve_domain()
+        stack.callback(reserved.release)
+        domain = reserved.number
     graph = Graph(
         setting.checkpoint,
         None if has_policy else make_baseline(name, setting.checkpoint),
         has_policy,
-        domain=setting.domain,
+        domain=domain,
         seconds=setting.seconds,
         execute_steps=setting.execute_steps,
         logs=setting.logs / name,
@@ -220,5 +227,5 @@ def _work(setting: Setting, number: int, tasks: Any, results: Any) -> None:
         with _Seat(setting, number) as seat:
             while (episode := tasks.get()) is not None:
                 results.put(seat.run(episode))
-    except (EvaluationError, ValueError) as error:
+    except (EvaluationError, WriteError, ValueError) as error:
         results.put(str(error))

@@ -71,8 +71,8 @@ class Bag:
         try:
             self._reader = Reader(path)
             self._reader.open()
-        except (ReaderError, OSError, ValueError) as error:
-            raise BagError(f"bag {path} can not be read: {error}") from error
+        except Exception as error:  # noqa: BLE001 - rosbags meets damage with errors of any kind
+            raise BagError(f"bag {path} cannot be read: {_said(error)}") from error
         counts: dict[tuple[str, str], int] = {}
         for link in self._reader.connections:
             key = (link.topic, link.msgtype)
@@ -114,8 +114,8 @@ class Bag:
             for link, log_time, data in self._reader.messages(connections=links):
                 content = self._types.deserialize_cdr(data, link.msgtype)
                 yield Message(link.topic, log_time, content)
-        except (ReaderError, SerdeError, OSError) as error:
-            raise BagError(f"bag {self.path} is damaged: {error}") from error
+        except Exception as error:  # noqa: BLE001 - as when it was opened
+            raise BagError(f"bag {self.path} is damaged: {_said(error)}") from error
 
     def first(self, name: str) -> Any | None:
         """Return the first message of a topic, None when it has none."""
@@ -197,6 +197,12 @@ def _is_camera(bag: Bag, topic: Topic) -> bool:
     if topic.type == IMAGE:
         return first is not None and first.encoding in RGB_ENCODINGS
     return first is not None and "compressedDepth" not in first.format
+
+
+def _said(error: Exception) -> str:
+    """Return an error's words, and where it is not one of bags, its kind."""
+    is_own = isinstance(error, (ReaderError, SerdeError, OSError))
+    return str(error) if is_own else f"{type(error).__name__}: {error}"
 
 
 def _list(bag: Bag, topics: Sequence[Topic]) -> str:

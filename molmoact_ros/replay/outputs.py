@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -56,9 +57,10 @@ class Outputs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.film = self._film.close()
-        self._tables.__exit__(kind, error, trace)
-        self._recording.__exit__(kind, error, trace)
+        with ExitStack() as rest:  # each is closed, whatever happens to the others
+            rest.push(self._recording)
+            rest.push(self._tables)
+            self.film = self._film.close()
 
     def write(self, answer: Answer) -> None:
         """Write one answer everywhere."""

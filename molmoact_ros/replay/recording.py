@@ -14,6 +14,7 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
+from molmoact_ros.output_files import writing
 from molmoact_ros.ros.pixels import jpeg_from_rgb
 
 from .run import Answer
@@ -61,15 +62,17 @@ class Recording:
             meaning: Of the actions.
             is_mcap: Storage: MCAP or sqlite3.
         """
+        self._path = path
         self._types = types
         self._meaning = meaning
         plugin = StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
         self._writer = Writer(path, version=_BAG_VERSION, storage_plugin=plugin)
-        self._writer.open()
-        self._links = {
-            topic: self._writer.add_connection(f"{_NODE}/{topic}", kind, typestore=types)
-            for topic, kind in _TOPICS.items()
-        }
+        with writing(path):
+            self._writer.open()
+            self._links = {
+                topic: self._writer.add_connection(f"{_NODE}/{topic}", kind, typestore=types)
+                for topic, kind in _TOPICS.items()
+            }
 
     def __enter__(self) -> Recording:
         return self
@@ -80,7 +83,8 @@ class Recording:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.close()
+        with writing(self._path):
+            self._writer.close()
 
     def write(self, answer: Answer, overlay: np.ndarray, depth_image: np.ndarray | None) -> None:
         """Write an answer with its pictures, RGB uint8."""
@@ -102,7 +106,8 @@ class Recording:
 
     def _put(self, answer: Answer, topic: str, message: Any) -> None:
         data = self._types.serialize_cdr(message, _TOPICS[topic])
-        self._writer.write(self._links[topic], answer.log_time, data)
+        with writing(self._path):
+            self._writer.write(self._links[topic], answer.log_time, data)
 
     def _make(self, topic: str, **fields: Any) -> Any:
         return self._types.types[_TOPICS[topic]](**fields)

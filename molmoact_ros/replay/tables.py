@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from molmoact_ros.output_files import writing
+
 from .run import Answer
 
 _STAGES = ("preprocess", "vision", "prefill", "decode", "parse", "total")
@@ -27,16 +29,15 @@ class Tables:
             step_period: Time between two rows, s.
         """
         self._step_period = step_period
-        self._answer_file = (folder / "answers.csv").open("w", newline="", encoding="utf-8")
-        self._action_file = (folder / "actions.csv").open("w", newline="", encoding="utf-8")
-        self._answers = csv.writer(self._answer_file)
-        self._actions = csv.writer(self._action_file)
-        self._answers.writerow(
+        self._answers = _Table(
+            folder / "answers.csv",
             ["sequence", "stamp_s", "instruction", "valid", "problems", "trajectory_source"]
             + ["trajectory_px", "confidence", "tokens", "forward_passes"]
-            + [f"{stage}_s" for stage in _STAGES]
+            + [f"{stage}_s" for stage in _STAGES],
         )
-        self._actions.writerow(["sequence", "row", "time_s", *action_names])
+        self._actions = _Table(
+            folder / "actions.csv", ["sequence", "row", "time_s", *action_names]
+        )
 
     def __enter__(self) -> Tables:
         return self
@@ -47,14 +48,14 @@ class Tables:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._answer_file.close()
-        self._action_file.close()
+        for table in (self._answers, self._actions):
+            table.close()
 
     def write(self, answer: Answer) -> None:
         """Write one answer; what the model left out stays empty."""
         reasoning = answer.reasoning
         timings = (reasoning.timings.get(stage) for stage in _STAGES)
-        self._answers.writerow(
+        self._answers.write(
             [
                 answer.sequence,
                 _seconds(answer.stamp_ns),
@@ -72,7 +73,25 @@ class Tables:
         for number, row in enumerate(reasoning.actions):
             time = answer.stamp_ns + round(number * self._step_period * 1e9)
             values = ["" if value != value else f"{value:.9g}" for value in row]  # NaN: empty
-            self._actions.writerow([answer.sequence, number, _seconds(time), *values])
+            self._actions.write([answer.sequence, number, _seconds(time), *values])
+
+
+class _Table:
+    """One file; its errors name it."""
+
+    def __init__(self, path: Path, header: Sequence[str]) -> None:
+        self._path = path
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._rows = csv.writer(self._file)
+        self.write(header)
+
+    def write(self, row: Sequence[object]) -> None:
+        with writing(self._path):
+            self._rows.writerow(row)
+
+    def close(self) -> None:
+        with writing(self._path):
+            self._file.close()
 
 
 def _seconds(nanoseconds: int) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from molmoact_ros.output_files import WriteError, writing
+
 _GIF_RATE = 5.0  # frames per second
 _GIF_WIDTH = 480  # px
 
@@ -44,20 +46,30 @@ class Film:
         self._count += 1
 
     def close(self) -> Path | None:
-        """Finish the file and return its path; None when nothing was or could be written."""
+        """Finish the file and return its path; None when there is no frame or no encoder.
+
+        Raises:
+            WriteError: It could not be written.
+        """
         if self._writer is None:
             return None
         opened = self._writer.isOpened()
         self._writer.release()
         if opened:
+            # OpenCV does not tell of errors; the number of frames is what is written last.
+            written = int(cv2.VideoCapture(str(self._mp4)).get(cv2.CAP_PROP_FRAME_COUNT))
+            if written != self._count:
+                raise WriteError(self._mp4, f"it has {written} of {self._count} frames; disk full?")
             return self._mp4
-        if not hasattr(cv2, "imwriteanimation"):  # OpenCV < 4.11
+        if not hasattr(cv2, "imencodeanimation"):  # OpenCV < 4.12
             return None
         animation = cv2.Animation()
         animation.frames = self._gif
         animation.durations = [round(1000 / _GIF_RATE)] * len(self._gif)  # ms
         path = self._stem.with_suffix(".gif")
-        return path if cv2.imwriteanimation(str(path), animation) else None
+        with writing(path):
+            path.write_bytes(cv2.imencodeanimation(".gif", animation)[1].tobytes())
+        return path
 
     @property
     def _mp4(self) -> Path:

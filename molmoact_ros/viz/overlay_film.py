@@ -62,5 +62,5 @@ class OverlayFilm:
         return frame
 
     def close(self) -> Path | None:
-        """Finish the file and return its path; None when nothing was or could be written."""
+        """Finish the file, as `Film.close`."""
         return self._film.close()

@@ -139,8 +139,28 @@ def test_a_truncated_bag_is_an_error_that_names_it(
             list(broken.messages([CAMERA]))
 
 
+def test_damage_anywhere_is_an_error_that_names_the_bag(tmp_path: Path, types: Typestore) -> None:
+    content = (SOURCE / "tabletop.mcap").read_bytes()
+    file = tmp_path / "damaged.mcap"
+    draw = np.random.default_rng(1)
+    refused = 0
+    for size in [*range(0, 64, 4), *draw.integers(64, len(content), 40)]:
+        damaged = bytearray(content[:size])
+        if size > 64:  # not only shorter, but wrong in a place
+            damaged += content[size:]
+            damaged[size : size + 8] = draw.bytes(8)
+        file.write_bytes(damaged)
+        try:
+            with Bag(file, types) as bag:
+                list(bag.messages([topic.name for topic in bag.topics]))
+        except BagError as error:
+            assert str(file) in str(error)
+            refused += 1
+    assert refused >= 16, "at least what is too short"
+
+
 def test_broken_metadata_is_an_error(rewrite: Rewrite, types: Typestore) -> None:
     path = rewrite(storage=StoragePlugin.MCAP)
     (path / "metadata.yaml").write_text("{nonsense")
-    with pytest.raises(BagError, match="can not be read"):
+    with pytest.raises(BagError, match="cannot be read"):
         Bag(path, types)

@@ -4,6 +4,7 @@
 
 import csv
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from rosbags.rosbag2 import Reader
 from rosbags.typesys.store import Typestore
 
+from molmoact_ros.output_files import WriteError
 from molmoact_ros.replay import Bag, Replay, ReplaySettings
 from molmoact_ros.replay.outputs import Outputs
 from molmoact_ros.replay.recording import ActionMeaning
+from molmoact_ros.replay.tables import Tables
 from molmoact_ros.viz import depth_picture
 
 CAMERA = "/tabletop/camera/image/compressed"
@@ -139,6 +142,31 @@ def test_the_type_hashes_are_those_of_ros(types: Typestore) -> None:
         hashes = {h["type_name"]: h["hash_string"] for h in content["type_hashes"]}
         kind = f"molmoact_ros/msg/{name}"
         assert types.hash_rihs01(kind) == hashes[kind]
+
+
+@pytest.mark.parametrize("is_mcap", [True, False], ids=["mcap", "sqlite"])
+def test_a_full_disk_is_told_with_the_name_of_the_bag(
+    bag: Bag, policy: Any, types: Typestore, tmp_path: Path, is_mcap: bool
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(WriteError, match=f"{tmp_path}/results/bag cannot be written"):
+            with Outputs(tmp_path / "results", types, MEANING, rate=10.0, is_mcap=is_mcap) as out:
+                for answer in Replay(bag, policy, SETTINGS):
+                    out.write(answer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (tmp_path / "results" / "answers.csv").open() as file:
+        assert file.read().startswith("sequence,"), "what was written is kept"
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_table(policy: Any, tmp_path: Path) -> None:
+    (tmp_path / "answers.csv").symlink_to("/dev/full")
+    with pytest.raises(WriteError, match="answers.csv cannot be written: No space left on device"):
+        with Tables(tmp_path, NAMES, 0.1):
+            pass
+    assert (tmp_path / "actions.csv").read_text().startswith("sequence,"), "closed as well"
 
 
 def test_results_are_never_overwritten(folder: Path, types: Typestore) -> None:

@@ -1,0 +1,97 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A full disk is told with the name of the file."""
+
+from __future__ import annotations
+
+import importlib
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from molmoact_ros.output_files import WriteError, write_picture, write_text
+from molmoact_ros.viz import Film
+
+FULL = "cannot be written: No space left on device"
+NOISE = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+PRINTS = (
+    "from molmoact_ros.output_files import reports_write_errors\n"
+    "@reports_write_errors\n"
+    "def main(argv=None):\n"
+    "    print('line\\n' * {lines})\n"
+    "    return 0\n"
+    "raise SystemExit(main())\n"
+)
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """A folder in which the files that are about to be written lead to a full device."""
+    for name in ("answer.json", "overlay.png", "film.mp4", "film.gif"):
+        (tmp_path / name).symlink_to("/dev/full")
+    return tmp_path
+
+
+@pytest.fixture
+def small_files() -> Iterator[int]:
+    """Files larger than so many bytes cannot be written, as on a disk that gets full."""
+    limit = 200_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_text_and_picture(full: Path) -> None:
+    with pytest.raises(WriteError, match=f"answer.json {FULL}"):
+        write_text(full / "answer.json", "{}")
+    with pytest.raises(WriteError, match=f"overlay.png {FULL}"):
+        write_picture(full / "overlay.png", NOISE)
+
+
+def test_a_film_from_the_start(full: Path) -> None:
+    film = Film(full / "film", rate=10.0)
+    film.add(NOISE)
+    with pytest.raises(WriteError, match="film.(mp4|gif) cannot be written: "):
+        film.close()
+
+
+def test_a_film_on_its_way(tmp_path: Path, small_files: int) -> None:
+    film = Film(tmp_path / "film", rate=10.0)
+    for shift in range(30):
+        film.add(np.roll(NOISE, shift, axis=1))
+    with pytest.raises(WriteError, match="film.mp4 cannot be written: .* of 30 frames"):
+        film.close()
+    assert (tmp_path / "film.mp4").stat().st_size <= small_files
+
+
+@pytest.mark.parametrize("lines", [1, 10_000])
+def test_standard_output(lines: int) -> None:
+    with Path("/dev/full").open("w") as device:
+        done = subprocess.run(
+            [sys.executable, "-c", PRINTS.format(lines=lines)],
+            stdout=device, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"error: standard output {FULL}\n"
+
+
+def test_a_pager_that_was_left_is_no_error() -> None:
+    code = PRINTS.format(lines=100_000)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "line\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("name", ["evaluate", "inspect", "predict", "replay"])
+def test_every_command_tells(name: str) -> None:
+    assert hasattr(importlib.import_module(f"molmoact_ros.cli.{name}").main, "__wrapped__")
