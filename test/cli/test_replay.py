@@ -52,7 +52,7 @@ def test_without_ros_the_answers_are_those_of_the_policy(tmp_path: Path) -> None
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_ROS, str(BAG), "--checkpoint", str(CHECKPOINT), *POLICY,
          "--limit", "2", "--period", "1.5", "--out", str(out)],
-        capture_output=True, text=True, timeout=240, check=False,
+        capture_output=True, text=True, timeout=150, check=False,
         env={**environment, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

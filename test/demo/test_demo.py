@@ -41,7 +41,7 @@ def test_prints_a_line_per_inference_and_leaves_picture_and_film(
 ) -> None:
     command = [*COMMAND, "--steps", "2", "--seed", "3", "--out", str(tmp_path)]
     command += ["--instruction", "reach the green block"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, cwd="/")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = re.findall(r"#\d+ +[\d.]+ s +\d+ passes .* cm from the green block", done.stdout)
     assert len(lines) == 2, done.stdout
@@ -66,7 +66,7 @@ def test_ctrl_c_stops_everything(ros_environment: Any, tmp_path: Path) -> None:
     assert any("instruction: " in line for line in iter(process.stdout.readline, ""))
     assert len(nodes_below(tmp_path)) == 3
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped by Ctrl-C" in out
     assert nodes_below(tmp_path) == []
@@ -74,7 +74,7 @@ def test_ctrl_c_stops_everything(ros_environment: Any, tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_is_missing_is_told(ros_environment: Any, tmp_path: Path) -> None:
     command = [*COMMAND, "--checkpoint", "/no/such/place", "--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, cwd="/")
     assert done.returncode == 1
     assert "there is no directory '/no/such/place'" in done.stderr
     assert nodes_below(tmp_path) == []

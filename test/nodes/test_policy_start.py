@@ -36,7 +36,7 @@ PROCESS_CASES: dict[str, tuple[dict[str, Any], str]] = {
 
 def refused(arguments: list[str]) -> str:
     """Run a node that must refuse to start; return its line of error."""
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == CONFIGURATION_ERROR
     assert len(errors) == 1, done.stderr

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from lifecycle_msgs.msg import State, Transition
 
 from molmoact_ros.demo.graph import NodeSpec
 
-SOON = 5.0  # s, on a machine that has a core for it
+SOON = 15.0  # s; 5 s where a core is free, and before launch would kill the process
 STEPS = {
     State.PRIMARY_STATE_UNCONFIGURED: (),
     State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_CONFIGURE,),
@@ -48,12 +47,9 @@ def test_sigterm_while_the_policy_is_configured(
 
 
 def ended(process: Any) -> None:
-    """Send SIGTERM; check the exit code, the time, and that the session is empty."""
-    begin = time.monotonic()
+    """Send SIGTERM; check the time, the exit code, and that the session is empty."""
     process.send_signal(signal.SIGTERM)
-    assert process.wait(120) == 0
-    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    assert time.monotonic() - begin <= SOON * max(1.0, busy)
+    assert process.wait(SOON) == 0
     assert session(process.pid) == []
 
 

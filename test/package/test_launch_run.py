@@ -230,7 +230,7 @@ def test_a_policy_that_dies_is_started_again_where_it_was(
     pid = int(heard(process, policy)[1])
     heard(process, r"left\.molmoact_policy\]: ")
     os.kill(pid, signal.SIGTERM)
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=60)
     assert "process has finished cleanly" in said
     assert "started again" not in said
     assert process.returncode == 0
