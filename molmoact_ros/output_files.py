@@ -82,18 +82,20 @@ def reports_write_errors(main: Callable[[Sequence[str] | None], int]) -> Main:
         try:
             code = main(argv)
             sys.stdout.flush()
-        except BrokenPipeError:  # of a pager that was left
-            code = 1
-        except OSError as error:
-            # All other files have a name.
-            named = isinstance(error, WriteError) or error.filename is not None
-            words = str(error) if named else str(WriteError(_STANDARD_OUTPUT, str(error.strerror)))
-            print(f"error: {words}", file=sys.stderr)
-            code = 1
-        else:
             return code
-        # What could not be written would be tried again at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return code
+        except BrokenPipeError:  # of a pager that was left
+            _drop_output()
+        except OSError as error:
+            words = str(error)
+            if error.strerror is not None and error.filename is None:  # all other files are named
+                words = str(WriteError(_STANDARD_OUTPUT, error.strerror))
+                _drop_output()
+            print(f"error: {words}", file=sys.stderr)
+        return 1
 
     return run
+
+
+def _drop_output() -> None:
+    """Give up what could not be written; the end of the process would try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

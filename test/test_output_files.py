@@ -8,13 +8,18 @@ import importlib
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from molmoact_ros.output_files import WriteError, write_picture, write_text
+from molmoact_ros.output_files import (
+    WriteError,
+    reports_write_errors,
+    write_picture,
+    write_text,
+)
 from molmoact_ros.viz import Film
 
 FULL = "cannot be written: No space left on device"
@@ -95,3 +100,21 @@ def test_a_pager_that_was_left_is_no_error() -> None:
 @pytest.mark.parametrize("name", ["evaluate", "inspect", "predict", "replay"])
 def test_every_command_tells(name: str) -> None:
     assert hasattr(importlib.import_module(f"molmoact_ros.cli.{name}").main, "__wrapped__")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileExistsError("out exists"), "error: out exists\n"),
+        (FileNotFoundError(2, "No file", "in.png"), "error: [Errno 2] No file: 'in.png'\n"),
+        (WriteError("a.csv", "full"), "error: a.csv cannot be written: full\n"),
+    ],
+)
+def test_other_errors_of_files_say_what_they_say(
+    error: OSError, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(argv: Sequence[str] | None = None) -> int:
+        raise error
+
+    assert reports_write_errors(main)([]) == 1
+    assert capsys.readouterr().err == said

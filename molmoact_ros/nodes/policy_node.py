@@ -107,7 +107,7 @@ class PolicyNode(ManagedNode):
         session, self._session, self._cameras = self._session, None, None
         if session is not None:
             session.close()
-        elif "torch" in sys.modules:
+        elif hasattr(sys.modules.get("torch"), "cuda"):  # not yet while torch is imported
             from molmoact_ros.model.memory import return_memory
 
             return_memory()

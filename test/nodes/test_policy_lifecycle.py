@@ -7,8 +7,10 @@ from __future__ import annotations
 import gc
 import signal
 import subprocess
+import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -237,3 +239,11 @@ def test_a_fault_of_the_program_is_logged_and_everything_released(
     assert node_here._session is None
     monkeypatch.undo()
     assert node_here.trigger_configure() == TransitionCallbackReturn.SUCCESS
+
+
+def test_it_is_released_while_torch_is_imported(
+    node_here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal during that import has the node release what it has."""
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
+    assert node_here._attempt("release", node_here._release) == TransitionCallbackReturn.SUCCESS

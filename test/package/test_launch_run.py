@@ -127,8 +127,8 @@ def ended(process: subprocess.Popen[str]) -> str:
     interrupt(process)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert "Traceback" not in said
-    assert "process has died" not in said
+    assert "Traceback" not in said, said
+    assert "process has died" not in said, said
     return said
 
 
