@@ -109,7 +109,7 @@ class PolicySession:
 
     def close(self) -> None:
         """Free the policy and its memory, after `stop` and when nothing infers any more."""
-        if not self.inference.is_running:
+        if not self.inference.thread.is_running:
             self.policy.close()
 
     def follow(self, instruction: str) -> None:
