@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The arm's process: follows the executor's commands, reports where it is, and misbehaves if told.
+"""The arm's process: follows commands, reports its position, and misbehaves on request.
 
 Arguments: ROBOT.yaml NODE [sim]. With ``sim`` it is also the simulator that publishes /clock.
 """
@@ -220,7 +220,7 @@ class Arm:
     # Settings.
 
     def answer(self, request: dict[str, Any]) -> Any:
-        """Change what a line of the drill names, and return the position.
+        """Change what a request names, and return the position.
 
         ``faults``, ``reports``, ``timing`` replace all settings of their kind; ``put`` moves the
         arm home at once, ``jump_clock`` shifts the simulated time by s. ``links`` is the number of

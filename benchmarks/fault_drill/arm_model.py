@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the fake arm moves: as it is told, later, less, or not at all. No ROS in it."""
+"""How the fake arm moves: as commanded, later, less, or not at all. No ROS in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Faults:
         frozen: Nothing moves it.
         lag: s after which it follows.
         stuck: Indices of axes that do not move.
-        drift: m/s or rad/s of axes, on top of what it is told.
+        drift: m/s or rad/s of axes, on top of what is commanded.
     """
 
     frozen: bool = False

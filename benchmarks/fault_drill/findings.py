@@ -59,5 +59,5 @@ def compare(
     shares = np.where(values <= nothing, 0.0, values / np.maximum(limits, nothing))
     beyond = ~(shares <= 1.0 + tolerance)
     index = int(np.argmax(np.where(np.isnan(shares), np.inf, shares)))
-    said = detail(index) if detail is not None and beyond.any() else ""
-    return Finding(rule, len(values), int(beyond.sum()), float(shares[index]), said)
+    text = detail(index) if detail is not None and beyond.any() else ""
+    return Finding(rule, len(values), int(beyond.sum()), float(shares[index]), text)

@@ -34,10 +34,10 @@ class Expectations:
     """What a drill makes impossible to ask for.
 
     Attributes:
-        stamps: Whether stamps tell the time; not where the drill tampers with the clock.
-        places: Whether the measured position tells where the robot is; not where the drill
+        stamps: Whether stamps can be relied on; not where the drill tampers with the clock.
+        places: Whether the measured position is where the robot is; not where the drill
             falsifies it.
-        silence: Whether states tell when nothing may be published; not where two executors
+        silence: Whether states show when nothing may be published; not where two executors
             publish theirs on one topic.
         rest: Whether the last command must be rest; not where the drill kills or freezes the
             executor.

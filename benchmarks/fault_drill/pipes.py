@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Further processes of a drill, and how they are told what to do: a line of JSON each way."""
+"""Further processes of a drill, controlled by lines of JSON on their standard input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENDING = 10.0  # s that a process may take to end after SIGTERM
 
 
 class PeerError(RuntimeError):
-    """A process of the drill itself ended or failed: the drill says nothing about the nodes."""
+    """A process of the drill itself ended or failed: that is no result about the nodes."""
 
 
 class Process:
@@ -103,7 +103,7 @@ class Peer(Process):
 
 
 def answer_requests(answer: Callable[[dict[str, Any]], Any]) -> None:
-    """Serve a `Peer` until its end of the pipe is closed; first tell that all is ready."""
+    """Serve a `Peer` until its end of the pipe is closed; the first line means ready."""
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         try:
@@ -111,7 +111,7 @@ def answer_requests(answer: Callable[[dict[str, Any]], Any]) -> None:
         except Exception as error:  # noqa: BLE001 - the other side has to know
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), flush=True)
-    os._exit(0)  # the threads of ROS have nothing left to say
+    os._exit(0)  # without waiting for the threads of ROS
 
 
 def take_priority() -> None:

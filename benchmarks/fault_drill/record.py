@@ -87,7 +87,7 @@ class Record:
     Attributes:
         commands: Of each kind of command and each publisher.
         previews: Trajectories by publisher.
-        measured: What the executor was told about the robot.
+        measured: Positions of the robot that were published to the executor.
         states: When each state was received, and its number.
     """
 

@@ -38,7 +38,7 @@ _NAN = float("nan")
 
 
 class Recorder:
-    """Notes what an executor publishes and what it is told about the robot."""
+    """Notes what an executor publishes and what it receives about the robot."""
 
     def __init__(self, limits: Limits, node: str) -> None:
         self.record = Record()
@@ -131,10 +131,10 @@ class Recorder:
     def _links(self) -> dict[str, Any]:
         """Return the least number of publishers of a topic, and whether commands come."""
         last = [samples.received[-1] for samples in self.record.commands.values()]
-        hears = bool(last) and time.monotonic() - max(last) < 0.2
+        receives = bool(last) and time.monotonic() - max(last) < 0.2
         return {
             "links": min(self._node.count_publishers(topic) for topic in self._topics),
-            "hears": hears or self._limits.outputs == ("joint_trajectory",),
+            "receives": receives or self._limits.outputs == ("joint_trajectory",),
         }
 
     def _speed(self) -> float:

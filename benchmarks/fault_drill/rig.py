@@ -214,7 +214,7 @@ class Rig:
         self.until(lambda: self.call("enable").success, "enable")
         self.until(lambda: self.state == READY, "READY")
         # An arm that missed a command, or a judge that did, would accuse the wrong one.
-        self.until(lambda: self.recorder.ask(do="links")["hears"], "commands at the recorder")
+        self.until(lambda: self.recorder.ask(do="links")["receives"], "commands at the recorder")
 
     @property
     def feeder(self) -> Peer:

@@ -65,8 +65,8 @@ def judge_stamped_positions(stream: Series, limits: Limits) -> Iterator[Finding]
 def judge_unstamped_positions(stream: Series, limits: Limits) -> Iterator[Finding]:
     """Judge joint positions ``[N, J]`` by when they were received.
 
-    Positions say nothing about a single period where its length is not known: velocities are taken
-    over ten commands, and one period of lateness at both ends is granted.
+    The length of a single period is not known, so velocities are taken over ten commands, and one
+    period of lateness is granted at both ends.
     """
     at, many = stream.received, APART[-1]
     for group in limits.groups:

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules of place: box, cone and joint ranges, and how far the commands run ahead of the robot.
 
-A robot that is told velocities is where its commands have brought it if it follows, and where it
-was measured if it does not. So the way that was commanded is added up, and two things are asked:
+A robot that gets velocities is where its commands have brought it if it follows, and where it was
+measured if it does not. So the way that was commanded is added up, and two things are asked:
 nowhere on that way may more be missing on the measured one than `max_following_error`, and the
 commanded way, from where the robot was measured at its begin, may leave the box or the joint ranges
-by no more than that. The ramp down comes on top: it is what a robot needs that is told to stop.
+by no more than that. The ramp of a stop comes on top.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def judge_frames(frames: set[str], limits: Limits, checked: int) -> Iterator[Fin
 
 
 def judge_gripper(stream: Series, limits: Limits) -> Finding:
-    """Judge that the gripper is told nothing beyond open and closed."""
+    """Judge that no command of the gripper lies beyond open and closed."""
     assert limits.gripper is not None
     low, high = limits.gripper
     outside = np.maximum(low - stream.values, stream.values - high).max(axis=1)

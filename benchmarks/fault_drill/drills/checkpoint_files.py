@@ -101,7 +101,7 @@ TRAPS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a tokenizer of 1 GB": (_sparse("tokenizer.json", 10**9), "tokenizer.json"),
     "weights are an empty file": (_sparse(_WEIGHTS, 0), _WEIGHTS),
     "weights are a git-lfs pointer": (_text(_WEIGHTS, _POINTER.format("0" * 64)), _WEIGHTS),
-    "weights are longer than their header says": (_longer, _WEIGHTS),
+    "weights are longer than in their header": (_longer, _WEIGHTS),
     "a type that does not fit its offsets": (_wrong_type, _WEIGHTS),
     "a header of 2^62 bytes": (_no_end, _WEIGHTS),
 }

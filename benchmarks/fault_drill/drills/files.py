@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags and disks: real bags are replayed, broken ones and full disks are told."""
+"""Bags and disks: real bags are replayed, broken ones and full disks are reported."""
 
 from __future__ import annotations
 

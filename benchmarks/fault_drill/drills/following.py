@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Robots that do not do what they are told: it is noticed at any speed, or nothing is wrong."""
+"""Robots that do not follow their commands, at any speed, and one that only lags."""
 
 from __future__ import annotations
 

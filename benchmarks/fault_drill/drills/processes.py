@@ -13,7 +13,7 @@ from ..drill import Attempt, drill
 from ..rig import EXECUTING, PATIENCE, Rig
 
 _FEED: Mapping[str, Any] = {"rate": 5.0, "velocity": [0.2], "flip": 3}
-# 8 rows of 0.1 s that were said are executed, then a ramp of 0.2 s.
+# The 8 rows of 0.1 s of the last chunk are executed, then a ramp of 0.2 s.
 _STOPPED = 1.5  # s
 _NEW_RUN = 10.0  # s within which a restarted policy is followed
 
@@ -130,5 +130,5 @@ def two_executors(attempt: Attempt) -> None:
         stopped = rig.until_rest(PATIENCE)
         attempt.figures["at rest after s"] = round(stopped, 2)
         attempt.check(stopped < 1.0, f"at rest only after {stopped:.2f} s")
-        told = any("same name" in executor.text for executor in rig.executors)
-        attempt.figures["reported"] = "yes" if told else "no"
+        reported = any("same name" in executor.text for executor in rig.executors)
+        attempt.figures["reported"] = "yes" if reported else "no"

@@ -29,7 +29,7 @@ def check_refusal(attempt: Attempt, name: str, done: Finished) -> None:
         return
     attempt.check(done.code == 1, f"{name}: exit code {done.code}")
     attempt.check("Traceback" not in done.output, f"{name}: a traceback")
-    attempt.check(bool(done.output.strip()), f"{name}: not a word")
+    attempt.check(bool(done.output.strip()), f"{name}: no output")
     length = len(done.output)
     attempt.check(length <= _CHARACTERS, f"{name}: {length} characters of output")
 
