@@ -41,12 +41,15 @@ class Expectations:
             publish theirs on one topic.
         rest: Whether the last command must be rest; not where the drill kills or freezes the
             executor.
+        zeros: Whether velocities of zero may be published while motion is off; only where
+            ~/enable is called faster than states are published.
     """
 
     stamps: bool = True
     places: bool = True
     silence: bool = True
     rest: bool = True
+    zeros: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def _findings(record: Record, limits: Limits, expect: Expectations) -> Iterator[
         yield judge_finite(stream)
         yield from judge_frames(samples.frames, limits, len(stream))
         if expect.silence:
-            yield judge_silence(stream, silent)
+            moving = stream.values.any(axis=1) if kind in VELOCITIES else np.ones(len(stream), bool)
+            yield judge_silence(stream, silent, moving if expect.zeros else None)
         stream = _finite(stream)
         if kind == "gripper":
             yield judge_gripper(stream, limits)

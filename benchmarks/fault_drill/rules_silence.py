@@ -16,11 +16,21 @@ QUIET = 0.25  # s without a command that count as silence
 AROUND = 0.1  # s by which a state and a command may pass each other on their ways
 
 
-def judge_silence(stream: Series, silent: list[tuple[float, float]]) -> Finding:
-    """Judge that nothing was published while the state was disabled or halted."""
+def judge_silence(
+    stream: Series, silent: list[tuple[float, float]], counts: np.ndarray | None = None
+) -> Finding:
+    """Judge that nothing was published while the state was disabled or halted.
+
+    Args:
+        stream: Of commands.
+        silent: From when to when it was, s.
+        counts: Which commands count, bool ``[N]``; None: all.
+    """
     inside = np.zeros(len(stream), dtype=bool)
     for begin, end in silent:
         inside |= (stream.received > begin + AROUND) & (stream.received < end - AROUND)
+    if counts is not None:
+        inside &= counts
     return Finding("commands while motion is off", len(stream), int(inside.sum()), 0.0)
 
 

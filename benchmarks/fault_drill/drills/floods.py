@@ -97,7 +97,7 @@ def two_policies(attempt: Attempt) -> None:
 def storm_of_calls(attempt: Attempt) -> None:
     """~/enable, ~/halt, ~/clear and ~/approve from three threads without a pause."""
     seconds = 3.0 if attempt.quick else 8.0
-    with Rig(attempt) as rig:
+    with Rig(attempt, expect={"zeros": True}) as rig:
         rig.prepare()
         rig.feeder.ask(**_GOOD)
         calls = [0, 0, 0]
