@@ -89,8 +89,9 @@ def _findings(record: Record, limits: Limits, expect: Expectations) -> Iterator[
         yield judge_finite(stream)
         yield from judge_frames(samples.frames, limits, len(stream))
         if expect.silence:
-            moving = stream.values.any(axis=1) if kind in VELOCITIES else np.ones(len(stream), bool)
-            yield judge_silence(stream, silent, moving if expect.zeros else None)
+            granted = expect.zeros and kind in VELOCITIES
+            counts = np.asarray((stream.values != 0.0).any(axis=1)) if granted else None
+            yield judge_silence(stream, silent, counts)
         stream = _finite(stream)
         if kind == "gripper":
             yield judge_gripper(stream, limits)

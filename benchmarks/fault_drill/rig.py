@@ -19,11 +19,10 @@ from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool, Trigger
 
 from .drill import Attempt, Stuck
-from .pipes import ROOT, Peer, Process
+from .pipes import Peer, Process
+from .profiles import TABLETOP
 
 NODE = "/molmoact_executor"
-ROBOTS = ROOT / "config" / "robots"
-TABLETOP = ROBOTS / "tabletop.yaml"
 PATIENCE = 30.0  # s
 DISABLED, READY, EXECUTING, STOPPING, HALTED = range(5)
 _CODE = "import sys; from molmoact_ros.nodes.executor_node import main; sys.exit(main())"

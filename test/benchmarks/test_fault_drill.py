@@ -18,13 +18,12 @@ import pytest
 
 from benchmarks.fault_drill.judge import Expectations, judge
 from benchmarks.fault_drill.limits import Limits, read_limits
+from benchmarks.fault_drill.profiles import ROBOTS, TABLETOP, joint_robot
 from benchmarks.fault_drill.record import Preview, Record
 from benchmarks.fault_drill.robot import read_robot
 from molmoact_ros.control import load_profile
 
 ROOT = Path(__file__).parents[2]
-ROBOTS = ROOT / "config" / "robots"
-TABLETOP = ROBOTS / "tabletop.yaml"
 EXECUTING, DISABLED = 2, 0
 NOW = 1_700_000_000.0  # s
 Plant = Callable[["Motion"], None]
@@ -209,17 +208,20 @@ CASES = [
 ]
 
 
-def robot_with(kind: str) -> Path:
-    """Return a shipped profile with an output."""
-    return next(p for p in sorted(ROBOTS.glob("*.yaml")) if kind in read_limits(p).outputs)
+@pytest.fixture
+def motion_of(tmp_path: Path) -> Callable[[str], Motion]:
+    """A good motion of a robot with a kind of command."""
 
+    def motion(kind: str) -> Motion:
+        if kind.startswith("forward"):
+            return Motion(joint_robot(kind, tmp_path))
+        return Motion(TABLETOP if kind == "twist" else ROBOTS / "google_robot.yaml")
 
-def motion_of(kind: str) -> Motion:
-    return Motion(TABLETOP if kind == "twist" else robot_with(kind))
+    return motion
 
 
 @pytest.mark.parametrize("kind", ["twist", "forward velocity", "pose", "forward position"])
-def test_a_good_motion_is_not_accused(kind: str) -> None:
+def test_a_good_motion_is_not_accused(motion_of: Callable[[str], Motion], kind: str) -> None:
     motion = motion_of(kind)
     verdict = judge(motion.record(kind), motion.limits)
     assert verdict.violations == ()
@@ -229,16 +231,17 @@ def test_a_good_motion_is_not_accused(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "plant", "word"), CASES, ids=lambda x: getattr(x, "__name__", x) or "-"
 )
-def test_what_is_planted_is_found(kind: str, plant: Plant, word: str) -> None:
+def test_what_is_planted_is_found(
+    motion_of: Callable[[str], Motion], kind: str, plant: Plant, word: str
+) -> None:
     motion = motion_of(kind)
     plant(motion)
     violations = judge(motion.record(kind), motion.limits).violations
     assert any(word in violation for violation in violations), violations
 
 
-def previews() -> tuple[list[Preview], Limits, Record]:
+def previews(path: Path) -> tuple[list[Preview], Limits, Record]:
     """Return two trajectories that go on smoothly, and a record of a robot that follows."""
-    path = robot_with("joint_trajectory")
     limits, home = read_limits(path), read_robot(path).home
     group = limits.groups[0]
     top, ramp = 0.5 * group.speed, 0.5 * group.speed / group.acceleration
@@ -269,8 +272,8 @@ def previews() -> tuple[list[Preview], Limits, Record]:
         ("positions", lambda p: p * np.nan, "finite"),
     ],
 )
-def test_trajectories_are_judged(field: str, change: Any, word: str) -> None:
-    made, limits, record = previews()
+def test_trajectories_are_judged(tmp_path: Path, field: str, change: Any, word: str) -> None:
+    made, limits, record = previews(joint_robot("joint_trajectory", tmp_path))
     record.previews[""] = made
     assert judge(record, limits).violations == ()
     record.previews[""] = [made[0], replace(made[1], **{field: change(getattr(made[1], field))})]
@@ -278,7 +281,7 @@ def test_trajectories_are_judged(field: str, change: Any, word: str) -> None:
     assert any(word in violation for violation in violations), violations
 
 
-def test_what_cannot_be_asked_for_is_not_judged() -> None:
+def test_what_cannot_be_asked_for_is_not_judged(motion_of: Callable[[str], Motion]) -> None:
     motion = motion_of("twist")
     for plant in (the_robot_goes_back, no_rest_at_the_end, begins_before_it_is_enabled):
         plant(motion)

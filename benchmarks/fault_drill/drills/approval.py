@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from pathlib import Path
 from typing import Any
 
 from ..drill import Attempt, Unavailable, drill
 from ..limits import read_limits
-from ..profiles import changed
-from ..rig import EXECUTING, HALTED, READY, ROBOTS, Rig
+from ..profiles import joint_robot
+from ..rig import EXECUTING, HALTED, READY, Rig
 
 _FEED: dict[str, Any] = {"velocity": [0.1]}
 
@@ -45,7 +44,7 @@ def joint_jog(attempt: Attempt) -> None:
     """Joint velocities as control_msgs/JointJog."""
     if importlib.util.find_spec("control_msgs") is None:
         raise Unavailable("control_msgs is not installed")
-    path = _jogged(attempt.folder)
+    path = joint_robot("joint_jog", attempt.folder)
     velocity = [0.8 * group.speed for group in read_limits(path).groups]
     with Rig(attempt, path) as rig:
         rig.prepare()
@@ -54,13 +53,3 @@ def joint_jog(attempt: Attempt) -> None:
         time.sleep(5.0)
         rig.arm.ask(faults={"stuck": [1]})
         rig.until(lambda: rig.state == HALTED, "the halt for a joint that is stuck")
-
-
-def _jogged(folder: Path) -> Path:
-    def change(robot: dict[str, Any]) -> None:
-        robot["outputs"] = {"joint_jog": {}}
-
-    for path in sorted(ROBOTS.glob("*.yaml")):
-        if "forward velocity" in read_limits(path).outputs:
-            return changed(path, folder, change)
-    raise Unavailable("no shipped profile commands joint velocities")

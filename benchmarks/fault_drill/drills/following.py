@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 
-from ..drill import Attempt, Unavailable, drill
+from ..drill import Attempt, drill
 from ..limits import read_limits
-from ..profiles import without_extra_packages
-from ..rig import EXECUTING, HALTED, READY, ROBOTS, Rig
+from ..profiles import JOINT_COMMANDS, joint_robot
+from ..rig import EXECUTING, HALTED, READY, Rig
 
 _NOTICED = 12.0  # s; the slowest motion needs 5 s for `max_following_error`
 _FLIP = 12  # chunks per direction of a motion to and fro
@@ -79,8 +78,9 @@ def pose_drifts_the_other_way(attempt: Attempt) -> None:
 
 @drill()
 def one_joint_is_stuck(attempt: Attempt) -> None:
-    """One joint of all does not move, for each kind of joint command of the shipped profiles."""
-    for kind, path in _joint_robots(attempt.folder).items():
+    """One joint of all does not move, for each kind of joint command."""
+    for kind in JOINT_COMMANDS:
+        path = joint_robot(kind, attempt.folder)
         limits = read_limits(path)
         stuck = len(limits.joints) - 2
         velocity = np.array([0.4 * group.speed for group in limits.groups])
@@ -116,15 +116,3 @@ def a_lag_of_300_ms_is_no_fault(attempt: Attempt) -> None:
         rig.feeder.ask()
         rig.until(lambda: rig.state in (READY, HALTED), "rest")
         attempt.check(rig.state == READY, f"halted after the motion: {rig.reason}")
-
-
-def _joint_robots(folder: Path) -> dict[str, Path]:
-    """Return a shipped profile for each kind of joint command."""
-    found: dict[str, Path] = {}
-    for path in sorted(ROBOTS.glob("*.yaml")):
-        for kind in read_limits(path).outputs:
-            if kind in ("joint_trajectory", "forward velocity", "forward position"):
-                found.setdefault(kind, without_extra_packages(path, folder))
-    if not found:
-        raise Unavailable("no shipped profile commands joints")
-    return found

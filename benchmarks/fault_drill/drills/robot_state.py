@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..drill import Attempt, Unavailable, drill
+from ..drill import Attempt, drill
 from ..limits import read_limits
-from ..profiles import without_extra_packages
-from ..rig import HALTED, ROBOTS, Rig
+from ..profiles import joint_robot
+from ..rig import HALTED, Rig
 
 _STOPPED = 1.0  # s; state_timeout 0.2, a ramp of 0.2, and a busy machine
 _WATCHED = 1.0  # s that a harmless fault is watched
@@ -74,7 +74,7 @@ def poses_at_2_khz(attempt: Attempt) -> None:
 @drill()
 def joint_states(attempt: Attempt) -> None:
     """Joint states: reordered, with 20,000 further joints, incomplete, not finite, silent."""
-    path = _joint_robot(attempt)
+    path = joint_robot("forward velocity", attempt.folder)
     limits = read_limits(path)
     velocity = np.array([0.3 * group.speed for group in limits.groups]).tolist()
     feed = {"rate": 5.0, "velocity": velocity, "flip": 5}
@@ -103,10 +103,3 @@ def joint_states(attempt: Attempt) -> None:
             rig.arm.ask(reports={})
         for name, fault in harmful.items():
             _stops(rig, feed, name, fault)
-
-
-def _joint_robot(attempt: Attempt) -> Any:
-    for path in sorted(ROBOTS.glob("*.yaml")):
-        if "forward velocity" in read_limits(path).outputs:
-            return without_extra_packages(path, attempt.folder)
-    raise Unavailable("no shipped profile commands joint velocities")

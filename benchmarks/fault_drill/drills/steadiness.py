@@ -13,8 +13,8 @@ import numpy as np
 from ..drill import Attempt, Stuck, Unavailable, drill
 from ..limits import Limits, read_limits
 from ..measure import busy_cores
-from ..profiles import without_extra_packages
-from ..rig import EXECUTING, ROBOTS, Rig
+from ..profiles import ROBOTS, without_drivers
+from ..rig import EXECUTING, Rig
 from ..robot import read_robot
 
 _SECONDS = 30.0
@@ -55,7 +55,7 @@ def shipped_profiles(attempt: Attempt) -> None:
             continue  # poses: the feeder makes no chunks of them
         before = len(attempt.failures)
         try:
-            _drive(attempt, without_extra_packages(path, attempt.folder))
+            _drive(attempt, without_drivers(path, attempt.folder))
         except Stuck as error:
             attempt.failures.append(str(error))
         for i in range(before, len(attempt.failures)):

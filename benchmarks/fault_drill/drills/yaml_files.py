@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..drill import Attempt, drill
 from ..measure import Finished, run_program
-from ..rig import TABLETOP, executor_command
+from ..profiles import TABLETOP
+from ..rig import executor_command
 
 # What a refusal may cost: an executor that starts takes 0.5 s and 60 MB.
 _SECONDS = 5.0  # of CPU time
