@@ -58,7 +58,7 @@ class Film:
         if opened:
             # OpenCV does not tell of errors; the number of frames is what is written last.
             written = int(cv2.VideoCapture(str(self._mp4)).get(cv2.CAP_PROP_FRAME_COUNT))
-            if written != self._count:
+            if written < self._count:  # one more after Ctrl-C
                 raise WriteError(self._mp4, f"it has {written} of {self._count} frames; disk full?")
             return self._mp4
         if not hasattr(cv2, "imencodeanimation"):  # OpenCV < 4.12
