@@ -40,6 +40,7 @@ from molmoact_ros.model_input import WARM_UP_SIZE, model_input
 from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.processing.tokenizer import DEPTH_TOKENS
 from molmoact_ros.profile import GENERIC, CheckpointProfile, choose_profile, load_profile
+from molmoact_ros.small_files import one_line
 
 CHECKPOINT_FILES = ("*.json", "*.jinja", "*.safetensors", "vae-final.*")
 _SMALL_FILES = ("*.json", "*.jinja")
@@ -126,7 +127,9 @@ class Preflight:
             return step()
         except ValueError as error:
             self.problems.append(str(error))
-            return None
+        except (RuntimeError, OSError) as error:  # of torch, of the driver
+            self.problems.append(one_line(error))
+        return None
 
     def check(self, name: str, passed: bool, problem: str) -> None:
         """Note a check; the problem is reported when it did not pass."""
