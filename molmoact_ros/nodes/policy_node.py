@@ -31,7 +31,7 @@ from molmoact_ros.ros.policy_setup import PolicyParameters
 from molmoact_ros.ros.running import run_node
 from molmoact_ros.ros.task import TaskDesk
 
-# One for a transition, one for a goal, one for a goal that pre-empts it, one for all the rest.
+# One for a transition, one for a goal, one for a goal that preempts it, one for all the rest.
 _THREADS = 4
 _CLOSE = 3.0  # s that close() waits for the present pass
 _POLL = 0.1  # s

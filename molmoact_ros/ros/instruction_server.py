@@ -3,7 +3,7 @@
 """The action ~/execute_instruction: one instruction until it is done, cancelled or out of time.
 
 A goal sets the instruction like the topic and the parameter do, and whoever asks last is followed:
-a new goal, or another instruction by topic or parameter, pre-empts the goal. When a goal ends in
+a new goal, or another instruction by topic or parameter, preempts the goal. When a goal ends in
 any way, nothing is asked for any more, so that no chunk follows and the executor ramps down.
 
 There is no detector of success. DONE means that ``done_chunks`` valid answers in a row asked for no
