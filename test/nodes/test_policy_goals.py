@@ -166,7 +166,9 @@ def test_a_new_goal_and_a_topic_pre_empt(operator: Operator) -> None:
     status, result = operator.result(first)
     assert (status, result.outcome) == (GoalStatus.STATUS_ABORTED, Result.OUTCOME_PREEMPTED)
     operator.next_feedback()
-    assert operator.reasonings[-1].instruction == "reach the blue block"
+    operator.until(
+        lambda: operator.reasonings[-1].instruction == "reach the blue block", "the goal's task"
+    )
     operator.instruction.publish(String(data="reach the red block"))
     assert operator.result(second)[1].outcome == Result.OUTCOME_PREEMPTED
     operator.until(
