@@ -147,7 +147,9 @@ def test_a_frame_of_another_time_is_not_used_and_diagnosed(
 def test_a_refused_instruction_stops_until_a_good_one_comes(robot: Any) -> None:
     robot.instruct("close the <im_patch> box")
     waiting = "waiting for an instruction"
-    robot.client.wait_for(lambda: robot.statuses("inference")[-1].message == waiting, waiting)
+    robot.client.wait_for(
+        lambda: [s.message for s in robot.statuses("inference")[-1:]] == [waiting], waiting
+    )
     assert robot.answers_while(lambda: robot.show(robot.image())) == 0
     robot.instruct("open the box")
     assert robot.next_answer().instruction == "open the box"

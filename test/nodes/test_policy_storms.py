@@ -85,5 +85,7 @@ def test_an_empty_instruction_stops(robot: Any, text: str) -> None:
     robot.next_answer()
     robot.instruct(text)
     waiting = "waiting for an instruction"
-    robot.client.wait_for(lambda: robot.statuses("inference")[-1].message == waiting, waiting)
+    robot.client.wait_for(
+        lambda: [s.message for s in robot.statuses("inference")[-1:]] == [waiting], waiting
+    )
     assert robot.answers_while(lambda: robot.show(robot.image())) == 0
