@@ -118,7 +118,6 @@ class Arm:
 
     def spin(self) -> None:
         """Follow commands for ever."""
-        take_priority()
         executor = SingleThreadedExecutor()
         executor.add_node(self._node)
         while rclpy.ok():
@@ -126,7 +125,6 @@ class Arm:
 
     def report(self) -> None:
         """Report for ever."""
-        take_priority()
         following = time.monotonic()
         while rclpy.ok():
             with self._lock:
@@ -260,6 +258,7 @@ def _stamp(seconds: float) -> Time:
 def main() -> None:
     """Be an arm until the pipe is closed."""
     sys.setswitchinterval(0.0005)
+    take_priority()  # also of the threads of DDS
     rclpy.init()
     arm = Arm(Path(sys.argv[1]), sys.argv[2], "sim" in sys.argv[3:])
     for loop in (arm.spin, arm.report):

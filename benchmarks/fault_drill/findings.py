@@ -29,10 +29,10 @@ class Finding:
     detail: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"{self.rule}: {self.violations} of {self.checked} samples beyond the limit, "
-            f"worst {self.worst:.4g} of it{self.detail and ', ' + self.detail}"
-        )
+        text = f"{self.rule}: {self.violations} of {self.checked}"
+        if self.worst > 0.0:
+            text += f" beyond the limit, worst {self.worst:.4g} of it"
+        return text + (self.detail and f", {self.detail}")
 
 
 def compare(

@@ -66,7 +66,7 @@ class Samples:
         number = len(self.received)
         size = len(self.values[0]) if number else 0
         values = np.array(self.values[:number], dtype=float).reshape(number, size)
-        return Series(np.array(self.received), np.array(self.stamps[:number]), values)
+        return Series(np.array(self.received[:number]), np.array(self.stamps[:number]), values)
 
 
 @dataclass(frozen=True)

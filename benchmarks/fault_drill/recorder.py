@@ -58,7 +58,6 @@ class Recorder:
 
     def spin(self) -> None:
         """Take messages for ever."""
-        take_priority()
         executor = SingleThreadedExecutor()
         executor.add_node(self._node)
         while rclpy.ok():
@@ -220,6 +219,7 @@ _KINDS: dict[str, tuple[Any, Callable[[Any], Sequence[float]]]] = {
 
 def main() -> None:
     """Record until the pipe is closed."""
+    take_priority()  # also of the threads of DDS
     rclpy.init()
     recorder = Recorder(read_limits(Path(sys.argv[1])), sys.argv[2])
     threading.Thread(target=recorder.spin, daemon=True).start()

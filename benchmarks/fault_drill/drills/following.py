@@ -14,7 +14,6 @@ from ..profiles import JOINT_COMMANDS, joint_robot
 from ..rig import EXECUTING, HALTED, READY, Rig
 
 _NOTICED = 12.0  # s; the slowest motion needs 5 s for `max_following_error`
-_FLIP = 12  # chunks per direction of a motion to and fro
 
 
 def _halts(rig: Rig, what: str) -> None:
@@ -87,7 +86,7 @@ def one_joint_is_stuck(attempt: Attempt) -> None:
         with Rig(attempt, path) as rig:
             rig.prepare()
             rig.arm.ask(faults={"stuck": [stuck]})
-            rig.feeder.ask(rate=5.0, velocity=velocity.tolist(), flip=_FLIP)
+            rig.feeder.ask(rate=5.0, velocity=velocity.tolist())
             _halts(rig, kind)
 
 
@@ -97,7 +96,7 @@ def one_axis_is_stuck(attempt: Attempt) -> None:
     with Rig(attempt) as rig:
         rig.prepare()
         rig.arm.ask(faults={"stuck": [1]})
-        rig.feeder.ask(rate=5.0, velocity=[0.1, 0.1], flip=_FLIP)
+        rig.feeder.ask(rate=5.0, velocity=[0.05, 0.2])
         _halts(rig, "y of the end effector")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import array
 import math
+import time
 from typing import Any
 
 from molmoact_ros.msg import Trajectory2D
@@ -35,7 +36,8 @@ def instructions(attempt: Attempt) -> None:
             base = rig.memory()
             forget_peak(rig.process.pid)
             rig.instruction.publish(String(data=text))
-            for _ in range(20):
+            end = time.monotonic() + (6.0 if len(text) > 10_000 else 2.0)
+            while time.monotonic() < end:
                 rig.show_good()
                 rig.spin(0.1)
             words = f"reach the blue block {number}"

@@ -18,7 +18,7 @@ from ..drill import Attempt, drill
 from ..measure import forget_peak
 from ..policy_rig import PolicyRig
 
-_SHOWN = 1.0  # s that each trap is shown at 10 Hz
+_SHOWN = 1.0  # s that each trap is shown at 10 Hz at least, so that the next inference takes it
 _HUGE = 65500  # px, the most that a JPEG header can claim
 _GROWTH = 300.0  # MB
 _ANSWER = 20.0  # s from the first good picture to its answer, on a busy machine
@@ -72,10 +72,11 @@ def _traps() -> dict[str, bytes]:
 def _spring(rig: PolicyRig, traps: Mapping[str, Callable[[], Any]]) -> None:
     """Show each trap for a while, then good pictures until one is answered."""
     attempt, slowest = rig.attempt, 0.0
+    usual = rig.until_answer()
     base = rig.memory()
     forget_peak(rig.process.pid)
     for name, message in traps.items():
-        end = time.monotonic() + _SHOWN
+        end = time.monotonic() + max(_SHOWN, 2.0 * usual)
         while time.monotonic() < end:
             rig.show(message())
             rig.spin(0.1)
