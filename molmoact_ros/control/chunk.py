@@ -68,7 +68,8 @@ def chunk_fault(chunk: ActionChunk, max_horizon: int) -> Refusal | None:
     if not np.isfinite(values).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
         return Refusal(
-            "refused_not_finite", f"{chunk.names[column]} of row {row} is {values[row, column]}"
+            "refused_not_finite",
+            f"{chunk.names[column]:.64} of row {row} is {values[row, column]}",
         )
     if not math.isfinite(chunk.step_period) or chunk.step_period <= 0.0:
         return Refusal("refused_shape", f"step_period is {chunk.step_period}, must be > 0")

@@ -10,6 +10,7 @@ from types import MappingProxyType
 # All that can happen, so that a reader of the diagnostics sees the zeros too.
 NAMES = (
     "accepted",
+    "refused_unreadable",
     "refused_shape",
     "refused_horizon",
     "refused_not_finite",
@@ -28,6 +29,7 @@ NAMES = (
     "refused_step_size",
     "refused_late",
     "approval_expired",
+    "state_unreadable",
     "state_not_finite",
     "state_out_of_order",
     "state_future",

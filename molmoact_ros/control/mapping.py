@@ -157,12 +157,13 @@ class ActionMapping:
         if chunk.action_space != self.space:
             return Refusal(
                 "refused_action_space",
-                f"action space is '{chunk.action_space}', this robot takes '{self.space}'",
+                f"action space is '{chunk.action_space:.64}', this robot takes '{self.space}'",
             )
         if sorted(chunk.names) != sorted(self.columns):
+            names = " ".join(chunk.names[:64])
             return Refusal(
                 "refused_names",
-                f"columns are [{' '.join(chunk.names)}], expected [{' '.join(self.columns)}]",
+                f"{len(chunk.names)} columns [{names:.500}], expected [{' '.join(self.columns)}]",
             )
         return None
 

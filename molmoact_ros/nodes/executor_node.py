@@ -18,6 +18,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.exceptions import NameValidationException
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
@@ -35,6 +36,7 @@ from molmoact_ros.control.pacing import LoopStatistics, Pacer
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from molmoact_ros.robots import robot_path
 from molmoact_ros.ros import qos
+from molmoact_ros.ros.bounded_subscription import BoundedSubscription
 from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
@@ -46,6 +48,9 @@ from molmoact_ros.ros.parameters import declare_parameters, parameter
 from molmoact_ros.ros.running import StartError, run_node
 
 _STATUS_PERIOD = 0.1  # s
+# Bytes of a serialized message. A longer one would keep the loop waiting, and no robot needs it:
+_LARGEST_CHUNK = 262_144  # 1000 rows of 16 values with their spread
+_LARGEST_STATE = 65_536  # position, velocity and effort of 1000 joints with names of 32 letters
 _FLUSH = 0.5  # s that the last command may take to reach its subscribers
 _GIL_SWITCH = 0.0005  # s; a callback must not keep the loop from running for longer
 
@@ -131,11 +136,11 @@ class ExecutorNode(ManagedNode):
         except (MissingPackage, NameValidationException) as error:
             raise StartError(f"parameter 'robot': {error}") from error
         self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
-        self.create_subscription(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT)
+        self._subscribe(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT, _LARGEST_CHUNK)
         if self._profile.action.cartesian:
-            self.create_subscription(PoseStamped, state, self._on_pose, qos.STATE)
+            self._subscribe(PoseStamped, state, self._on_pose, qos.STATE, _LARGEST_STATE)
         else:
-            self.create_subscription(JointState, state, self._on_joints, qos.STATE)
+            self._subscribe(JointState, state, self._on_joints, qos.STATE, _LARGEST_STATE)
         self.create_service(SetBool, "~/enable", self._on_enable)
         for name, act in (
             ("halt", self._halt),
@@ -143,6 +148,18 @@ class ExecutorNode(ManagedNode):
             ("approve", self._core.approve),
         ):
             self.create_service(Trigger, f"~/{name}", self._answer(act))
+
+    def _subscribe(
+        self, kind: type, topic: str, callback: Callable, profile: QoSProfile, capacity: int
+    ) -> None:
+        counter = "refused_unreadable" if kind is ActionChunk else "state_unreadable"
+
+        def refuse(reason: str) -> None:
+            with self._lock:
+                self._core.counters.add(counter)
+            self.get_logger().error(f"{topic} dropped: {reason}", throttle_duration_sec=2.0)
+
+        BoundedSubscription(self, kind, topic, callback, profile, capacity, refuse)
 
     def deactivate(self) -> None:
         """Ramp down, publish zero, let it arrive, and be silent."""
@@ -251,7 +268,7 @@ class ExecutorNode(ManagedNode):
     def _on_pose(self, message: PoseStamped) -> None:
         if message.header.frame_id != self._profile.frame:
             self.get_logger().error(
-                f"ee_pose dropped: it is in frame '{message.header.frame_id}', "
+                f"ee_pose dropped: it is in frame '{message.header.frame_id:.64}', "
                 f"the robot profile says '{self._profile.frame}'",
                 throttle_duration_sec=5.0,
             )

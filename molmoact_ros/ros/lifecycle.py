@@ -18,6 +18,7 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from .bounded_subscription import BoundedSubscription
 from .parameters import ParameterError
 from .running import ClosableNode, StartError, StartFault
 
@@ -134,7 +135,7 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
             if isinstance(entity, kind):
                 destroy(entity)
                 return
-        if isinstance(entity, (ActionClient, ActionServer)):
+        if isinstance(entity, (ActionClient, ActionServer, BoundedSubscription)):
             entity.destroy()
 
     def _start(self) -> None:

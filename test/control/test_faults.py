@@ -28,8 +28,8 @@ def with_value(rows: np.ndarray, value: float) -> np.ndarray:
         ("refused_step_size", "rotation of row 0", lambda s: s(roll=0.6), {}),
         ("refused_shape", "6 columns but 7 names", lambda s: s()[:, :6], {}),
         ("refused_names", "expected [x y z", lambda s: s()[:, :6], {"names": GOOD_NAMES[:6]}),
-        ("refused_names", "columns are [a", lambda s: s(), {"names": ("a", *GOOD_NAMES[1:])}),
-        ("refused_names", "columns are [y y", lambda s: s(), {"names": ("y", *GOOD_NAMES[1:])}),
+        ("refused_names", "7 columns [a", lambda s: s(), {"names": ("a", *GOOD_NAMES[1:])}),
+        ("refused_names", "7 columns [y y", lambda s: s(), {"names": ("y", *GOOD_NAMES[1:])}),
         ("refused_action_space", "'joint_delta'", lambda s: s(), {"action_space": "joint_delta"}),
         ("refused_shape", "(0, 7)", lambda s: s(0), {}),
         ("refused_shape", "(7,)", lambda s: s()[0], {}),
@@ -52,6 +52,21 @@ def test_bad_chunk_is_refused_and_never_moves_the_arm(
     assert refusal is not None and says in refusal and refusal.startswith("chunk 1 refused")
     assert rig.count(counter) == 1 and rig.count("accepted") == 0
     assert not rig.velocities.any() and rig.executor.state is State.READY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"names": tuple(f"{i}" * 1000 for i in range(7))},
+        {"names": ("x",) * 10_000, "values": np.zeros((1, 10_000))},
+        {"names": ("x" * 100_000,) * 7, "values": np.full((1, 7), np.nan)},
+        {"action_space": "x" * 100_000},
+    ],
+)
+def test_long_names_are_not_repeated_in_full(twist_rig, steps, changes):
+    values = changes.pop("values", steps())
+    refusal = twist_rig().enabled().send(values, **changes)
+    assert refusal is not None and len(refusal) < 1000
 
 
 @pytest.mark.parametrize("bad", [{"values": np.full((8, 7), np.nan)}, {"stamp": 0.0}])

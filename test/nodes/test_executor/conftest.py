@@ -117,6 +117,7 @@ class Lab:
         self._pose = node.create_publisher(PoseStamped, f"{NODE}/ee_pose", 1)
         self._chunks = node.create_publisher(ActionChunk, f"{NODE}/action_chunk", 10)
         self._clock = node.create_publisher(Clock, "/clock", 10)
+        self._others: dict[str, Any] = {}
         self._enable = node.create_client(SetBool, f"{NODE}/enable")
         self._triggers = {
             name: node.create_client(Trigger, f"{NODE}/{name}")
@@ -239,6 +240,25 @@ class Lab:
         for name, value in changes.items():
             setattr(message, name, value)
         self._chunks.publish(message)
+
+    def publish(self, kind: type, topic: str, message: Any) -> None:
+        """Publish a message, or bytes in the place of a serialized one, to an input."""
+        if topic not in self._others:
+            publisher = self._node.create_publisher(kind, f"{NODE}/{topic}", 1)
+            self.until(publisher.get_subscription_count, topic)
+            self._others[topic] = publisher
+        self._others[topic].publish(message)
+
+    def until_refused(self, kind: type, topic: str, state: Any) -> None:
+        """Publish a measured state until it is refused: large ones get lost under best effort."""
+        before = self.count("state_unreadable")
+
+        def refused() -> bool:
+            self.publish(kind, topic, state)
+            time.sleep(0.2)
+            return self.count("state_unreadable") > before
+
+        self.until(refused, "the refusal")
 
     def enable(self, on: bool = True, wait: bool = True) -> Any:
         """Call ~/enable and return its answer, or the future of it."""

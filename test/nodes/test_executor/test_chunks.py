@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad chunks over real DDS, sent while a good one is executed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from molmoact_ros.msg import ExecutorStatus
+from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from std_msgs.msg import Header
 
 NAMES = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
@@ -21,7 +23,7 @@ GOOD = np.zeros((8, 7))
         ("refused_names", GOOD[:, :6], {"names": NAMES[:6]}),
         ("refused_names", GOOD, {"names": ["a", *NAMES[1:]]}),
         ("refused_shape", GOOD[:0], {}),
-        ("refused_horizon", np.zeros((10_000, 7)), {}),
+        ("refused_horizon", np.zeros((1000, 7)), {}),
         ("refused_stamp_old", GOOD, {"offset": -10.0}),
         ("refused_stamp_future", GOOD, {"offset": 10.0}),
         ("refused_stamp_zero", GOOD, {"header": Header()}),
@@ -46,3 +48,36 @@ def test_repeated_sequence_is_executed_once(robot, steps):
     robot.until(lambda: robot.count("refused_sequence") == refused + 1, "the refusal")
     robot.until_rest()
     assert robot.count("accepted") == accepted + 1
+
+
+def resident(pid: int) -> int:
+    """Return the most memory that a process has had, bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(next(x for x in status.splitlines() if x.startswith("VmHWM")).split()[1])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"names": ["name"] * 1_500_000},
+        {"header": Header(frame_id="f" * 20_000_000)},
+    ],
+    ids=["names", "frame_id"],
+)
+def test_a_chunk_of_20_mb_is_refused_unread(robot, steps, changes):
+    """Converted it would take four times its size, and stop the loop meanwhile."""
+    robot.drive(steps())
+    before, memory = robot.count("refused_unreadable"), resident(robot.process.pid)
+    for i in range(2):
+        robot.chunk(steps(), **changes)
+        robot.until(lambda i=i: robot.count("refused_unreadable") == before + i + 1, "the refusal")
+    assert resident(robot.process.pid) - memory < 2.5 * 20_000_000
+    robot.drive(steps(x=-0.02))
+
+
+def test_what_is_no_chunk_is_refused(robot, steps):
+    robot.drive(steps())
+    before = robot.count("refused_unreadable")
+    robot.publish(ActionChunk, "action_chunk", b"\x00\x01\x00\x00" + b"\xff" * 100)
+    robot.until(lambda: robot.count("refused_unreadable") == before + 1, "the refusal")
+    robot.drive(steps(x=-0.02))

@@ -6,7 +6,10 @@ import os
 import time
 
 import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped
 from molmoact_ros.msg import ExecutorStatus
+from std_msgs.msg import Header
 
 HOME = np.array([1.27, 0.75, 0.60])
 HALTED, READY = ExecutorStatus.STATE_HALTED, ExecutorStatus.STATE_READY
@@ -42,6 +45,17 @@ def test_pose_in_another_frame_is_not_used(robot, steps):
     robot.until(lambda: robot.status.state == READY, "rest")
     assert "ee_pose is" in robot.status.reason
     robot.frame = "base_link"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [PoseStamped(header=Header(frame_id="f" * 5_000_000)), b"\x00\x01\x00\x00\xff\xff\xff\xff"],
+    ids=["large", "broken"],
+)
+def test_a_bad_pose_changes_nothing(robot, steps, message):
+    robot.drive(steps())
+    robot.until_refused(PoseStamped, "ee_pose", message)
+    robot.drive(steps(x=-0.02))
 
 
 def test_robot_that_does_not_follow_halts(robot, steps):
