@@ -24,8 +24,15 @@ from molmoact_ros.ros.pixels import MAX_IMAGE_PIXELS, ImageError
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 from molmoact_ros.ros.transforms import Lookup, LookupFailed, create_lookup
 from molmoact_ros.viz.overlay import Source, path_colours
-from molmoact_ros.viz.projection import PinholeCamera, Plane, onto_depth, onto_plane
+from molmoact_ros.viz.projection import (
+    MAX_COEFFICIENTS,
+    PinholeCamera,
+    Plane,
+    onto_depth,
+    onto_plane,
+)
 
+_LONGEST_FRAME = 255  # characters of a frame's name
 PLANE = "plane"
 DEPTH = "depth"
 
@@ -171,9 +178,14 @@ class MarkersNode(ClosableNode):
         if info is None:
             topic = self.resolve_topic_name("~/camera_info")
             raise NotShown(f"no CameraInfo has arrived on {topic}")
+        if len(info.header.frame_id) > _LONGEST_FRAME:
+            raise NotShown(
+                f"CameraInfo: frame_id has {len(info.header.frame_id)} characters, "
+                f"at most {_LONGEST_FRAME} are allowed"
+            )
         if header.frame_id and info.header.frame_id != header.frame_id:
             raise NotShown(
-                f"the trajectory belongs to frame '{header.frame_id}', "
+                f"the trajectory belongs to frame '{header.frame_id:.{_LONGEST_FRAME}}', "
                 f"CameraInfo to '{info.header.frame_id}'"
             )
         try:
@@ -181,7 +193,7 @@ class MarkersNode(ClosableNode):
                 info.width,
                 info.height,
                 np.array(info.k).reshape(3, 3),
-                tuple(info.d),
+                tuple(info.d[: MAX_COEFFICIENTS + 1]),
                 info.distortion_model,
             )
         except ValueError as error:

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FISHEYE = ("equidistant", "fisheye")  # names of the same distortion model
 _PINHOLE = ("", "plumb_bob", "rational_polynomial")
+_COEFFICIENTS = {True: (4,), False: (4, 5, 8, 12, 14)}  # by fisheye; also none, or zeros
+MAX_COEFFICIENTS = 14
 _DEPTH_WINDOW = 2  # px to each side; bridges the holes of depth cameras
 _PARALLEL = 1e-9  # below this, a ray never meets the plane
 
@@ -42,12 +44,24 @@ class PinholeCamera:
         """Refuse a camera that is not calibrated.
 
         Raises:
-            ValueError: The matrix or the size is empty, or the model is not known.
+            ValueError: The matrix or the size is empty, the model is not known, or it has no such
+                number of coefficients.
         """
         if self.width < 1 or self.height < 1 or not (self.matrix[[0, 1], [0, 1]] > 0).all():
             raise ValueError("the camera is not calibrated: image size or focal length is 0")
         if self.model not in FISHEYE + _PINHOLE:
-            raise ValueError(f"distortion model '{self.model}' is not known")
+            raise ValueError(f"distortion model '{self.model:.64}' is not known")
+        if not np.isfinite(self.matrix).all() or tuple(self.matrix[2]) != (0.0, 0.0, 1.0):
+            raise ValueError("k is no camera matrix: finite numbers, and 0 0 1 in its last row")
+        count = len(self.distortion)
+        counts = _COEFFICIENTS[self.model in FISHEYE]
+        if count > MAX_COEFFICIENTS or (any(self.distortion) and count not in counts):
+            raise ValueError(
+                f"d has {count} coefficients; '{self.model}' has "
+                f"{', '.join(map(str, counts))} or none"
+            )
+        if not np.isfinite(self.distortion).all():
+            raise ValueError("d holds a number that is not finite")
 
     def rays(self, pixels: ArrayLike, size: tuple[int, int]) -> NDArray[np.float64]:
         """Return the directions of pixels.

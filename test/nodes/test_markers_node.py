@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The markers node as a process, over real DDS; and its transforms with a stand-in for tf2."""
 
+import os
 import subprocess
 import sys
 import types
@@ -58,9 +59,14 @@ class Scene:
             Trajectory2D(header=header, image_width=640, image_height=480, x=x, y=y)
         )
 
-    def calibrate(self, matrix: np.ndarray = MATRIX, distortion: tuple[float, ...] = ()) -> None:
+    def calibrate(
+        self,
+        matrix: np.ndarray = MATRIX,
+        distortion: tuple[float, ...] = (),
+        frame: str = "optical",
+    ) -> None:
         """Publish a CameraInfo."""
-        info = camera_info(matrix, Header(frame_id="optical"), (640, 480))
+        info = camera_info(matrix, Header(frame_id=frame), (640, 480))
         info.d = list(distortion) or info.d
         self._info.publish(info)
 
@@ -147,6 +153,12 @@ def test_a_trajectory_appears_on_the_plane(scene: Callable[..., Scene], client: 
     assert "'optical'" in wrong.message
     lab.until_status("not calibrated", lambda: (lab.calibrate(np.zeros((3, 3))), both())[0])
 
+    def impossible(**changes: Any) -> Callable[[], None]:
+        return lambda: (lab.calibrate(**changes), lab.show(path, stamp))[0]
+
+    lab.until_status("d has 6 coefficients", impossible(distortion=(0.1,) * 6))
+    lab.until_status("frame_id has 1000 characters", impossible(frame="f" * 1000))
+
     def clear() -> None:
         lab.calibrate()
         lab.show([], stamp)
@@ -160,13 +172,6 @@ def test_a_trajectory_appears_on_the_depth_image(scene: Callable[..., Scene], cl
     stamp, old = client.stamp(), client.stamp(-30.0)
     path = [(320.0, 240.0), (570.0, 240.0)]
     depth = np.full((240, 320), 1500)
-
-    def distorted() -> None:  # OpenCV raises an exception at six coefficients
-        lab.calibrate(distortion=(0.1,) * 6)
-        lab.show(path, stamp)
-
-    status = lab.until_status("error:", distorted)
-    assert status.level == status.ERROR
 
     def without_depth() -> None:
         lab.calibrate()
@@ -187,6 +192,27 @@ def test_a_trajectory_appears_on_the_depth_image(scene: Callable[..., Scene], cl
 
     spheres = lab.until_markers(fresh).markers[1]
     assert np.allclose(places(spheres), [[0, 0, 1.5], [0.75, 0, 1.5]], atol=1e-3)
+
+
+def test_a_fault_of_the_program_is_reported_and_ends_nothing(
+    scene: Callable[..., Scene], client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tf2_ros.py").write_text(
+        "class Buffer:\n    def lookup_transform(self, *_): raise KeyError('a fault')\n"
+        "class TransformException(Exception): ...\n"
+        "class TransformListener:\n    def __init__(self, *_): ...\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    lab = scene("-p", "plane_frame:=base_link")
+
+    def show() -> None:
+        lab.calibrate()
+        lab.show([(320.0, 240.0)], client.stamp())
+
+    status = lab.until_status("KeyError: 'a fault'", show)
+    assert status.level == status.ERROR
+    assert lab.stop() == 0
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,12 @@ def test_depth_above_the_limit_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "encoding", "words"),
-    [({}, "rgb8", "'rgb8'"), ({"height": 3}, "16UC1", "2x3 px"), ({"step": 3}, "16UC1", "step 3")],
+    [
+        ({}, "rgb8", "'rgb8'"),
+        ({}, "x" * 100_000, "'xxx.{,100} is not one of"),
+        ({"height": 3}, "16UC1", "2x3 px"),
+        ({"step": 3}, "16UC1", "step 3"),
+    ],
 )
 def test_wrong_depth_names_the_topic(fields: dict, encoding: str, words: str) -> None:
     message = depth_message(np.ones((2, 2), dtype=np.uint16), encoding, **fields)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pixels back into space, checked against forward projection."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -162,3 +164,28 @@ def test_a_useless_camera_is_refused(change: dict, words: str) -> None:
 def test_a_plane_needs_a_normal() -> None:
     with pytest.raises(ValueError, match="normal"):
         Plane(np.zeros(3), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"distortion": (0.1, 0.2, 0.3)}, "d has 3 coefficients; 'plumb_bob' has 4, 5, 8, 12, 14"),
+        ({"distortion": (0.1,) * 5, "model": "fisheye"}, "d has 5 coefficients; 'fisheye' has 4"),
+        ({"distortion": (0.0,) * 15}, "d has 15 coefficients"),
+        ({"distortion": (np.nan,) * 5}, "d holds a number that is not finite"),
+        ({"matrix": MATRIX * [[1], [1], [0]]}, "k is no camera matrix"),
+        ({"matrix": MATRIX + np.inf}, "k is no camera matrix"),
+        ({"model": "x" * 100_000}, "distortion model 'xxx"),
+    ],
+)
+def test_an_impossible_calibration_is_refused(changes: dict[str, Any], says: str) -> None:
+    facts = {"width": 640, "height": 480, "matrix": MATRIX, **changes}
+    with pytest.raises(ValueError, match=says) as error:
+        PinholeCamera(**facts)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("count", [0, 3, 5, 14])
+def test_zeros_are_no_distortion(count: int) -> None:
+    camera = PinholeCamera(640, 480, MATRIX, (0.0,) * count)
+    assert np.array_equal(camera.rays([[1, 2]], SIZE), CAMERA.rays([[1, 2]], SIZE))
