@@ -91,6 +91,8 @@ def _range(field: dataclasses.Field) -> str:
     if field.metadata["range"]:
         low, high = field.metadata["range"]
         return f"{low} .. {high}"
+    if field.metadata["max_length"]:
+        return f"at most {field.metadata['max_length']} characters"
     return ""
 
 

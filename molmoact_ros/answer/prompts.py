@@ -6,6 +6,8 @@ One wrong character moves the prompt away from everything the model has seen, so
 written out in full instead of being assembled from parts.
 """
 
+MAX_INSTRUCTION = 1000  # characters; checked before a tokenizer, which has no limit, sees them
+
 _REASONING_ONE_IMAGE = (
     "The task is {task}. What is the action that the robot should take. "
     "To figure out the action that the robot should take to {task}, "

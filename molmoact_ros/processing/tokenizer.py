@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from molmoact_ros.small_files import check_small_file
 
+from ..answer.prompts import MAX_INSTRUCTION
 from ..model import CheckpointError, read_json
 
 _MAX_TOKENIZER_BYTES = 64_000_000  # that of 7B-D has 7 MB
@@ -62,9 +63,13 @@ def check_instruction(
         action_texts: Text of the action tokens, where they are ordinary text (``vocab_tail``).
 
     Raises:
-        ValueError: The text holds a control character, or the text of a special, depth or action
-            token; the message names it.
+        ValueError: The text is longer than `MAX_INSTRUCTION`, or holds a control character or the
+            text of a special, depth or action token; the message names it.
     """
+    if len(text) > MAX_INSTRUCTION:
+        raise ValueError(
+            f"instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are allowed"
+        )
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise ValueError(f"instruction holds the control character {character!r}")

@@ -21,6 +21,8 @@ from molmoact_ros.reasoning import Reasoning
 from .pixels import grid_of, pixels_of
 
 _NANOSECONDS = 1_000_000_000
+_MOST_POINTS = 10_000  # of a trajectory; a person draws hundreds, a checkpoint answers with five
+_LARGEST_IMAGE = 65_535  # px to a side
 
 
 class MessageError(ValueError):
@@ -72,16 +74,23 @@ def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
     """Return the points ``[K, 2]`` (x, y) as 0..255 of the image.
 
     Raises:
-        MessageError: x and y differ in length, a value is not finite, or the image size is absent.
+        MessageError: x and y differ in length or are too long, a value is not finite, or the image
+            size is absent or impossible.
     """
     if len(message.x) != len(message.y):
         raise MessageError(f"x has {len(message.x)} values, y has {len(message.y)}")
+    if len(message.x) > _MOST_POINTS:
+        raise MessageError(f"it has {len(message.x)} points, at most {_MOST_POINTS} are allowed")
     pixels = np.column_stack([np.asarray(message.x), np.asarray(message.y)])
     if not np.isfinite(pixels).all():
         raise MessageError("x and y must be finite")
-    if len(pixels) and (message.image_width < 2 or message.image_height < 2):
-        raise MessageError("image_width and image_height must say which image x and y refer to")
-    return grid_of(pixels, (message.image_width, message.image_height))
+    size = (message.image_width, message.image_height)
+    if len(pixels) and not all(2 <= side <= _LARGEST_IMAGE for side in size):
+        raise MessageError(
+            "image_width and image_height must say which image x and y refer to "
+            f"(2 .. {_LARGEST_IMAGE} px), they are {size[0]} and {size[1]}"
+        )
+    return grid_of(pixels, size)
 
 
 def depth_to_message(codes: np.ndarray | None, header: Header) -> DepthTokens:

@@ -59,6 +59,7 @@ def parameter(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
+    max_length: int = 0,
     read_only: bool = True,
 ) -> Any:
     """Return a dataclass field that describes one ROS parameter.
@@ -70,12 +71,14 @@ def parameter(
         minimum: Smallest allowed number; needs ``maximum``.
         maximum: Largest allowed number.
         choices: The allowed strings; empty: any.
+        max_length: Characters that a string may have; 0: any number.
         read_only: Whether it is fixed when the node starts.
     """
     metadata = {
         "description": f"{description} [{unit}]" if unit else description,
         "range": None if minimum is None else (minimum, maximum),
         "choices": choices,
+        "max_length": max_length,
         "read_only": read_only,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -193,9 +196,13 @@ def _given(field: dataclasses.Field, hint: Any, value: Any) -> Any:
 
 def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:
     choices, limits = field.metadata["choices"], field.metadata["range"]
+    longest = field.metadata["max_length"]
     descriptor = ParameterDescriptor(
         description=field.metadata["description"],
-        additional_constraints=f"one of: {', '.join(map(repr, choices))}" if choices else "",
+        additional_constraints=(
+            f"one of: {', '.join(map(repr, choices))}" if choices
+            else f"at most {longest} characters" if longest else ""
+        ),
         read_only=field.metadata["read_only"],
     )
     if limits and isinstance(field.default, float):
@@ -217,6 +224,12 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     if choices and value not in choices:
         raise ParameterError(
             f"parameter '{field.name}': '{value}' is not one of {', '.join(filter(None, choices))}"
+        )
+    longest = field.metadata["max_length"]
+    if longest and len(value) > longest:
+        raise ParameterError(
+            f"parameter '{field.name}': it has {len(value)} characters, "
+            f"at most {longest} are allowed"
         )
     if isinstance(field.default, tuple):
         return tuple(item for item in value if item)

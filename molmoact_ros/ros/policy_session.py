@@ -20,6 +20,7 @@ from .frames import FrameMatcher
 from .hints import clipped, simplified
 from .inference import Answer, Inference
 from .instruction_server import GoalAnswer, InstructionServer
+from .latched import subscribe_latched
 from .policy_setup import PolicyParameters, action_format, camera_topics
 from .running import ClosableNode, StartError
 from .task import TaskDesk
@@ -87,7 +88,7 @@ class PolicySession:
             lambda: settings().inference_period,
             self._publish,
         )
-        node.create_subscription(String, "~/instruction", self._on_instruction, qos.LATCHED)
+        subscribe_latched(node, String, "~/instruction", self._on_instruction)
         node.create_subscription(Trajectory2D, "~/trajectory_hint", self._on_hint, qos.RESULT)
 
     @property
@@ -130,19 +131,27 @@ class PolicySession:
         reason = self.refusal(message.data) if message.data else None
         if reason is not None:
             # Going on with the old instruction would not be what the sender wants either.
-            self._node.get_logger().error(f"instruction refused, stopping: {reason}")
+            self._node.get_logger().error(
+                f"~/instruction: instruction refused, stopping: {reason}",
+                throttle_duration_sec=2.0,
+            )
         self.follow("" if reason is not None else message.data)
 
     def _on_hint(self, message: Trajectory2D) -> None:
         try:
             points = trajectory_from_message(message)
         except MessageError as error:
-            self._node.get_logger().warning(f"trajectory_hint dropped: {error}")
+            self._drop_hint(str(error))
             return
         if len(points) == 1:
-            self._node.get_logger().warning("trajectory_hint dropped: one point is no path")
+            self._drop_hint("one point is no path")
             return
         self._desk.steer(simplified(clipped(points)))
+
+    def _drop_hint(self, reason: str) -> None:
+        self._node.get_logger().warning(
+            f"trajectory_hint dropped: {reason}", throttle_duration_sec=2.0
+        )
 
     def _publish(self, answer: Answer) -> None:
         """Publish an answer; called by the inference thread."""

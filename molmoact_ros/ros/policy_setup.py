@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from molmoact_ros.answer.prompts import MAX_INSTRUCTION
 from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.control import ACTION_SPACES
 from molmoact_ros.small_files import one_line
@@ -108,7 +109,12 @@ class PolicyParameters:
         maximum=3600.0,
         read_only=False,
     )
-    instruction: str = parameter("", "What to do; empty: wait for ~/instruction.", read_only=False)
+    instruction: str = parameter(
+        "",
+        "What to do; empty: wait for ~/instruction.",
+        max_length=MAX_INSTRUCTION,
+        read_only=False,
+    )
     hint_steps: int = parameter(
         0,
         "Answers that follow a ~/trajectory_hint; 0: all until it is cleared.",

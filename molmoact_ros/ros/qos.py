@@ -28,6 +28,8 @@ STATE = qos_profile_sensor_data
 PICTURE = _reliable(1)
 # The last value also reaches subscribers that start later.
 LATCHED = _reliable(1, DurabilityPolicy.TRANSIENT_LOCAL)
+# The same for a subscription that takes all that was kept.
+HISTORY = _reliable(10, DurabilityPolicy.TRANSIENT_LOCAL)
 # Only the newest command counts, and it must arrive.
 COMMAND = _reliable(1)
 # Results of the policy and states: none is lost on the way.

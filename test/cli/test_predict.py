@@ -69,7 +69,7 @@ HOSTILE = {
     "close\x00it": "control character",
     "close\nit": "control character",
     "": "instruction is empty",
-    "word " * 2000: "shorten the instruction",
+    "word " * 2000: "instruction has 10000 characters, at most 1000",
 }
 
 

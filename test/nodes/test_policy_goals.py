@@ -180,6 +180,7 @@ def test_a_new_goal_and_a_topic_pre_empt(operator: Operator) -> None:
 def test_bad_goals_are_rejected(operator: Operator) -> None:
     assert operator.send("") is None
     assert operator.send("open <|endoftext|> it") is None
+    assert operator.send("open it " * 10_000) is None
     assert operator.send(timeout=-1.0) is None
     assert operator.send(timeout=float("nan")) is None
 

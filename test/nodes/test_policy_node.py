@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ from molmoact_ros.msg import ActionChunk, DepthTokens, Trajectory2D
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
 
 from molmoact_ros.demo.graph import POLICY, NodeSpec
 from molmoact_ros.ros import qos
@@ -155,6 +157,46 @@ def test_a_refused_instruction_stops_until_a_good_one_comes(robot: Any) -> None:
     assert robot.next_answer().instruction == "open the box"
 
 
+def test_an_instruction_of_a_megabyte_is_refused_unread(robot: Any, node: Any) -> None:
+    """A tokenizer would make 600 MB of it, at every picture."""
+
+    def peak() -> int:
+        words = Path(f"/proc/{node.process(POLICY).pid}/status").read_text().split()
+        return int(words[words.index("VmHWM:") + 1]) // 1024
+
+    robot.next_answer()
+    before, told = peak(), len(robot.statuses("inference"))
+    robot.instruct("close " * 200_000)
+    robot.client.wait_for(
+        lambda: "waiting for an instruction" in robot.statuses("inference")[-1].message
+        and len(robot.statuses("inference")) > told + 1,
+        "the refusal",
+        lambda: robot.show(robot.image()),
+    )
+    assert peak() - before < 50
+    robot.instruct("close the box")
+    robot.next_answer()
+
+
+def test_a_publisher_that_keeps_nothing_can_instruct_too(robot: Any) -> None:
+    """As `ros2 topic pub` does; and whoever speaks last is followed."""
+    publisher = robot.client.node.create_publisher(String, f"{POLICY}/instruction", 10)
+    robot.client.wait_for(publisher.get_subscription_count, "the subscription")
+
+    def until_followed(text: str) -> None:
+        robot.client.wait_for(
+            lambda: robot.reasonings[-1].instruction == text,
+            text,
+            lambda: robot.show(robot.image()),
+        )
+
+    publisher.publish(String(data="shut the box"))
+    until_followed("shut the box")
+    robot.instruct("lift the box")
+    until_followed("lift the box")
+    robot.client.node.destroy_publisher(publisher)
+
+
 def test_the_instruction_parameter_changes_the_task_and_is_checked(robot: Any) -> None:
     def put(text: str) -> Any:
         value = Parameter("instruction", value=text).to_parameter_msg()
@@ -164,6 +206,9 @@ def test_the_instruction_parameter_changes_the_task_and_is_checked(robot: Any) -
     refused = put("lift the <|endoftext|> lid")
     assert not refused.successful
     assert "instruction" in refused.reason
+    assert put("lift " * 100_000).reason == (
+        "parameter 'instruction': it has 500000 characters, at most 1000 are allowed"
+    )
     assert put("lift the lid").successful
     robot.client.wait_for(
         lambda: robot.reasonings[-1].instruction == "lift the lid",
@@ -186,7 +231,9 @@ def test_a_hint_is_followed_until_it_is_cleared(robot: Any) -> None:
     robot.client.wait_for(lambda: source() == Trajectory2D.SOURCE_USER, "the hint", show)
     path = robot.reasonings[-1].trajectory
     assert (list(path.x), list(path.y)) == ([0.0, 95.0], [0.0, 71.0])
-    hints.publish(Trajectory2D(image_width=96, image_height=72, x=[1.0], y=[]))  # dropped
+    size = {"image_width": 96, "image_height": 72}
+    hints.publish(Trajectory2D(**size, x=[1.0], y=[]))  # dropped, as the next one is
+    hints.publish(Trajectory2D(**size, x=[1.0] * 1_000_000, y=[1.0] * 1_000_000))
     hints.publish(Trajectory2D())
     robot.client.wait_for(lambda: source() == Trajectory2D.SOURCE_PREDICTED, "no hint", show)
 

@@ -150,6 +150,7 @@ def test_ordinary_instructions_pass(processor, text):
         ("set <DEPTH_12> now", "'<DEPTH_12>'"),
         ("a<DEPTH_END>", "'<DEPTH_END>'"),
         ("close\nthe box", r"control character '\\n'"),
+        ("close " * 1_000_000, "6000000 characters, at most 1000"),
         ("bell \x07", r"control character '\\x07'"),
     ],
 )

@@ -70,6 +70,11 @@ def test_trajectories_are_in_pixels_of_their_image() -> None:
         (Trajectory2D(image_width=9, image_height=9, x=[1.0], y=[]), "x has 1 values, y has 0"),
         (Trajectory2D(image_width=9, image_height=9, x=[math.nan], y=[1.0]), "finite"),
         (Trajectory2D(x=[1.0], y=[1.0]), "image_width and image_height"),
+        (Trajectory2D(image_width=2**31, image_height=9, x=[1.0], y=[1.0]), "2 .. 65535 px"),
+        (
+            Trajectory2D(image_width=9, image_height=9, x=[1.0] * 20_000, y=[1.0] * 20_000),
+            "20000 points, at most 10000",
+        ),
     ],
 )
 def test_contradictory_trajectories_are_errors(message: Trajectory2D, said: str) -> None:
