@@ -4,9 +4,10 @@
 
     python -m benchmarks.executor_fuzz [--chunks 100000]
 
-Uses shipped robot profiles, one after the other. The checks are arithmetic of their own on the
-whole stream of commands: finite, speed, acceleration, workspace or joint range, rest before
-silence. Needs neither ROS nor torch, except to write the results.
+Uses shipped robot profiles, one after the other. The loop is called early, late and twice, and
+now and then the robot is stuck. The checks are arithmetic of their own on the whole stream of
+commands: finite, speed, acceleration by the stamps, workspace or joint range, the way that a stuck
+robot is commanded, rest before silence. Needs neither ROS nor torch, except to write the results.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from molmoact_ros.control import ActionChunk, Command, Executor, Pose, RobotProfile, load_profile
+from molmoact_ros.control import (
+    ActionChunk,
+    Command,
+    Executor,
+    Pose,
+    RobotProfile,
+    load_profile,
+    rotation,
+)
 from molmoact_ros.control.outputs import ForwardOutput, Outputs
 from molmoact_ros.control.reference import Position, moved_on
 
@@ -65,7 +74,8 @@ class Fuzz:
         self._now, self._stamp, self._sequence = 100.0, 0.0, 0
         self._home: Position = _middle(profile)
         self._robot = self._home
-        self._reports = True
+        self._reports, self._stuck = True, False
+        self._net = np.zeros(len(self._limits()))  # commanded since the robot is stuck
         self._direction = np.zeros(len(profile.action.columns))
         self._commands: list[tuple[int, float, Command | None]] = []  # calls apart, now, command
 
@@ -73,6 +83,7 @@ class Fuzz:
         """Submit that many chunks and check all commands."""
         for i in range(chunks):
             if i % 20 == 0:
+                self._stuck = self._rng.random() < 0.1
                 self._request()
             self._trouble()
             self.executor.submit(self._chunk(), self._now)
@@ -110,6 +121,7 @@ class Fuzz:
         elif draw < 0.03:
             self._now -= float(self._rng.choice([0.02, 10.0]))
             self._stamp = 0.0
+            self._net[:] = 0.0
         elif draw < 0.035:
             self.executor.observe(_spoilt(self._robot, self._rng), self._now, self._now)
         elif draw < 0.04:
@@ -153,21 +165,26 @@ class Fuzz:
             {"action_space": "nonsense"},
             {"stamp": float(rng.choice([0.0, -1.0, self._now - 10.0, self._now + 10.0]))},
             {"sequence": int(rng.integers(0, self._sequence))},
-            {"step_period": float(rng.choice([0.0, -0.1, np.nan, 1e-9, 1e9]))},
+            {"step_period": float(rng.choice([0.0, -0.1, np.nan, 1e-9, 5.0, 1e9]))},
             {"valid": False},
+            {"frame": "elsewhere"},
+            {"confidence": float(rng.choice([np.inf, -1e308, 1.1]))},
         ]
         return choices[int(rng.integers(len(choices)))]
 
     def _tick(self) -> None:
-        self._now += self._dt
+        before = self._commands[-1][1] if self._commands else self._now
+        self._now += self._dt * (self._rng.uniform(0.0, 2.5) if self._rng.random() < 0.1 else 1.0)
         if self._reports:
             self.executor.observe(self._robot, self._now, self._now)
         command = self.executor.step(self._now)
         self._commands.append((self.tally.commands, self._now, command))
         self.tally.commands += command is not None
         if command is None:
-            return
-        if self.profile.outputs.commands_positions:
+            self._net[:] = 0.0
+        elif self._stuck:
+            self._check_stuck(command, self._now - before)
+        elif self.profile.outputs.commands_positions:
             self._robot = command.position
         else:
             self._robot = moved_on(self._robot, command.velocity * self._dt)
@@ -186,34 +203,63 @@ class Fuzz:
                 self._violation(number, "not finite")
             last = np.zeros_like(second.velocity) if first is None else first.velocity
             # At most three control periods at once after a late call; one after a jump back.
-            periods = min(3, max(1, int((now - before) / self._dt + 0.1)))
-            self._check_velocity(number, second.velocity, last, periods)
+            seconds = min(now - before, 3.0 * self._dt) if now >= before else self._dt
+            self._check_velocity(number, second.velocity, last, seconds)
             if self.profile.outputs.commands_positions:
                 self._check_position(number, second.position)
+                if first is not None and not first.final:
+                    self._check_way(number, _apart(second.position, first.position), seconds)
         self._commands = self._commands[-1:]
 
-    def _check_velocity(
-        self, number: int, velocity: np.ndarray, before: np.ndarray, periods: int
-    ) -> None:
+    def _limits(self) -> list[Any]:
+        """The limit of each axis."""
         limits = self.profile.limits
         if self.profile.action.cartesian:
-            groups: list[tuple[str, slice, Any]] = [
+            return [limits.linear] * 3 + [limits.angular] * 3
+        return [limits.joints[name] for name in self.profile.action.joints]
+
+    def _groups(self) -> list[tuple[str, slice, Any]]:
+        """Name, axes and limit of what is bounded together."""
+        if self.profile.action.cartesian:
+            limits = self.profile.limits
+            return [
                 ("linear", slice(0, 3), limits.linear),
                 ("angular", slice(3, 6), limits.angular),
             ]
-        else:
-            groups = [
-                (name, slice(i, i + 1), limits.joints[name])
-                for i, name in enumerate(self.profile.action.joints)
-            ]
-        for name, part, limit in groups:
-            if limit is None:
-                continue
+        return [
+            (name, slice(i, i + 1), self.profile.limits.joints[name])
+            for i, name in enumerate(self.profile.action.joints)
+        ]
+
+    def _check_velocity(
+        self, number: int, velocity: np.ndarray, before: np.ndarray, seconds: float
+    ) -> None:
+        for name, part, limit in self._groups():
             speed = float(np.linalg.norm(velocity[part])) / limit.speed
             change = float(np.linalg.norm(velocity[part] - before[part]))
-            acceleration = change / (limit.acceleration * self._dt * periods)
             self._note(number, f"{name} speed", speed)
-            self._note(number, f"{name} acceleration", acceleration)
+            if seconds > 0.0 or change > 0.0:
+                acceleration = change / (limit.acceleration * seconds + 1e-12)
+                self._note(number, f"{name} acceleration", acceleration)
+
+    def _check_way(self, number: int, way: np.ndarray, seconds: float) -> None:
+        """Positions that follow each other are no farther apart than the speed allows."""
+        for name, part, limit in self._groups():
+            share = float(np.linalg.norm(way[part])) / (limit.speed * seconds + 1e-12)
+            self._note(number, f"{name} way", share)
+
+    def _check_stuck(self, command: Command, seconds: float) -> None:
+        """A stuck robot is commanded as far as the following error allows, and the ramp."""
+        if self.profile.outputs.commands_positions:
+            self._net = _apart(command.position, self._robot)
+        else:
+            self._net += command.velocity * min(max(seconds, 0.0), 3.0 * self._dt)
+        for name, part, limit in self._groups():
+            # The ramp, and what is commanded until the next call, which may be late.
+            late = limit.speed * 3.0 * self._dt
+            allowed = limit.max_following_error + limit.speed**2 / limit.acceleration / 2.0 + late
+            way = float(np.linalg.norm(self._net[part]))
+            self._note(self.tally.commands, f"{name} stuck", way / allowed)
 
     def _check_position(self, number: int, position: Position) -> None:
         """Positions count from the middle of their range: 1 is the limit."""
@@ -249,6 +295,14 @@ def fuzz_profile(name: str) -> RobotProfile:
         execution=replace(profile.execution, at_end="ramp"),
         topics={},
     )
+
+
+def _apart(a: Position, b: Position) -> np.ndarray:
+    """A minus b: m and rotation vector, or per joint."""
+    if isinstance(a, Pose) and isinstance(b, Pose):
+        turn = rotation.between(b.orientation, a.orientation)
+        return np.concatenate([a.position - b.position, turn])
+    return np.asarray(a) - np.asarray(b)
 
 
 def _middle(profile: RobotProfile) -> Position:
@@ -322,6 +376,7 @@ def main() -> None:
                 "largest speed / limit": max(v for k, v in nearest.items() if "speed" in k),
                 "largest acceleration / limit": max(v for k, v in nearest.items() if "accel" in k),
                 "largest position / limit": nearest.get("position", "not commanded"),
+                "stuck robot's way / limit": max(v for k, v in nearest.items() if "stuck" in k),
                 "stops and halts": sum(
                     v for k, v in tally.counters.items() if k.startswith(("stopped", "halted"))
                 ),

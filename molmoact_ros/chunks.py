@@ -20,7 +20,7 @@ class ActionFormat:
         action_space: One of `control.ACTION_SPACES`.
         names: One name per column.
         step_period: s between rows.
-        frame_id: Frame in which the actions are given.
+        frame_id: Frame in which the actions are given; empty: that of the robot's profile.
     """
 
     action_space: str
@@ -50,4 +50,5 @@ def action_chunk(
         sequence=sequence,
         valid=reasoning.valid,
         confidence=None if confidence is None else float(confidence),
+        frame=form.frame_id,
     )

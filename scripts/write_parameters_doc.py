@@ -13,9 +13,9 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from molmoact_ros.nodes.executor_node import ExecutorParameters
 from molmoact_ros.nodes.markers_node import MarkersParameters
 from molmoact_ros.nodes.tabletop_node import TabletopParameters
+from molmoact_ros.ros.executor_setup import ExecutorParameters
 from molmoact_ros.ros.policy_setup import PolicyParameters
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"

@@ -16,11 +16,10 @@ _ROUNDING = 1e-6  # relative, and absolute in SI units
 
 
 class Audit:
-    """Checks one control period after the other against the limits of a profile."""
+    """Checks one command after the other against the limits of a profile."""
 
     def __init__(self, profile: RobotProfile) -> None:
         self._profile = profile
-        self._dt = profile.execution.dt
         # Where only velocities are commanded, the position is the robot's own, not a command.
         self._with_position = profile.outputs.commands_positions
         self._joints = [profile.limits.joints[name] for name in profile.action.joints]
@@ -31,39 +30,49 @@ class Audit:
         velocity: np.ndarray,
         position: Position,
         position_before: Position,
+        seconds: float,
     ) -> str | None:
         """Return which limit a command violates, None where it keeps all.
 
         Args:
-            before: Velocity commanded one control period earlier, ``[6]`` or ``[J]``.
+            before: Velocity commanded before, ``[6]`` or ``[J]``.
             velocity: Velocity commanded now.
             position: Position commanded now.
-            position_before: Position commanded one control period earlier.
+            position_before: Position commanded before.
+            seconds: Between the two, s.
         """
         if not np.isfinite(velocity).all() or not _is_finite(position):
             return "a command is not finite"
         if isinstance(position, Pose):
             assert isinstance(position_before, Pose)
             return (
-                self._norm_fault("linear", self._profile.limits.linear, before[:3], velocity[:3])
+                self._norm_fault(
+                    "linear", self._profile.limits.linear, before[:3], velocity[:3], seconds
+                )
                 or self._norm_fault(
-                    "angular", self._profile.limits.angular, before[3:], velocity[3:]
+                    "angular", self._profile.limits.angular, before[3:], velocity[3:], seconds
                 )
                 or (self._place_fault(position, position_before) if self._with_position else None)
             )
         assert not isinstance(position_before, Pose)
-        return self._joint_fault(before, velocity, position, position_before)
+        return self._joint_fault(before, velocity, position, position_before, seconds)
 
     def _norm_fault(
-        self, name: str, limit: MotionLimit | None, before: np.ndarray, now: np.ndarray
+        self,
+        name: str,
+        limit: MotionLimit | None,
+        before: np.ndarray,
+        now: np.ndarray,
+        seconds: float,
     ) -> str | None:
         speed, change = float(np.linalg.norm(now)), float(np.linalg.norm(now - before))
         if limit is None:
             return f"{name} motion without limits" if speed > 0.0 else None
         if _exceeds(speed, limit.speed):
             return f"{name} speed {speed:.6g} above {limit.speed}"
-        if _exceeds(change, limit.acceleration * self._dt):
-            return f"{name} acceleration {change / self._dt:.6g} above {limit.acceleration}"
+        if _exceeds(change, limit.acceleration * seconds):
+            rate = f"{change:.6g} in {seconds:.6g} s"
+            return f"{name} acceleration: {rate} is above {limit.acceleration}"
         return None
 
     def _place_fault(self, pose: Pose, before: Pose) -> str | None:
@@ -87,6 +96,7 @@ class Audit:
         velocity: np.ndarray,
         position: np.ndarray,
         position_before: np.ndarray,
+        seconds: float,
     ) -> str | None:
         for i, (name, limit) in enumerate(
             zip(self._profile.action.joints, self._joints, strict=True)
@@ -94,8 +104,9 @@ class Audit:
             if _exceeds(abs(velocity[i]), limit.speed):
                 return f"joint {name}: speed {velocity[i]:.6g} above {limit.speed}"
             change = abs(velocity[i] - before[i])
-            if _exceeds(change, limit.acceleration * self._dt):
-                return f"joint {name}: acceleration {change / self._dt:.6g} too high"
+            if _exceeds(change, limit.acceleration * seconds):
+                rate = f"{change:.6g} in {seconds:.6g} s"
+                return f"joint {name}: acceleration: {rate} is above {limit.acceleration}"
             low, high = limit.min + limit.margin, limit.max - limit.margin
             out = max(low - position[i], position[i] - high)
             was = max(low - position_before[i], position_before[i] - high, 0.0)

@@ -30,7 +30,8 @@ class ActionChunk:
         stamp: s; when the image that it was inferred from was taken.
         sequence: Counts up by one for each chunk of one policy run.
         valid: False where the answer had problems.
-        confidence: 0..1, None where it was not computed.
+        confidence: 0..1, None (or NaN) where it was not computed.
+        frame: In which the actions are given; empty: the frame that the robot's profile names.
     """
 
     values: np.ndarray
@@ -41,6 +42,7 @@ class ActionChunk:
     sequence: int
     valid: bool = True
     confidence: float | None = None
+    frame: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,4 +75,9 @@ def chunk_fault(chunk: ActionChunk, max_horizon: int) -> Refusal | None:
         )
     if not math.isfinite(chunk.step_period) or chunk.step_period <= 0.0:
         return Refusal("refused_shape", f"step_period is {chunk.step_period}, must be > 0")
+    confidence = chunk.confidence
+    if confidence is not None and not math.isnan(confidence) and not 0.0 <= confidence <= 1.0:
+        return Refusal(
+            "refused_confidence", f"confidence is {confidence}, must be 0..1, or NaN: not computed"
+        )
     return None

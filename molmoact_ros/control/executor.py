@@ -3,7 +3,8 @@
 """The executor: chunks and measured states in, bounded commands out, whatever the policy does.
 
 All time is passed in: ``now`` is the clock that stamps are compared with, in s. Call ``step`` once
-per ``1 / rate`` s; the motion advances by whole control periods of that clock. Not thread-safe.
+per ``1 / rate`` s; early and late calls change what is published, never its limits. Not
+thread-safe.
 
 States: DISABLED --enable--> READY --chunk--> EXECUTING --end, fault--> STOPPING --at rest--> READY,
 or DISABLED after ``disable``, or HALTED after ``halt`` (latched until ``clear``).
@@ -11,26 +12,25 @@ or DISABLED after ``disable``, or HALTED after ``halt`` (latched until ``clear``
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .audit import Audit
 from .chunk import ActionChunk, Refusal
-from .clock import ClockWatch
+from .clock import Advance, ClockWatch
 from .command import Command
 from .counters import Counters
-from .following import FollowingError
+from .following import Following
 from .forecast import Forecast
 from .gripper import GripperLogic
 from .intake import Intake
 from .motion import Clamps
-from .movers import EndEffector, JointGroup, Mover
+from .movers import make_mover
 from .plan import Plan, Schedule
 from .planner import Planner
 from .pose import Pose
 from .profile import RobotProfile
 from .reference import moved_on
+from .sampled import SampledMotion
 from .sensing import Sensing
 from .status import Outcome, State, Status
 
@@ -49,17 +49,17 @@ class Executor:
         self.fault: str | None = None
         self.counters = Counters()
         self._execution = execution = profile.execution
-        self._mover: Mover[Any] = _mover(profile)
+        self._motion = SampledMotion(make_mover(profile), execution.dt)
+        self._said = (self._motion.velocity, self._motion.position)  # by the last command
         name = "ee_pose" if profile.action.cartesian else "joint_states"
         self._sensing = Sensing(name, execution, self.counters)
-        self._following = FollowingError(profile)
+        self._following = Following(profile)
         self._audit = Audit(profile)
-        self._intake = Intake(profile.action, execution)
+        self._intake = Intake(profile)
         self._planner = Planner(profile)
         self._schedule = Schedule(execution.blend_steps, execution.memory)
         gripper, trajectory = profile.action.gripper, profile.outputs.joint_trajectory
         self._gripper = None if gripper is None else GripperLogic(gripper)
-        self._gripper_row: tuple[int, int] | None = None  # sequence and row it was told last
         self._forecast = None if trajectory is None else Forecast(trajectory, execution.dt)
         self._clock = ClockWatch(execution.dt, execution.clock_timeout)
         self._stepped = 0.0  # the clock at the last step
@@ -87,7 +87,8 @@ class Executor:
             self._gripper.reset()  # somebody may have moved it: nothing is said before a chunk
         if self._state is State.DISABLED:
             assert self._sensing.latest is not None
-            self._mover.reset(self._sensing.latest[1])
+            self._motion.reset(self._sensing.latest[1])
+            self._said = (self._motion.velocity, self._motion.position)
             self._final_due = False
             self._enter(State.READY, "enabled, waiting for a chunk")
         else:
@@ -132,6 +133,12 @@ class Executor:
             return Outcome(False, self._refused(chunk, refusal))
         return Outcome(True, f"chunk {chunk.sequence} is executed")
 
+    def adopt(self, profile: RobotProfile) -> None:
+        """Take over a profile's scale and least confidence, from the next chunk on."""
+        self.profile = profile
+        self._intake.adopt(profile)
+        self._planner = Planner(profile)
+
     # Inputs.
 
     def observe(self, position: Pose | np.ndarray, stamp: float, now: float) -> None:
@@ -173,21 +180,22 @@ class Executor:
         advance = self._clock.advance(now)
         if advance.jumped_back:
             self._forget_time(advance.jumped_back)
+        self._check_following(advance)
         self._watch(now)
         if self._state is State.EXECUTING:
             self._schedule.note_motion(self._stepped, now)
         self._stepped = now
-        for left in reversed(range(advance.ticks)):
-            self._tick(now - left * self._execution.dt)
-        if not self.is_silent:
-            return self._command(now)
-        return None
+        for ahead in self._motion.periods(advance.motion):
+            self._tick(now + ahead)
+        if self.is_silent:
+            return None
+        self._check_command(advance.motion)
+        return self._command(now)
 
     def rest(self, now: float) -> Command:
-        """Return the command to rest at once, for a loop that can not go on."""
-        position = self._mover.position
-        self._mover.reset(position)
-        return Command(now, self._mover.velocity, position, final=True)
+        """Return the command to rest at once, for a loop that cannot go on."""
+        velocity, position = self._said
+        return Command(now, np.zeros_like(velocity), position, final=True)
 
     def status(self, now: float) -> Status:
         """Return a snapshot."""
@@ -269,30 +277,31 @@ class Executor:
         return HOLD_TIME if self._execution.at_end == "hold" and plan.reference.knots else 0.0
 
     def _tick(self, now: float) -> None:
-        """Move on by one control period."""
+        """Move on by one control period, to the grid point at ``now``."""
         if self.is_silent:
             return
         self._anchor(now)
-        if self._state in (State.EXECUTING, State.STOPPING):
-            self._move(now)
-        if self._state is State.STOPPING and self._mover.at_rest:
-            self._settle()
-        self._check_following()
-
-    def _move(self, now: float) -> None:
-        mover = self._mover
-        position, velocity = mover.position, mover.velocity
         if self._state is State.EXECUTING:
-            self._count(mover.step(self._schedule.sample(now)))
+            self._count(self._motion.step(self._schedule.sample(now)))
             self._move_gripper(now)
-        else:
-            mover.brake()
-        fault = self._audit.fault(velocity, mover.velocity, mover.position, position)
+        elif self._state is State.STOPPING:
+            self._motion.brake()
+            if self._motion.at_rest:
+                self._settle()
+
+    def _check_command(self, seconds: float) -> None:
+        """Look once more at what goes out next, ``seconds`` after the command before."""
+        before, place = self._said
+        velocity = self._motion.velocity
+        position = self._motion.position if np.isfinite(velocity).all() else place
+        fault = self._audit.fault(before, velocity, position, place, seconds)
         if fault is not None:
             # Nothing of this command goes out: rest at once, and only a person can go on.
-            mover.reset(position)
+            self._motion.reset(place)
             self.counters.add("halted_internal")
             self.halt(f"internal error: {fault}")
+            velocity, position = np.zeros_like(before), place
+        self._said = (velocity, position)
 
     def _anchor(self, now: float) -> None:
         """Where only velocities are commanded, the robot is where it was measured, moved on."""
@@ -301,13 +310,19 @@ class Executor:
             return
         stamp, position = latest
         ahead = min(max(now - stamp, 0.0), self._execution.state_timeout)
-        self._mover.position = moved_on(position, self._mover.velocity * ahead)
+        mover = self._motion.mover
+        mover.position = moved_on(position, mover.velocity * ahead)
 
-    def _check_following(self) -> None:
+    def _check_following(self, advance: Advance) -> None:
         latest = self._sensing.latest
         if latest is None or self._latched is not None or not self._enabled:
             return
-        fault = self._following.update(self._mover.position, self._mover.velocity, latest[1])
+        velocity, position = self._said
+        # A driver does not go on for longer without a command, and stale states stop the motion.
+        seconds = min(advance.elapsed, self._execution.state_timeout)
+        with_positions, progress = self.profile.outputs.commands_positions, self._motion.progress()
+        asked = progress if with_positions else velocity * seconds
+        fault = self._following.update(asked, seconds, position, latest[1])
         if fault is not None:
             self.counters.add("halted_following_error")
             self.halt(fault)
@@ -317,13 +332,9 @@ class Executor:
         if self._gripper is None or plan is None or plan.reference.gripper is None:
             return
         row = plan.row(now)
-        if self._gripper_row == (plan.chunk.sequence, row):
-            return
-        self._gripper_row = (plan.chunk.sequence, row)
         value = float(plan.reference.gripper[row])
-        if not 0.0 <= value <= 1.0:
+        if self._gripper.follow((plan.chunk.sequence, row), value):
             self.counters.add("clamped_gripper")
-        self._gripper.advance(value)
 
     def _start(self, chunk: ActionChunk, now: float) -> Refusal | None:
         """Execute a chunk that passed the intake, from the row that matches its stamp."""
@@ -360,12 +371,12 @@ class Executor:
             self._enter(State.HALTED if self._latched else State.DISABLED, reason)
             return
         self._enter(State.STOPPING, reason)
-        if self._mover.at_rest:
+        if self._motion.at_rest:
             self._settle()
 
     def _settle(self) -> None:
         """At rest: wait for a chunk, or fall silent after one more command."""
-        self._mover.reset(self._mover.position)  # zero is said as zero, not as its rounding
+        self._motion.reset(self._motion.mover.position)  # zero, not its rounding
         if self._enabled:
             self._enter(State.READY, f"at rest: {self._reason}")
             return
@@ -387,20 +398,13 @@ class Executor:
         preview = None
         moving = self._state in (State.EXECUTING, State.STOPPING)
         if self._forecast is not None and self._forecast.is_due(moving):
-            preview = self._forecast.preview(self._mover, self._schedule, now)
+            preview = self._forecast.preview(self._motion, self._schedule, now)
+        velocity, position = self._said
         return Command(
             stamp=now,
-            velocity=self._mover.velocity,
-            position=self._mover.position,
+            velocity=velocity,
+            position=position,
             gripper=self._gripper.command if self._gripper else None,
             preview=preview,
             final=final,
         )
-
-
-def _mover(profile: RobotProfile) -> Mover[Any]:
-    dt = profile.execution.dt
-    if profile.action.cartesian:
-        return EndEffector(profile.limits, dt)
-    limits = tuple(profile.limits.joints[name] for name in profile.action.joints)
-    return JointGroup(limits, dt)

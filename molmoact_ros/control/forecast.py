@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .command import Preview
-from .movers import Mover
 from .outputs import JointTrajectoryOutput
 from .plan import Schedule
+from .sampled import SampledMotion
 
 _LONGEST_RAMP = 10.0  # s
 # A trajectory whose last point is over when it arrives is refused by its controller.
@@ -42,20 +40,24 @@ class Forecast:
         self._since, self._asked = 0, False
         return True
 
-    def preview(self, mover: Mover[Any], schedule: Schedule, now: float) -> Preview:
-        """Return the motion from ``now`` on: the plan for the horizon, then the ramp to rest."""
-        future = mover.copy()
+    def preview(self, motion: SampledMotion, schedule: Schedule, now: float) -> Preview:
+        """Return the motion from ``now`` on: the plan for the horizon, then the ramp to rest.
+
+        Velocities and positions are those that a loop without jitter would publish at the grid
+        points to come; between two points the velocity changes by the acceleration at most.
+        """
+        future, start = motion.mover.copy(), now + motion.lead
         times, positions, velocities = [], [], []
         for tick in range(1, self._horizon + round(_LONGEST_RAMP / self._dt)):
             if schedule.plan is not None and tick <= self._horizon:
-                future.step(schedule.sample(now + tick * self._dt))
+                future.step(schedule.sample(start + tick * self._dt))
             else:
                 future.brake()
             over = schedule.plan is None or tick >= self._horizon
             resting = over and future.at_rest and tick >= self._shortest
             if resting or tick % self._stride == 0:
-                times.append(tick * self._dt)
-                positions.append(future.position)
+                times.append(motion.lead + tick * self._dt)
+                positions.append(future.position - 0.5 * self._dt * future.velocity)
                 velocities.append(future.velocity)
             if resting:
                 break

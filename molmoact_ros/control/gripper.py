@@ -17,8 +17,25 @@ class GripperLogic:
     def reset(self) -> None:
         """Forget what was commanded."""
         self.command: float | None = None
+        self._row: tuple[int, int] | None = None
         self._previous: float | None = None
         self._kept = 0
+
+    def follow(self, row: tuple[int, int], value: float) -> bool:
+        """Take the value of a row that is executed now, each row once.
+
+        Args:
+            row: The chunk's sequence number and the row's.
+            value: 0 open .. 1 closed.
+
+        Returns:
+            Whether the value had to be clamped.
+        """
+        if row == self._row:
+            return False
+        self._row = row
+        self.advance(value)
+        return not 0.0 <= value <= 1.0
 
     def advance(self, value: float) -> float:
         """Take the next row's value, 0 open .. 1 closed, and return the command."""

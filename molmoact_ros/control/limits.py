@@ -10,7 +10,24 @@ from dataclasses import dataclass, field
 
 from molmoact_ros.yaml_config import ProfileError, require, require_positive
 
+from .bounds import below, require_range
+
 Vector = tuple[float, float, float]
+
+_FOLLOWING_DISTANCE = 2.0  # times max_following_error
+_LONGEST_RAMP = 10.0  # s; from full speed to rest, or from no acceleration to all of it
+_FARTHEST = 100.0  # m from the frame's origin, of a box
+_JOINT_RANGE = 1000.0  # rad or m
+
+# Beyond any robot arm: such a number is a slip, not a limit. By unit m or rad.
+_LARGEST = {
+    "speed": (10.0, 50.0),
+    "acceleration": (100.0, 1000.0),
+    "jerk": (1e5, 1e6),
+    "max_step": (1.0, 2.0 * math.pi),
+    "max_following_error": (1.0, math.pi),
+    "following_distance": (10.0, 10.0 * math.pi),
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +42,9 @@ class MotionLimit:
         max_following_error: m or rad that the robot may be away from what was commanded; more
             halts the motion (latched).
         jerk: m/s^3 or rad/s^3, None: not limited.
+        min_following_share: 0.05..0.5; of the commanded motion that has to be measured.
+        following_distance: m or rad; a robot that has not moved that share of so long a way
+            (to and fro) halts, latched. None: twice ``max_following_error``.
     """
 
     speed: float
@@ -32,10 +52,17 @@ class MotionLimit:
     max_step: float
     max_following_error: float
     jerk: float | None = None
+    min_following_share: float = 0.3
+    following_distance: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that are not positive."""
-        require_positive(self, "speed", "acceleration", "max_step", "max_following_error", "jerk")
+        """Refuse values that are not positive, and stops that take too long."""
+        _require_motion(self)
+
+    @property
+    def longest_unanswered(self) -> float:
+        """``following_distance``, or its default: m or rad."""
+        return self.following_distance or _FOLLOWING_DISTANCE * self.max_following_error
 
 
 @dataclass(frozen=True)
@@ -46,8 +73,10 @@ class Workspace:
     max: Vector
 
     def __post_init__(self) -> None:
-        """Refuse an empty box."""
+        """Refuse an empty box, and one that is no place for an arm."""
         for i, (low, high) in enumerate(zip(self.min, self.max, strict=True)):
+            require_range(f"min[{i}]", low, -_FARTHEST, _FARTHEST, "m")
+            require_range(f"max[{i}]", high, -_FARTHEST, _FARTHEST, "m")
             require(low < high, f"min[{i}]", f"{low} is not below max[{i}] = {high}")
 
 
@@ -68,7 +97,8 @@ class OrientationCone:
     def __post_init__(self) -> None:
         """Refuse directions without length and angles that are no cone."""
         for key in ("tool_axis", "direction"):
-            require(any(getattr(self, key)), key, "must not be all zero")
+            length = math.hypot(*getattr(self, key))
+            require(1e-3 <= length <= 1e3, key, f"must be 0.001..1000 long, not {length:g}")
         require(
             0.0 < self.max_angle < math.pi,
             "max_angle",
@@ -89,6 +119,9 @@ class JointLimit:
         max_following_error: How far the joint may be away from what was commanded.
         margin: Distance that is kept from ``min`` and ``max``.
         jerk: Per s^3, None: not limited.
+        min_following_share: 0.05..0.5; of the commanded motion that has to be measured.
+        following_distance: A joint that has not moved that share of so long a way (to and fro)
+            halts the motion, latched. None: twice ``max_following_error``.
     """
 
     min: float
@@ -99,10 +132,15 @@ class JointLimit:
     max_following_error: float
     margin: float = 0.0
     jerk: float | None = None
+    min_following_share: float = 0.3
+    following_distance: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that are not positive and empty ranges."""
-        require_positive(self, "speed", "acceleration", "max_step", "max_following_error", "jerk")
+        """Refuse values that are not positive, empty ranges, and stops that take too long."""
+        _require_motion(self)
+        _require_bounds(self, 1, "rad (or m)")
+        for key in ("min", "max"):
+            require_range(key, getattr(self, key), -_JOINT_RANGE, _JOINT_RANGE, "rad (or m)")
         require(self.margin >= 0.0, "margin", f"must be >= 0, is {self.margin}")
         require(self.min < self.max, "min", f"{self.min} is not below max = {self.max}")
         require(
@@ -110,6 +148,11 @@ class JointLimit:
             "margin",
             f"{self.margin} leaves nothing between min and max",
         )
+
+    @property
+    def longest_unanswered(self) -> float:
+        """``following_distance``, or its default: rad or m."""
+        return self.following_distance or _FOLLOWING_DISTANCE * self.max_following_error
 
 
 @dataclass(frozen=True)
@@ -131,7 +174,11 @@ class Limits:
     joints: Mapping[str, JointLimit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what can not be promised together."""
+        """Refuse what is beyond any arm, and what cannot be promised together."""
+        for key, column, unit in (("linear", 0, "m"), ("angular", 1, "rad")):
+            limit = getattr(self, key)
+            if limit is not None:
+                below(key, lambda: _require_bounds(limit, column, unit))  # noqa: B023
         smooth = self.angular is not None and self.angular.jerk is not None
         require(
             not (smooth and self.orientation is not None),
@@ -165,3 +212,32 @@ class Limits:
             moved = [axis for axis in group if axis in used]
             if moved and getattr(self, key) is None:
                 raise ProfileError(key, f"is missing: the action uses {', '.join(moved)}")
+
+
+def _require_motion(limit: MotionLimit | JointLimit) -> None:
+    """Refuse values that are not positive, and a share that means nothing."""
+    require_positive(limit, *_LARGEST)
+    require_range("min_following_share", limit.min_following_share, 0.05, 0.5)
+    require(
+        limit.longest_unanswered >= 1.5 * limit.max_following_error,
+        "following_distance",
+        "must be at least 1.5 x max_following_error: a robot that lags is nearly that far behind",
+    )
+
+
+def _require_bounds(limit: MotionLimit | JointLimit, column: int, unit: str) -> None:
+    """Refuse numbers beyond any arm, in m (column 0) or rad (column 1), and endless ramps."""
+    per = {"speed": "/s", "acceleration": "/s^2", "jerk": "/s^3"}
+    for key, largest in _LARGEST.items():
+        value = getattr(limit, key)
+        if value is not None:
+            require_range(key, value, 0.0, largest[column], unit + per.get(key, ""))
+    ramps = {"acceleration": limit.speed / limit.acceleration}
+    if limit.jerk is not None:
+        ramps["jerk"] = 2.0 * limit.acceleration / limit.jerk
+    for key, seconds in ramps.items():
+        require(
+            seconds <= _LONGEST_RAMP,
+            key,
+            f"is too small: a ramp would take {seconds:.3g} s, at most {_LONGEST_RAMP:g} s",
+        )

@@ -11,8 +11,10 @@ import numpy as np
 
 from molmoact_ros.yaml_config import ProfileError, require, require_choice
 
+from .bounds import require_range
 from .chunk import ACTION_SPACES, EE_DELTA, EE_POSE, JOINT_DELTA, ActionChunk, Refusal
 
+_LARGEST = 1e6  # of factors and of numbers in a driver's or a data set's own unit
 CARTESIAN_AXES = ("x", "y", "z", "roll", "pitch", "yaw")
 
 
@@ -33,6 +35,8 @@ class AxisSource:
     def __post_init__(self) -> None:
         """Refuse a factor that removes the axis."""
         require(self.scale != 0.0, "scale", "must not be 0")
+        require_range("scale", self.scale, -_LARGEST, _LARGEST)
+        require_range("offset", self.offset, -1e3, 1e3, "rad (or m)")
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,14 @@ class GripperAction:
         """Refuse conventions without a meaning."""
         require_choice(self, "mode", ("continuous", "binary", "sticky"))
         require(self.open != self.closed, "closed", "must differ from open")
+        for key in ("open", "closed"):
+            require_range(key, getattr(self, key), -_LARGEST, _LARGEST)
         require(
             0.0 <= self.open_below <= self.close_above <= 1.0,
             "open_below",
             "must be 0 <= open_below <= close_above <= 1",
         )
-        require(self.sticky_steps >= 1, "sticky_steps", "must be >= 1")
+        require_range("sticky_steps", self.sticky_steps, 1, 1000)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class ActionMapping:
         space: One of ``ACTION_SPACES``; chunks of another one are refused.
         columns: The names that a chunk must carry, in any order.
         frame: ``base`` or ``tool``: frame of the deltas of ``ee_delta``.
+        tool_frame: Name of that frame for ``tool``, e.g. ``fr3_hand_tcp``; chunks that name another
+            one are refused.
         rotation: ``rpy`` (fixed axes x, y, z in turn) or ``axis_angle``.
         scale: Factor on every motion column (not the gripper); only for delta spaces.
         joints: Joint names in the robot's order, for joint spaces.
@@ -89,6 +97,7 @@ class ActionMapping:
     space: str
     columns: tuple[str, ...]
     frame: str = "base"
+    tool_frame: str = ""
     rotation: str = "rpy"
     scale: float = 1.0
     joints: tuple[str, ...] = ()
@@ -101,8 +110,10 @@ class ActionMapping:
         require_choice(self, "frame", ("base", "tool"))
         require_choice(self, "rotation", ("rpy", "axis_angle"))
         require(self.scale > 0.0, "scale", f"must be > 0, is {self.scale}")
+        require_range("scale", self.scale, 0.0, 100.0)
         require(len(set(self.columns)) == len(self.columns), "columns", "names must differ")
         require(self.frame == "base" or self.space == EE_DELTA, "frame", "tool needs ee_delta")
+        require(self.frame == "tool" or not self.tool_frame, "tool_frame", "needs frame: tool")
         require(self.cartesian or bool(self.joints), "joints", "is missing: the action has joints")
         require(not self.cartesian or not self.joints, "joints", f"not used by {self.space}")
         if not self.is_delta:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from .jerk import JerkFilter, samples_for
 from .limits import JointLimit, Limits, MotionLimit, Workspace
 from .motion import Clamps, Joints, Rotation, Translation
 from .pose import Pose
+from .profile import RobotProfile
 from .reference import Setpoint
 
 TRACKING_GAIN = 5.0  # 1/s; share of a position error that is made up per second
 # Stand-ins for axes that the action does not use: nothing ever asks them to move.
 _UNUSED = MotionLimit(speed=1.0, acceleration=1.0, max_step=1.0, max_following_error=1.0)
-_ANYWHERE = Workspace((-1e6,) * 3, (1e6,) * 3)
+_ANYWHERE = Workspace((-100.0,) * 3, (100.0,) * 3)
 
 P = TypeVar("P")  # Pose of an end effector, or joint positions [J]
 
@@ -179,3 +180,12 @@ class JointGroup:
     def _move(self, velocity: np.ndarray) -> None:
         self.velocity = self._filter.push(velocity)
         self.position = self.position + self.velocity * self._dt
+
+
+def make_mover(profile: RobotProfile) -> Mover[Any]:
+    """Return what a profile's actions move."""
+    dt = profile.execution.dt
+    if profile.action.cartesian:
+        return EndEffector(profile.limits, dt)
+    limits = tuple(profile.limits.joints[name] for name in profile.action.joints)
+    return JointGroup(limits, dt)

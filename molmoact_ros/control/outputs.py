@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from molmoact_ros.yaml_config import require, require_choice, require_positive
 
+from .bounds import require_range
+
 _CARTESIAN = ("twist", "pose")
 _JOINT = ("joint_trajectory", "joint_jog", "forward")
 
@@ -74,7 +76,8 @@ class JointTrajectoryOutput:
     def __post_init__(self) -> None:
         """Refuse values that leave gaps."""
         require_positive(self, "rate", "horizon", "spacing")
-        require(self.rate <= 100.0, "rate", f"must be <= 100 Hz, is {self.rate}")
+        require_range("rate", self.rate, 0.1, 100.0, "Hz")
+        require_range("horizon", self.horizon, 0.0, 10.0, "s")
         require(self.horizon >= 1.0 / self.rate, "horizon", "must be >= 1 / rate")
         require(self.spacing <= self.horizon, "spacing", "must be <= horizon")
 
@@ -133,7 +136,9 @@ class GripperOutput:
         require(bool(self.name), "name", "must not be empty")
         named = self.type in ("joint_trajectory", "parallel_gripper_command")
         require(not named or bool(self.joint), "joint", f"is missing: {self.type} names it")
-        require(self.max_effort >= 0.0, "max_effort", f"must be >= 0, is {self.max_effort}")
+        for key in ("open", "closed"):
+            require_range(key, getattr(self, key), -1e6, 1e6)
+        require_range("max_effort", self.max_effort, 0.0, 1e4, "N or N m")
         require(0.0 <= self.min_change < 1.0, "min_change", "must be 0 .. 1")
 
     def value(self, command: float) -> float:

@@ -12,6 +12,7 @@ from .profile import RobotProfile
 from .reference import Position, Reference, build_reference
 
 _ABSURD = 1e3  # m or rad; nothing larger is even computed with
+_GRIPPER = (-1.0, 2.0)  # 0 open .. 1 closed, and one whole way beyond either end
 
 
 class Planner:
@@ -39,13 +40,19 @@ class Planner:
             elapsed: s of motion since its stamp.
             now: s.
         """
-        rows = self._mapping.motion(chunk)
+        with np.errstate(over="ignore"):  # what is infinite then is refused below
+            rows, gripper = self._mapping.motion(chunk), self._mapping.gripper_rows(chunk)
         if not (np.abs(rows) < _ABSURD).all():
             return Refusal("refused_step_size", f"it asks for more than {_ABSURD:g} m or rad")
+        if gripper is not None and not _is_within(gripper, *_GRIPPER):
+            return Refusal(
+                "refused_gripper",
+                f"its gripper goes to {max(gripper, key=abs):g}, 0 is open and 1 is closed",
+            )
         reference = build_reference(
             self._mapping,
             rows,
-            self._mapping.gripper_rows(chunk),
+            gripper,
             self._execution.control_period or chunk.step_period,
             anchor,
             with_targets=self._follow_positions,
@@ -72,3 +79,7 @@ class Planner:
                     f"{name} of row {row} is {sizes[row, i]:.3g}, max_step is {largest}",
                 )
         return None
+
+
+def _is_within(values: np.ndarray, low: float, high: float) -> bool:
+    return bool(((values >= low) & (values <= high)).all())

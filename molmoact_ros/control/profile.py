@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from molmoact_ros.yaml_config import ProfileError, build, read_yaml, require
 
+from .bounds import below
 from .execution import Execution
 from .limits import Limits
 from .mapping import ActionMapping
@@ -45,8 +46,8 @@ class RobotProfile:
         """Refuse parts that do not fit each other."""
         require(bool(self.frame), "frame", "must not be empty")
         action = self.action
-        _below("limits", lambda: self.limits.require_for(action.used_axes, action.cartesian))
-        _below("outputs", lambda: self.outputs.require_for(action.cartesian))
+        below("limits", lambda: self.limits.require_for(action.used_axes, action.cartesian))
+        below("outputs", lambda: self.outputs.require_for(action.cartesian))
         if self.outputs.gripper is not None:
             require(action.gripper is not None, "action.gripper", "is missing: outputs.gripper")
         if self.execution.at_end == "hold":
@@ -71,10 +72,3 @@ def load_profile(path: str | Path) -> RobotProfile:
         return build(RobotProfile, data)
     except ProfileError as error:
         raise ProfileError(Path(path).name, str(error)) from None
-
-
-def _below(parent: str, check: Callable[[], None]) -> None:
-    try:
-        check()
-    except ProfileError as error:
-        raise error.below(parent) from None

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import sys
@@ -12,7 +11,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -22,29 +20,20 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from molmoact_ros.control import (
-    Command,
-    Executor,
-    Outcome,
-    Pose,
-    ProfileError,
-    RobotProfile,
-    State,
-    load_profile,
-)
+from molmoact_ros.control import Command, Executor, Outcome, Pose, RobotProfile, State
 from molmoact_ros.control.pacing import LoopStatistics, Pacer
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
-from molmoact_ros.robots import robot_path
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.bounded_subscription import BoundedSubscription
 from molmoact_ros.ros.commands import create_outputs
 from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
 from molmoact_ros.ros.executor_log import ExecutorLog
+from molmoact_ros.ros.executor_setup import ExecutorParameters, adapted_profile, read_profile
 from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.output import robot_topic
-from molmoact_ros.ros.parameters import declare_parameters, parameter
+from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.running import StartError, run_node
 
 _STATUS_PERIOD = 0.1  # s
@@ -53,44 +42,6 @@ _LARGEST_CHUNK = 262_144  # 1000 rows of 16 values with their spread
 _LARGEST_STATE = 65_536  # position, velocity and effort of 1000 joints with names of 32 letters
 _FLUSH = 0.5  # s that the last command may take to reach its subscribers
 _GIL_SWITCH = 0.0005  # s; a callback must not keep the loop from running for longer
-
-
-@dataclass(frozen=True)
-class ExecutorParameters:
-    """Parameters of the node."""
-
-    robot: str = parameter("tabletop", "Robot profile: a name in config/robots, or a YAML file.")
-    enable_on_start: bool = parameter(
-        False, "Enable motion without a call of ~/enable, as soon as all inputs are healthy."
-    )
-    require_approval: bool = parameter(
-        False, "Execute a chunk only after ~/approve; also true where the profile says so."
-    )
-    execute_steps: int = parameter(
-        0, "Rows of each chunk that are executed at most; 0: as in the profile.", minimum=0,
-        maximum=1000,
-    )  # fmt: skip
-    action_scale: float = parameter(
-        1.0,
-        "Factor on all motion, on top of the profile's scale; only for delta action spaces.",
-        minimum=0.01,
-        maximum=10.0,
-    )
-    min_confidence: float = parameter(
-        0.0,
-        "Chunks with less confidence, or without any, are refused; 0: as in the profile.",
-        minimum=0.0,
-        maximum=1.0,
-    )
-    realtime_priority: int = parameter(
-        10,
-        "SCHED_FIFO priority, where the system permits it; 0: an ordinary process.",
-        minimum=0,
-        maximum=99,
-    )
-    autostart: bool = parameter(
-        True, "Configure and activate without a supervisor; motion is off until ~/enable."
-    )
 
 
 class ExecutorNode(ManagedNode):
@@ -102,9 +53,11 @@ class ExecutorNode(ManagedNode):
         self._settings = declare_parameters(self, ExecutorParameters)
         self._lock = threading.Lock()  # guards the core
         self._log = ExecutorLog(self.get_logger())
+        self._robot: RobotProfile | None = None  # as in its file
         self._loop = LoopStatistics()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        watch_parameters(self, self._settings, self._take_parameters)
         Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
         _take_priority(self, self._settings.realtime_priority)
         if self._settings.autostart:
@@ -112,7 +65,8 @@ class ExecutorNode(ManagedNode):
 
     def configure(self) -> None:
         """Read the profile, create topics and services; nothing is published."""
-        self._profile = robot_profile(self._settings)
+        self._robot = read_profile(self._settings)
+        self._profile = adapted_profile(self._robot, self._settings)
         self._core = Executor(self._profile)
         self._create_interfaces()
 
@@ -181,13 +135,29 @@ class ExecutorNode(ManagedNode):
         """Ramp down, publish zero, and let it arrive."""
         self.deactivate()
 
+    def _take_parameters(self, parameters: ExecutorParameters) -> str | None:
+        """Take over a change at run time, or return why it does not fit the robot."""
+        if self._robot is not None:
+            try:
+                self._profile = adapted_profile(self._robot, parameters)
+            except StartError as error:
+                return str(error)
+            with self._lock:
+                self._core.adopt(self._profile)
+        self._settings = parameters
+        self.get_logger().info(
+            f"action_scale {parameters.action_scale:g}, min_confidence "
+            f"{parameters.min_confidence:g}: from the next chunk on"
+        )
+        return None
+
     # The loop.
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
                 time.sleep(self._pacer.wait(time.monotonic()))
-                self._step(self._now())
+                self._step()
         except BaseException:  # noqa: BLE001 - whatever it is, the robot must not be left moving
             reason = f"the control loop failed:\n{traceback.format_exc()}"
             try:
@@ -195,9 +165,10 @@ class ExecutorNode(ManagedNode):
             finally:
                 self.fail(reason)
 
-    def _step(self, now: float) -> None:
-        self._pacer.start(time.monotonic(), now)
+    def _step(self) -> None:
+        self._pacer.start(time.monotonic(), self._now())
         with self._lock:
+            now = self._now()  # here, so that the stamp does not age while the lock is waited for
             if self._enable_wanted and self._enable(now).success:
                 self._enable_wanted = False
             self._core.fault = _first(output.fault() for output in self._outputs)
@@ -340,6 +311,7 @@ class ExecutorNode(ManagedNode):
             "rate": f"{loop.rate:.1f}",
             "largest deviation of a start in the last second [s]": f"{loop.jitter:.5f}",
             "real-time factor of the clock": f"{loop.real_time_factor:.3f}",
+            "messages on /clock that were no time": self.dropped_clocks,
         }
         if loop.jitter > period:
             return Status(Level.WARN, f"the loop was {loop.jitter:.3f} s late", values)
@@ -353,31 +325,6 @@ def _first(problems: Iterable[str | None]) -> str | None:
 def _filled(response: SetBool.Response, outcome: Outcome) -> SetBool.Response:
     response.success, response.message = outcome.success, outcome.message
     return response
-
-
-def robot_profile(parameters: ExecutorParameters) -> RobotProfile:
-    """Read the robot profile with the parameters' changes.
-
-    Raises:
-        StartError: There is none, or it is not accepted.
-    """
-    try:
-        profile = load_profile(robot_path(parameters.robot))
-    except ProfileError as error:
-        raise StartError(f"parameter 'robot': {error}") from error
-    execution = profile.execution
-    execution = dataclasses.replace(
-        execution,
-        require_approval=execution.require_approval or parameters.require_approval,
-        execute_steps=parameters.execute_steps or execution.execute_steps,
-        min_confidence=parameters.min_confidence or execution.min_confidence,
-    )
-    scale = profile.action.scale * parameters.action_scale
-    try:
-        action = dataclasses.replace(profile.action, scale=scale)
-    except ProfileError as error:
-        raise StartError(f"parameter 'action_scale': {error.problem}") from error
-    return dataclasses.replace(profile, execution=execution, action=action)
 
 
 def _longest_ramp(profile: RobotProfile) -> float:

@@ -144,6 +144,7 @@ def chunk_from_message(message: ActionChunkMessage) -> ActionChunk:
         sequence=message.sequence,
         valid=message.valid,
         confidence=None if math.isnan(message.confidence) else message.confidence,
+        frame=message.header.frame_id,
     )
 
 

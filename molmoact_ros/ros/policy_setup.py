@@ -141,7 +141,11 @@ class PolicyParameters:
     action_names: tuple[str, ...] = parameter(
         (), "Name of each action dimension; empty: as in the profile."
     )
-    action_frame: str = parameter("base_link", "Frame in which the actions are given.")
+    action_frame: str = parameter(
+        "",
+        "Frame of the actions, named in each chunk; the executor refuses those of another frame "
+        "than its robot's. Empty: not named, the frame of the robot profile is meant.",
+    )
     control_period: float = parameter(
         0.0,
         "Time between two rows of a chunk, as in the training data; 0: as in the profile.",

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import rclpy
 from rclpy.executors import (
@@ -22,6 +22,7 @@ from rclpy.executors import (
 )
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.time_source import CLOCK_TOPIC
 
 from .parameters import ParameterError
 
@@ -46,19 +47,43 @@ class StartFault(StartError):
 
 
 class ClosableNode(Node):
-    """A node that has something to stop or to say before ROS shuts down.
+    """A node that has something to stop or to publish before ROS shuts down.
 
     Attributes:
         exit_code: Of the process; a node that ends itself because of a fault sets `FAULT`.
         start_error: Set by a node that finds only while spinning that it can not start; ends it.
         has_failed: Whether `fail` was called.
         is_stuck: Whether a thread still computes after `close` and can not be interrupted.
+        dropped_clocks: Messages on /clock that are no time.
     """
 
     exit_code = 0
     start_error: StartError | None = None
     has_failed = False
     is_stuck = False
+    dropped_clocks = 0
+
+    def create_subscription(
+        self, kind: Any, topic: str, callback: Callable, *rest: Any, **options: Any
+    ) -> Any:
+        """As rclpy's, but a message on /clock that is no time does not end the node."""
+        if topic == CLOCK_TOPIC:
+            callback = self._tolerant(callback)
+        return super().create_subscription(kind, topic, callback, *rest, **options)
+
+    def _tolerant(self, set_clock: Callable[[Any], None]) -> Callable[[Any], None]:
+        def on_clock(message: Any) -> None:
+            try:
+                set_clock(message)
+            except (ValueError, OverflowError) as error:  # negative, or beyond what rclpy can hold
+                self.dropped_clocks += 1
+                self.get_logger().error(
+                    f"/clock dropped: sec {message.clock.sec}, nanosec {message.clock.nanosec}: "
+                    f"{error}",
+                    throttle_duration_sec=5.0,
+                )
+
+        return on_clock
 
     def fail(self, reason: str) -> None:
         """Close the node and end the process with exit code 1; may be called in any thread.

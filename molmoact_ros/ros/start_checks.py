@@ -43,7 +43,7 @@ def check_executor_node(full_name: str, params_file: str, given: Mapping[str, An
         ParameterError: File or parameters are not accepted.
         StartError: There is no such robot profile, or it is not accepted.
     """
-    from molmoact_ros.nodes.executor_node import ExecutorParameters, robot_profile
+    from molmoact_ros.ros.executor_setup import ExecutorParameters, robot_profile
 
     robot_profile(_parameters(ExecutorParameters, full_name, params_file, given))
 

@@ -37,6 +37,15 @@ def with_value(rows: np.ndarray, value: float) -> np.ndarray:
         ("refused_shape", "step_period is 0", lambda s: s(), {"step_period": 0.0}),
         ("refused_shape", "step_period is nan", lambda s: s(), {"step_period": np.nan}),
         ("refused_shape", "below 1 / rate", lambda s: s(), {"step_period": 0.001}),
+        ("refused_step_period", "is 5 s, max_step_period", lambda s: s(), {"step_period": 5.0}),
+        ("refused_step_period", "is 1e+09 s", lambda s: s(1), {"step_period": 1e9}),
+        ("refused_frame", "'world', this robot takes 'base", lambda s: s(), {"frame": "world"}),
+        ("refused_gripper", "gripper goes to 1e+308", lambda s: s(gripper=1e308), {}),
+        ("refused_gripper", "gripper goes to -1e+308", lambda s: s(gripper=-1e308), {}),
+        ("refused_gripper", "gripper goes to 100", lambda s: s(gripper=100.0), {}),
+        ("refused_confidence", "is inf, must be 0..1", lambda s: s(), {"confidence": np.inf}),
+        ("refused_confidence", "is -1e+308", lambda s: s(), {"confidence": -1e308}),
+        ("refused_confidence", "is 1.01", lambda s: s(), {"confidence": 1.01}),
         ("refused_invalid", "marked it as invalid", lambda s: s(), {"valid": False}),
         ("refused_stamp_zero", "zero", lambda s: s(), {"stamp": 0.0}),
         ("refused_stamp_old", "10 s old, max_chunk_age is 5", lambda s: s(), {"stamp": 90.01}),
@@ -111,6 +120,49 @@ def test_columns_may_come_in_another_order(twist_rig, steps):
 def test_invalid_chunks_run_only_where_told_so(twist_rig, steps):
     rig = twist_rig({"execution.execute_invalid": True}).enabled()
     assert rig.send(steps(**ROWS), valid=False) is None
+
+
+def test_a_chunk_that_lasts_too_long_is_refused(twist_rig, steps):
+    """What an arm would still do after its policy has died."""
+    rig = twist_rig({"execution.max_duration": 5.0}).enabled()
+    assert "its rows last 5.6 s, max_duration is 5" in rig.send(steps(), step_period=0.7)
+    assert rig.count("refused_duration") == 1
+    assert rig.send(steps(30, **ROWS), step_period=0.6) is None, "8 of its rows are executed"
+
+
+@pytest.mark.parametrize("period", [0.05, 3.0])
+def test_the_profiles_period_takes_the_place_of_a_sane_one_of_the_chunk(twist_rig, steps, period):
+    rig = twist_rig({"execution.control_period": 0.2}).enabled()
+    assert (rig.send(steps(**ROWS), step_period=period) is None) is (period < 1.0)
+
+
+def test_the_frame_of_a_chunk_may_be_left_out(twist_rig, steps):
+    rig = twist_rig().enabled()
+    assert rig.send(steps(**ROWS), frame="") is None
+    assert rig.send(steps(**ROWS), frame="base_link") is None
+
+
+def test_actions_in_the_tool_frame_name_the_tool_frame(twist_rig, steps):
+    rig = twist_rig({"action.frame": "tool", "action.tool_frame": "hand_tcp"}).enabled()
+    assert "this robot takes 'hand_tcp'" in rig.send(steps(**ROWS), frame="base_link")
+    assert rig.send(steps(**ROWS), frame="hand_tcp") is None
+    unnamed = twist_rig({"action.frame": "tool"}).enabled()
+    assert "action.tool_frame is empty" in unnamed.send(steps(**ROWS), frame="base_link")
+    assert unnamed.send(steps(**ROWS)) is None
+
+
+def test_scale_and_confidence_change_from_the_next_chunk_on(twist_rig, steps):
+    rig = twist_rig().enabled()
+    rig.send(steps(x=0.02), confidence=0.3)
+    rig.seconds(0.3)
+    changes = {"action.scale": 0.5, "execution.min_confidence": 0.5}
+    rig.executor.adopt(twist_rig(changes).profile)
+    rig.seconds(0.2)
+    assert rig.velocities[-1][0] == pytest.approx(0.2), "the chunk before goes on as it was"
+    assert "min_confidence is 0.5" in rig.send(steps(x=0.02), confidence=0.3)
+    assert rig.send(steps(x=0.02), confidence=0.7) is None
+    rig.seconds(0.3)
+    assert rig.velocities[-1][0] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +316,7 @@ def test_internal_error_puts_the_arm_to_rest(twist_rig, steps, monkeypatch):
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.3)
-    mover = rig.executor._mover
+    mover = rig.executor._motion.mover
 
     def broken(_):
         mover.velocity = np.full(6, np.nan)

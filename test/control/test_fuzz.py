@@ -20,7 +20,7 @@ def test_no_command_leaves_its_limits(name):
 def test_the_fuzz_sees_a_violation(monkeypatch):
     """A limiter that lets everything pass is found out, by the audit and by the fuzz."""
     fuzz = Fuzz(fuzz_profile(VELOCITIES), seed=1)
-    joints = fuzz.executor._mover._joints
+    joints = fuzz.executor._motion.mover._joints
     monkeypatch.setattr(
         joints, "next", lambda position, velocity, wanted: (2.0 * wanted, (0, 0, 0))
     )
@@ -28,8 +28,7 @@ def test_the_fuzz_sees_a_violation(monkeypatch):
     assert any("acceleration" in violation for violation in fuzz.run(100).violations)
     monkeypatch.undo()
     fuzz = Fuzz(fuzz_profile(VELOCITIES), seed=1)
-    monkeypatch.setattr(
-        fuzz.executor._mover._joints, "next", lambda p, v, w: (np.full_like(w, 9.0), (0, 0, 0))
-    )
+    joints = fuzz.executor._motion.mover._joints
+    monkeypatch.setattr(joints, "next", lambda p, v, w: (np.full_like(w, 9.0), (0, 0, 0)))
     tally = fuzz.run(100)
     assert tally.violations == [] and tally.counters["halted_internal"] > 0

@@ -63,19 +63,13 @@ def run(rig, happenings, columns):
     assert not rig.velocities[-1].any(), "without chunks the arm comes to rest"
 
 
-def time_steps(rig):
-    """Return the periods between commands; a gap is silence, before which there was rest."""
-    times = np.array([t for t, _ in rig.commands])
-    return np.round(np.diff(times) / rig.dt)
-
-
 def assert_bounded(vectors, speed, acceleration, rig):
-    """Norms of velocities and of their changes; a late step makes up for 3 periods at most."""
+    """Norms of velocities and of their changes; a late call makes up for 3 periods at most."""
     assert np.isfinite(vectors).all()
     assert np.linalg.norm(vectors, axis=1).max() <= speed + TINY
-    periods = time_steps(rig)
+    seconds = np.diff([t for t, _ in rig.commands])
     changes = np.linalg.norm(np.diff(vectors, axis=0), axis=1)
-    assert (changes <= acceleration * rig.dt * np.minimum(periods, 3) + TINY).all()
+    assert (changes <= acceleration * np.minimum(seconds, 3 * rig.dt) + TINY).all()
 
 
 @SETTINGS

@@ -92,26 +92,23 @@ def test_samples_for_jerk(jerk, samples):
 # Clock.
 
 
-def test_clock_gives_one_period_per_call_under_jitter():
-    rng, watch, ticks = np.random.default_rng(1), ClockWatch(0.01, 0.2), []
-    for i in range(1000):
-        ticks.append(watch.advance(5.0 + 0.01 * i + rng.uniform(-0.0004, 0.0004)).ticks)
-    assert set(ticks) == {1}
-
-
-def test_clock_of_half_speed_gives_half_the_periods():
-    watch = ClockWatch(0.01, 0.2)
-    ticks = [watch.advance(5.0 + 0.005 * i).ticks for i in range(201)]
-    assert 100 <= sum(ticks) <= 102
+def test_clock_gives_the_motion_the_time_that_passed():
+    watch, now = ClockWatch(0.01, 0.2), 5.0
+    watch.advance(now)
+    for seconds in (0.01, 0.002, 0.018, 1e-6):
+        now += seconds
+        assert watch.advance(now).motion == pytest.approx(seconds, abs=1e-12)
 
 
 def test_clock_that_stands_still_and_jumps():
     watch = ClockWatch(0.01, 0.2)
     watch.advance(5.0)
-    still = [watch.advance(5.0).ticks for _ in range(30)]
-    assert still[:19] == [0] * 19 and still[19:] == [1] * 11 and watch.stands_still
+    still = [watch.advance(5.0).motion for _ in range(30)]
+    assert still[:19] == [0.0] * 19 and still[19:] == [0.01] * 11 and watch.stands_still
     assert watch.advance(2.0).jumped_back == pytest.approx(3.0) and not watch.stands_still
-    assert watch.advance(9.0).ticks == 3, "a jump forward is not made up for"
+    late = watch.advance(9.0)
+    assert late.motion == pytest.approx(0.03), "a jump forward is not made up for"
+    assert late.elapsed == 7.0
 
 
 def test_pacer_keeps_the_grid_and_drops_what_is_missed():
@@ -156,7 +153,7 @@ def pose_audit(pose_rig):
 
     def audit_one(velocity=(0,) * 6, before=(0,) * 6, position=here, position_before=here):
         return audit.fault(np.array(before, float), np.array(velocity, float), position,
-                           position_before)  # fmt: skip
+                           position_before, seconds=0.01)  # fmt: skip
 
     return audit_one, here
 
@@ -196,7 +193,8 @@ def test_audit_of_joints_names_the_joint(joint_rig):
     def wrist(value):
         return np.array([0.0, 0.0, value])
 
-    assert audit.fault(zero, wrist(0.03), zero, zero) is None
-    assert "wrist: acceleration" in audit.fault(zero, wrist(0.031), zero, zero)
-    assert "wrist: speed" in audit.fault(wrist(0.8), wrist(0.81), zero, zero)
-    assert "wrist: position" in audit.fault(zero, zero, wrist(0.91), wrist(0.9))
+    assert audit.fault(zero, wrist(0.03), zero, zero, 0.01) is None
+    assert audit.fault(zero, wrist(0.06), zero, zero, 0.02) is None
+    assert "wrist: acceleration" in audit.fault(zero, wrist(0.031), zero, zero, 0.01)
+    assert "wrist: speed" in audit.fault(wrist(0.8), wrist(0.81), zero, zero, 0.01)
+    assert "wrist: position" in audit.fault(zero, zero, wrist(0.91), wrist(0.9), 0.01)

@@ -21,10 +21,10 @@ from molmoact_ros.evaluate.actors import Look, PolicyActor
 from molmoact_ros.evaluate.episode import Episode, Moment
 from molmoact_ros.evaluate.in_process import PICTURE
 from molmoact_ros.evaluate.workers import tabletop_robot
-from molmoact_ros.nodes.executor_node import ExecutorParameters, robot_profile
 from molmoact_ros.policy import MolmoActPolicy
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import chunk_from_message, seconds
+from molmoact_ros.ros.executor_setup import ExecutorParameters, robot_profile
 from molmoact_ros.ros.images import image_from_rgb
 from molmoact_ros.sim import Tabletop, Task
 

@@ -376,7 +376,7 @@ def test_loop_that_fails_publishes_zero_and_ends_the_process(node, monkeypatch):
     executor.trigger_activate()
     said = []
     monkeypatch.setattr(executor, "_publish", said.append)
-    monkeypatch.setattr(executor, "_step", lambda now: 1 / 0)
+    monkeypatch.setattr(executor, "_step", lambda: 1 / 0)
     executor._thread.join(5.0)
     assert executor.has_failed and executor.exit_code == 1
     assert said[-1].final and not said[-1].velocity.any()

@@ -65,7 +65,7 @@ def test_an_answer_carries_the_images_header_and_comes_on_every_topic(robot: Any
     image, reasoning, chunk, *others = robot.client.wait_for(complete, "all topics", show)
     overlay, jpeg = others[-2:]
     assert all(message.header == image.header for message in (reasoning, *others))
-    assert chunk.header.frame_id == "base_link"
+    assert chunk.header.frame_id == ""
     assert reasoning.instruction == "close the box"
     assert reasoning.generated_tokens == 12
     assert set(reasoning.stage_names) >= {"preprocess", "decode", "total"}

@@ -142,4 +142,4 @@ def test_what_is_left_open_comes_from_the_profile(
     assert camera_topics(parameters, policy.profile) == {"primary": "~/primary/image"}
     form = action_format(parameters, policy.profile, policy.stats)
     assert form.names == ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
-    assert (form.action_space, form.step_period, form.frame_id) == ("ee_delta", 0.1, "base_link")
+    assert (form.action_space, form.step_period, form.frame_id) == ("ee_delta", 0.1, "")

@@ -144,8 +144,8 @@ def test_ros_and_messages_come_from_one_environment() -> None:
 
 
 def parameter_specs() -> dict[str, type]:
-    from molmoact_ros.nodes.executor_node import ExecutorParameters
     from molmoact_ros.nodes.tabletop_node import TabletopParameters
+    from molmoact_ros.ros.executor_setup import ExecutorParameters
     from molmoact_ros.ros.policy_setup import PolicyParameters
 
     return {

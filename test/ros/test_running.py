@@ -1,13 +1,21 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A node whose callback or thread fails is closed, says why, and its process ends with 1."""
+"""What a node survives, and how its process ends when a callback or thread fails."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
+
+from molmoact_ros.ros.running import ClosableNode
 
 PROGRAM = """
 import sys
@@ -52,3 +60,27 @@ def test_the_process_ends(
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("closed") == 1
     assert said in done.stderr and "broken" in done.stderr
+
+
+def test_a_message_on_clock_that_is_no_time_is_dropped(
+    ros_environment: dict[str, str], client: Any
+) -> None:
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    simulated = [Parameter("use_sim_time", value=True)]
+    node = ClosableNode("timed", context=context, parameter_overrides=simulated)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    publisher = client.node.create_publisher(Clock, "/clock", 10)
+
+    def tell(seconds: int) -> None:
+        publisher.publish(Clock(clock=Time(sec=seconds)))
+        executor.spin_once(timeout_sec=0.05)
+
+    client.wait_for(lambda: node.dropped_clocks > 0, "the bad clock", lambda: tell(-1))
+    client.wait_for(
+        lambda: node.get_clock().now().nanoseconds == 7e9, "the good clock", lambda: tell(7)
+    )
+    executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from rcl_interfaces.msg import Log
@@ -227,6 +228,10 @@ class Lab:
         shift = rclpy.duration.Duration(nanoseconds=int(offset * 1e9))
         return (self._node.get_clock().now() + shift).to_msg()
 
+    def publish_clock(self, seconds: int) -> None:
+        """Publish a time of one's own choice on /clock."""
+        self._clock.publish(Clock(clock=Time(sec=seconds)))
+
     # What is told to the executor.
 
     def chunk(self, values: np.ndarray, offset: float = 0.0, **changes: Any) -> None:
@@ -237,6 +242,7 @@ class Lab:
         message.values = values.ravel().tolist()
         message.sequence, message.confidence = self.sequence, float("nan")
         message.header.stamp = self.now(offset)
+        message.header.frame_id = changes.pop("frame_id", "")
         for name, value in changes.items():
             setattr(message, name, value)
         self._chunks.publish(message)
@@ -367,7 +373,7 @@ def new_lab(new_domain: Callable[[], int]) -> Iterator[Callable[..., Lab]]:
     yield start
     for lab in labs:
         lab.close()
-        check_limits(lab.twists)
+        check_limits(lab.twists, PERIOD if lab.time is not None else 0.0)
 
 
 @pytest.fixture
@@ -401,17 +407,19 @@ def steps() -> Callable[..., np.ndarray]:
     return steps
 
 
-def check_limits(twists: list[tuple[float, float, np.ndarray]]) -> None:
-    """Check speed and acceleration over a stream of twists."""
+def check_limits(twists: list[tuple[float, float, np.ndarray]], still: float = 0.0) -> None:
+    """Check speed, and acceleration by the stamps, over a stream of twists.
+
+    Args:
+        twists: All of them.
+        still: s that the motion may go on by between two twists while the clock stands still.
+    """
     velocities = np.array([velocity for _, _, velocity in twists]).reshape(-1, 3)
     assert np.isfinite(velocities).all()
     assert np.linalg.norm(velocities, axis=1).max(initial=0.0) <= SPEED + 1e-9
     changes = np.linalg.norm(np.diff(velocities, axis=0), axis=1)
-    periods = np.diff([stamp for _, stamp, _ in twists])
-    # While the clock stands still, the loop counts its own periods. That a late call makes up for
-    # three at most is tested in test/control: here it looks like a twist that was lost on its way.
-    allowed = ACCELERATION * (np.maximum(periods, 0.0) + PERIOD)
-    assert (changes <= allowed + 1e-9).all()
+    periods = np.maximum(np.diff([stamp for _, stamp, _ in twists]), 0.0)
+    assert (changes <= 1.001 * ACCELERATION * (periods + still) + 1e-9).all()
 
 
 def take_priority() -> None:

@@ -29,6 +29,9 @@ GOOD = np.zeros((8, 7))
         ("refused_stamp_zero", GOOD, {"header": Header()}),
         ("refused_sequence", GOOD, {"sequence": 5}),
         ("refused_invalid", GOOD, {"valid": False}),
+        ("refused_frame", GOOD, {"frame_id": "world"}),
+        ("refused_step_period", GOOD, {"step_period": 5.0}),
+        ("refused_confidence", GOOD, {"confidence": float("inf")}),
     ],
 )
 def test_bad_chunk_mid_motion_changes_nothing(robot, steps, counter, values, changes):

@@ -58,17 +58,25 @@ def test_a_bad_pose_changes_nothing(robot, steps, message):
     robot.drive(steps(x=-0.02))
 
 
-def test_robot_that_does_not_follow_halts(robot, steps):
-    robot.robot_works = False
+@pytest.mark.parametrize("x", [0.02, pytest.param(0.002, marks=pytest.mark.long)])
+def test_robot_that_does_not_follow_halts(robot, steps, x):
+    """The pose stays as it is, with fresh stamps: 0.25 m and the ramp are commanded at most."""
+    robot.robot_works, before = False, len(robot.twists)
 
     def persist():
-        robot.chunk(steps(x=0.03))
+        robot.chunk(steps(x=x))
         time.sleep(0.3)
         return robot.status.state == HALTED
 
-    robot.until(persist, "the halt")
-    assert "max_following_error" in robot.status.reason
+    robot.until(persist, "the halt", timeout=300.0)
+    assert "max_following_error is 0.25" in robot.status.reason
     robot.until_rest()
+    stamps = np.array([stamp for _, stamp, _ in robot.twists[before:]])
+    velocities = np.array([velocity for _, _, velocity in robot.twists[before:]])
+    # A machine that is busy leaves the robot with its last velocity: that counts, for 0.2 s.
+    seconds = np.minimum(np.diff(stamps), 0.2)
+    commanded = np.linalg.norm((velocities[:-1] * seconds[:, None]).sum(axis=0))
+    assert 0.24 < commanded < 0.25 + 0.1 * x**2 / 0.003 + 2.0 * x
 
 
 def test_measured_pose_far_from_the_command_halts(robot, steps):
@@ -91,7 +99,7 @@ def test_all_cores_busy(robot, steps, measured):
     robot.drive(steps())
 
 
-def test_simulated_clock_pauses_and_jumps_back(new_lab, steps, measured):
+def test_simulated_clock_pauses_jumps_back_and_is_no_time(new_lab, steps, measured):
     lab = new_lab(use_sim_time=True)
     lab.prepare()
     lab.drive(steps())
@@ -106,4 +114,15 @@ def test_simulated_clock_pauses_and_jumps_back(new_lab, steps, measured):
     lab.until_rest()
     assert lab.count("clock_jumped_back") == 1
     lab.until(lambda: lab.enable().success, "health")
+    lab.drive(steps())
+    for seconds in (-1, -(2**31)):  # among good ones
+        lab.publish_clock(seconds)
+    lab.until_rest()
+    lab.prepare()
+    lab.drive(steps())
+    lab.clock_runs = False  # nothing but bad ones
+    lab.until(lambda: lab.publish_clock(-1) or lab.speed == 0.0, "rest")
+    assert lab.process.poll() is None
+    lab.clock_runs = True
+    lab.prepare()
     lab.drive(steps())
