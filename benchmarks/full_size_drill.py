@@ -34,6 +34,7 @@ from benchmarks.report import markdown_table, write_results
 from molmoact_ros.demo.graph import NodeSpec
 from molmoact_ros.demo.processes import command, private_environment
 from molmoact_ros.model.memory import available_bytes
+from molmoact_ros.ros.running import CONFIGURATION_ERROR
 
 _DOMAIN = 83
 _LAYERS = 28
@@ -170,7 +171,7 @@ def truncated(checkpoint: Path, folder: Path) -> dict[str, Any]:
 
 
 def refused(checkpoint: Path, what: str, words: str, **parameters: Any) -> dict[str, Any]:
-    """Start with a wrong parameter: exit code 1, soon, and a sentence."""
+    """Start with a wrong parameter: an exit code of its own, soon, and a sentence."""
     begin = time.monotonic()
     with _node(checkpoint, autostart=True, **parameters) as node:
         code, peak = None, 0.0
@@ -182,7 +183,7 @@ def refused(checkpoint: Path, what: str, words: str, **parameters: Any) -> dict[
     said = error[0] if error else "nothing"
     return {
         "drill": f"{what}, {time.monotonic() - begin:.1f} s, {peak:.2f} GB",
-        "as it should be": code == 1 and words in said,
+        "as it should be": code == CONFIGURATION_ERROR and words in said,
         "what the log says": said,
     }
 

@@ -34,7 +34,7 @@ from molmoact_ros.model.loading import (
     load_generation_config,
     plan_model,
 )
-from molmoact_ros.model.memory import CONTEXT_LENGTH, Precision
+from molmoact_ros.model.memory import CONTEXT_LENGTH, MemoryShortError, Precision
 from molmoact_ros.model.safetensors_files import StoredTensor, list_tensors
 from molmoact_ros.model_input import WARM_UP_SIZE, model_input
 from molmoact_ros.processing import MolmoActProcessor
@@ -101,6 +101,8 @@ class Preflight:
         device: Of the request, where it exists.
         precision: Of the request, where it is to be had and there is enough memory.
         problems: Why the policy can not run, a sentence each.
+        passing: Those of the problems that may be gone at another start: memory that others take, a
+            device or driver that fails.
         warnings: What else is wrong, though this policy may run.
     """
 
@@ -119,6 +121,7 @@ class Preflight:
     device: torch.device | None = None
     precision: Precision | None = None
     problems: list[str] = field(default_factory=list)
+    passing: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def attempt(self, step: Callable[[], Result]) -> Result | None:
@@ -127,8 +130,11 @@ class Preflight:
             return step()
         except ValueError as error:
             self.problems.append(str(error))
+            if isinstance(error, MemoryShortError):
+                self.passing.append(str(error))
         except (RuntimeError, OSError) as error:  # of torch, of the driver
             self.problems.append(one_line(error))
+            self.passing.append(one_line(error))
         return None
 
     def check(self, name: str, passed: bool, problem: str) -> None:
@@ -324,9 +330,9 @@ def _check_prompt(found: Preflight, config: MolmoActConfig, processor: MolmoActP
             f"{len(roles)}: {', '.join(roles)}"
         )
     images = [np.zeros((*WARM_UP_SIZE, 3), np.uint8)] * n_images
-    prompt = found.attempt(
-        lambda: model_input(processor, profile, images, request.instruction or "wait", None)
-    )
+    refused = any(problem.startswith("instruction ") for problem in found.problems)
+    instruction = "wait" if refused else request.instruction or "wait"
+    prompt = found.attempt(lambda: model_input(processor, profile, images, instruction, None))
     answer = request.max_new_tokens or profile.answer.max_new_tokens
     length = 0 if prompt is None else prompt["input_ids"].shape[1]
     if length + answer > request.context_length:

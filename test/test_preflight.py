@@ -31,7 +31,7 @@ WRONG = {
         "`unnorm_key`='absent' not in",
     ),
     "instruction": ({"instruction": "close <im_patch>"}, "reserved token '<im_patch>'"),
-    "long instruction": ({"instruction": "word " * 2000}, "there is room for 2048: shorten"),
+    "long instruction": ({"instruction": "word " * 2000}, "instruction has 10000 characters, at"),
     "too many tokens": ({"max_new_tokens": 2000}, "an answer up to 2000 .max_new_tokens., and"),
     "too many cameras": ({"n_images": 60}, "60 images and their prompt take .* fewer cameras"),
     "device": ({"device": "gpu"}, "device 'gpu' is unknown"),
@@ -144,6 +144,7 @@ def test_more_memory_than_any_machine_has_is_refused_before_loading(checkpoint):
     found = check_policy(replace(REQUEST, checkpoint=checkpoint))
     (problem,) = found.problems
     assert "device cpu: dtype float32 needs 2" in problem and "GB are free; nothing fits" in problem
+    assert found.passing == [problem]
 
 
 def _make_sparse(directory):

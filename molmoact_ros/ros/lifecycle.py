@@ -170,7 +170,9 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
         try:
             act()
         except (ParameterError, StartError) as error:
-            self._failure = error if isinstance(error, StartError) else StartError(str(error))
+            # Not the error itself: its traceback would keep what was loaded so far.
+            kind = type(error) if isinstance(error, StartError) else StartError
+            self._failure = kind(str(error))
             self.get_logger().error(f"can not {what}: {error}")
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # noqa: BLE001 - rclpy would drop it without a word

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from molmoact_ros.small_files import one_line
 
 from .policy_setup import PolicyParameters, camera_topics, load_policy
-from .running import StartError
+from .running import StartError, StartFault
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -107,7 +107,8 @@ class PolicyLoader:
         except StoppedError as error:
             raise StartError("loading was cancelled") from error
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise StartError(f"the policy can not be warmed up: {one_line(error)}") from error
+            kind = StartError if isinstance(error, ValueError) else StartFault
+            raise kind(f"the policy can not be warmed up: {one_line(error)}") from error
         self._logger.info(f"warmed up in {time.monotonic() - start:.1f} s")
         return policy
 

@@ -209,7 +209,8 @@ def load_policy(
     for warning in found.warnings:
         warn(warning)
     if found.problems:
-        raise StartError(_joined(parameters, found.problems))
+        may_pass = set(found.problems) <= set(found.passing)
+        raise (StartFault if may_pass else StartError)(_joined(parameters, found.problems))
     import torch
 
     from molmoact_ros.policy import MolmoActPolicy
@@ -226,9 +227,8 @@ def load_policy(
         )
     except StartError:
         raise  # from `progress`
-    except ValueError as error:
-        raise StartError(_joined(parameters, [str(error)])) from error
-    except (OSError, RuntimeError, MemoryError) as error:  # of a disk, or memory that others took
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        # All was well a moment ago: a disk, a file that changes, memory that others took.
         raise StartFault(_joined(parameters, [one_line(error)])) from error
 
 

@@ -37,7 +37,7 @@ WRONG = {
     "instruction": ({"instruction": "say <DEPTH_1>"}, "reserved token '<DEPTH_1>'"),
     "profile": ({"profile": "none.yaml"}, "none.yaml: cannot be read"),
     "checkpoint": ({"checkpoint": "/nowhere/at/all"}, "there is no directory '/nowhere/at/all'"),
-    "type": ({"rows": 2.5}, "parameter 'rows': 2.5 is not of type int"),
+    "type": ({"rows": 2.5}, "parameter 'rows': 2.5 is not a whole number"),
     "unknown": ({"chekpoint": "x"}, "parameter 'chekpoint' is unknown to molmoact_policy"),
 }
 
@@ -143,6 +143,7 @@ def test_the_node_refuses_the_flagship_without_reading_a_weight(full_size, ros_e
     """A process of its own, judged from outside: exit code, words, time and memory."""
     from molmoact_ros.demo.graph import NodeSpec
     from molmoact_ros.demo.processes import command
+    from molmoact_ros.ros.running import CONFIGURATION_ERROR
 
     spec = NodeSpec(
         "policy_node",
@@ -154,7 +155,7 @@ def test_the_node_refuses_the_flagship_without_reading_a_weight(full_size, ros_e
     assert process.stderr is not None
     output = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 1
+    assert os.waitstatus_to_exitcode(status) == CONFIGURATION_ERROR
     assert "error: parameter 'control_period': give the time" in output
     assert "Traceback" not in output
     assert 1024 * usage.ru_maxrss < 2e9, f"after {time.monotonic() - begin:.0f} s"

@@ -25,6 +25,7 @@ from sensor_msgs.msg import Image
 
 from molmoact_ros.demo.graph import NodeSpec
 from molmoact_ros.demo.processes import command
+from molmoact_ros.ros.running import FAULT
 
 ROOT = Path(__file__).parents[2]
 NAME = "managed_policy"
@@ -196,7 +197,8 @@ def test_a_policy_that_can_not_be_warmed_up_is_freed_and_told(
     before = parameters_alive()
     monkeypatch.setattr("molmoact_ros.policy.MolmoActPolicy.warm_up", short)
     assert node_here.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert node_here._reason == (
+    assert node_here._failure.exit_code == FAULT, "so that it is started again"
+    assert str(node_here._failure) == (
         "the policy can not be warmed up: out of memory, choose a quantization or free some: "
         "CUDA out of memory. Tried to allocate 20.00 MiB"
     )

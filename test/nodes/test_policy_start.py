@@ -99,7 +99,7 @@ def test_what_may_be_better_later_is_a_fault_and_no_configuration_error(
     def load(*_: Any, **__: Any) -> Any:
         raise RuntimeError("CUDA out of memory")
 
-    monkeypatch.setattr(MolmoActPolicy, "from_pretrained", load)
+    monkeypatch.setattr(MolmoActPolicy, "from_preflight", load)
     with pytest.raises(StartError, match="CUDA out of memory") as error:
         load_policy(parameters)
     assert error.value.exit_code == FAULT, "so that it is started again"
