@@ -17,11 +17,13 @@ from std_msgs.msg import Int8
 from molmoact_ros.control.outputs import ServoOutput
 
 from . import qos
+from .bounded_subscription import BoundedSubscription
 from .optional import MissingPackage, import_optional
 from .output import Output
 
 _RETRY = 1.0  # s
 _STATUS_AGE = 1.0  # s; an older status does not describe the present
+_LARGEST_STATUS = 65_536  # bytes of a serialized status that are read
 _MAX_WORDS = 200  # characters of a status that are kept
 # Servo's scales, which bound `speed_units`, and the profile's limit that each must not be below.
 SCALES = {"linear": ("limits.linear.speed", "m/s"), "rotational": ("limits.angular.speed", "rad/s")}
@@ -83,7 +85,15 @@ class Servo(Output):
             self._switch = node.create_client(kinds, self._service)
         self._topic = node.resolve_topic_name(output.servo_status)
         self._kind, self._halts = _status_type()
-        node.create_subscription(self._kind, output.servo_status, self._on_status, qos.STATE)
+        BoundedSubscription(
+            node,
+            self._kind,
+            output.servo_status,
+            self._on_status,
+            qos.STATE,
+            _LARGEST_STATUS,
+            self._drop_status,
+        )
         self._parameters = node.create_client(GetParameters, f"{output.servo_node}/get_parameters")
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_timer(_RETRY, self._call, clock=clock)
@@ -115,6 +125,9 @@ class Servo(Output):
     def _present_status(self) -> ServoStatus | None:
         status = self._status
         return status if status and time.monotonic() - status.received < _STATUS_AGE else None
+
+    def _drop_status(self, reason: str) -> None:
+        self._log.warning(f"{self._topic} dropped: {reason}", throttle_duration_sec=2.0)
 
     def _on_status(self, message: Any) -> None:
         now = time.monotonic()
