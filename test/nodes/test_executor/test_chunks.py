@@ -74,7 +74,7 @@ def test_a_chunk_of_20_mb_is_refused_unread(robot, steps, changes):
     for i in range(2):
         robot.chunk(steps(), **changes)
         robot.until(lambda i=i: robot.count("refused_unreadable") == before + i + 1, "the refusal")
-    assert resident(robot.process.pid) - memory < 2.5 * 20_000_000
+    assert resident(robot.process.pid) - memory < 3 * 20_000_000  # DDS itself holds it twice
     robot.drive(steps(x=-0.02))
 
 
