@@ -34,28 +34,25 @@ class _Group(NamedTuple):
 class Following:
     """Compares commanded with measured motion. Nothing in it fades with time.
 
-    Per axis (x, y, z, the parts of the rotation vector, or a joint) two things are watched:
+    Per axis (x, y, z, the parts of the rotation vector, or a joint) two things are watched.
 
-    *The following error*, at most ``max_following_error``. Where positions are commanded it is
-    their difference to the measured ones. Where only velocities are commanded it is the commanded
-    displacement minus the measured one, since motion was enabled. A robot that stands still is
-    therefore seen after the same distance at any speed, and a robot that lags by L s is L times
-    its speed away. Drift and gain would add up in such a sum, so an offset is taken out of it, but
-    only where these three things hold:
+    *The following error*, at most ``max_following_error``. Position outputs: commanded minus
+    measured position. Velocity outputs command no position: there it is the commanded minus the
+    measured displacement since motion was enabled, minus an offset. By the displacements, a robot
+    that stands still is seen after the same distance at any speed, and one that lags by L s is L
+    times its speed away. The offset keeps drift and gain from adding up; it changes only where
 
-    - No lag explains it. A robot that lags is somewhere on the way that was commanded in the last
-      ``following_window`` s; what lies beside that way is an offset.
-    - The robot follows. An offset is taken out in proportion to measured motion that makes it
-      smaller: by 1 / share - 1 of it, so that nothing adds up for a robot that moves at least
-      ``min_following_share`` of what is commanded. One that stands still, or moves the other way,
-      is forgiven nothing.
-    - Or nobody asked. What an axis moves while nothing was commanded to it for a window is not
-      held against the robot, as long as it takes a window for ``max_following_error``.
+    - the robot is beside the way that was commanded in the last ``following_window`` s, where no
+      lag puts it, and moves towards that way: by 1 / share - 1 of what it moves. So nothing adds
+      up for a robot that moves at least ``min_following_share`` of what is commanded, and one that
+      stands still or goes the other way is forgiven nothing;
+    - nothing was commanded to an axis for a window, and it drifts, so slowly that a window does
+      not suffice for ``max_following_error``.
 
-    *The share of the motion*: the commanded way of which not even ``min_following_share`` was
-    measured, at most ``following_distance``: once in its direction, once to and fro. This sees a
-    robot that stands still while commanded positions start again and again from where it is, or
-    go to and fro near one place.
+    *The share of the motion*: commanded displacement of which not ``min_following_share`` is
+    measured adds up to ``following_distance`` at most: in one direction, and to and fro. This sees
+    a robot that stands still while commanded positions start again and again from where it is, or
+    while it is commanded to and fro near one place.
     """
 
     def __init__(self, profile: RobotProfile) -> None:

@@ -65,9 +65,10 @@ class ExecutorNode(ManagedNode):
 
     def configure(self) -> None:
         """Read the profile, create topics and services; nothing is published."""
-        self._robot = read_profile(self._settings)
-        self._profile = adapted_profile(self._robot, self._settings)
+        robot = read_profile(self._settings)
+        self._profile = adapted_profile(robot, self._settings)
         self._core = Executor(self._profile)
+        self._robot = robot
         self._create_interfaces()
 
     def activate(self) -> None:

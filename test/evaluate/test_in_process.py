@@ -74,13 +74,20 @@ def test_looks_are_paced_as_the_policy_node_paces_them(
 
 def test_the_executor_keeps_the_limits_whatever_the_policy_says(cell: InProcess) -> None:
     cell.actor = actor = Downwards()
-    cell.timing = Timing(seconds=4.0, answer_seconds=0.0)
+    cell.timing = Timing(seconds=3.0, answer_seconds=0.0)
     result = cell.run(make_episodes("policy", "push", 5, 1)[0])
     heights = [look.moment.gripper[2] for look in actor.looks]
     floor = tabletop_robot().limits.workspace.min[2]  # type: ignore[union-attr]
     assert heights[1] < heights[0] - 0.05
     assert min(heights) > floor - 0.005, "the table is not touched"
     assert not result.halted
+
+
+def test_an_arm_that_is_told_to_go_on_where_it_cannot_halts(cell: InProcess) -> None:
+    cell.actor = Downwards()
+    cell.timing = Timing(seconds=6.0, answer_seconds=0.0)
+    result = cell.run(make_episodes("policy", "push", 5, 1)[0])
+    assert "max_following_error" in result.halted
 
 
 def test_answers_that_are_not_trusted_do_not_move_the_arm(cell: InProcess) -> None:

@@ -94,7 +94,7 @@ def test_chunks_survive() -> None:
     np.testing.assert_array_equal(chunk.values, reasoning().actions)
     assert (chunk.names, chunk.action_space) == (FORM.names, FORM.action_space)
     assert (chunk.step_period, chunk.stamp, chunk.sequence) == (0.1, 12.5, 7)
-    assert (chunk.valid, chunk.confidence) == (True, 0.75)
+    assert (chunk.valid, chunk.confidence, chunk.frame) == (True, 0.75, "base_link")
 
 
 def test_a_chunk_without_rows_and_confidence_survives() -> None:
