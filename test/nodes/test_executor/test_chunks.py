@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad chunks over real DDS, sent while a good one is executed."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
@@ -53,28 +51,21 @@ def test_repeated_sequence_is_executed_once(robot, steps):
     assert robot.count("accepted") == accepted + 1
 
 
-def resident(pid: int) -> int:
-    """Return the most memory that a process has had, bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(next(x for x in status.splitlines() if x.startswith("VmHWM")).split()[1])
-
-
 @pytest.mark.parametrize(
     "changes",
     [
-        {"names": ["name"] * 1_500_000},
-        {"header": Header(frame_id="f" * 20_000_000)},
+        {"names": ["name"] * 500_000},
+        {"header": Header(frame_id="f" * 5_000_000)},
     ],
     ids=["names", "frame_id"],
 )
-def test_a_chunk_of_20_mb_is_refused_unread(robot, steps, changes):
-    """Converted it would take four times its size, and stop the loop meanwhile."""
+def test_a_chunk_of_5_mb_is_refused_unread(robot, steps, changes):
+    """Converting it would stop the loop meanwhile; `benchmarks/flood_inputs.py` measures that."""
     robot.drive(steps())
-    before, memory = robot.count("refused_unreadable"), resident(robot.process.pid)
+    before = robot.count("refused_unreadable")
     for i in range(2):
         robot.chunk(steps(), **changes)
         robot.until(lambda i=i: robot.count("refused_unreadable") == before + i + 1, "the refusal")
-    assert resident(robot.process.pid) - memory < 3 * 20_000_000  # DDS itself holds it twice
     robot.drive(steps(x=-0.02))
 
 
