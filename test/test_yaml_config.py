@@ -60,7 +60,7 @@ def test_refused_with_line_and_key_in_one_short_sentence(case, tmp_path):
 
 
 @pytest.mark.parametrize("load", [control.load_profile, profile.load_profile])
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", ["alias bomb", "duplicate key", "400 digits"])
 def test_profiles_are_read_by_it(load, case, tmp_path):
     path = tmp_path / "some.yaml"
     path.write_text(REFUSED[case][0], encoding="utf-8")
