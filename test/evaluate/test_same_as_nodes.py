@@ -16,6 +16,7 @@ from std_msgs.msg import Header, String
 
 from molmoact_ros.chunks import action_chunk
 from molmoact_ros.control import ActionChunk, Command, Executor, Pose
+from molmoact_ros.control.reference import moved_on
 from molmoact_ros.demo.graph import POLICY, SIMULATOR, default_checkpoint, demo_graph
 from molmoact_ros.evaluate.actors import Look, PolicyActor
 from molmoact_ros.evaluate.episode import Episode, Moment
@@ -111,7 +112,7 @@ def test_the_robot_profile_is_the_executor_nodes() -> None:
 
 
 def commands(profile: Any, chunks: list[ActionChunk]) -> list[Command]:
-    """Return what an executor says when chunks come 0.6 s apart and the arm stands still."""
+    """Return what an executor commands when chunks come 0.6 s apart and the arm follows."""
     executor, said, now = Executor(profile), [], 10.0
     pose = Pose(np.array([1.3, 0.75, 0.55]), np.array([0.0, 2**-0.5, 0.0, 2**-0.5]))
     executor.observe(pose, now, now)
@@ -123,7 +124,7 @@ def commands(profile: Any, chunks: list[ActionChunk]) -> list[Command]:
         command = executor.step(now)
         assert command is not None
         said.append(command)
-        now += 0.01
+        now, pose = now + 0.01, moved_on(pose, command.velocity * 0.01)
         executor.observe(pose, now, now)
     return said
 
