@@ -35,6 +35,7 @@ from molmoact_ros.ros.task import TaskDesk
 _THREADS = 4
 _CLOSE = 3.0  # s that close() waits for the present pass
 _POLL = 0.1  # s
+_MEMORY = "molmoact_ros.model.memory"
 
 
 class PolicyNode(ManagedNode):
@@ -107,7 +108,8 @@ class PolicyNode(ManagedNode):
         session, self._session, self._cameras = self._session, None, None
         if session is not None:
             session.close()
-        elif hasattr(sys.modules.get("torch"), "cuda"):  # not yet while torch is imported
+        elif not self._loader.is_busy and _MEMORY in sys.modules:
+            # Otherwise nothing was loaded, or this would wait for the thread that imports torch.
             from molmoact_ros.model.memory import return_memory
 
             return_memory()

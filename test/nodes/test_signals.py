@@ -46,6 +46,18 @@ def test_sigterm_while_the_policy_is_configured(
     ended(nodes.process("configuring"))
 
 
+def test_sigterm_while_the_policy_imports_its_libraries(
+    start: Any, client: Any, golden: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = tmp_path / "reached"
+    library = f"import pathlib, time\npathlib.Path({str(reached)!r}).touch()\ntime.sleep(600)\n"
+    (tmp_path / "transformers.py").write_text(library)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    nodes = start(NodeSpec("policy_node", "importing", parameters={**golden}))
+    client.wait_for(reached.exists, "the import")
+    ended(nodes.process("importing"))
+
+
 def ended(process: Any) -> None:
     """Send SIGTERM; check the time, the exit code, and that the session is empty."""
     process.send_signal(signal.SIGTERM)
