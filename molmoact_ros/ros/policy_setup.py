@@ -204,6 +204,7 @@ def load_policy(
     Raises:
         StartError: The checkpoint is missing, broken, or does not fit the parameters or this
             machine.
+        StartFault: It cannot be read now, or memory is short.
     """
     found = check_setup(parameters)
     for warning in found.warnings:

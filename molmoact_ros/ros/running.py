@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import rclpy
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import (
     Executor,
     ExternalShutdownException,
@@ -181,7 +182,11 @@ def _spin(node: ClosableNode, executor: Executor, stop: threading.Event) -> None
         signal.signal(number, lambda *_: stop.set())
     executor.add_node(node)
     while not stop.is_set() and not node.has_failed:
-        executor.spin_once(timeout_sec=_LONGEST_WAIT)
+        try:
+            executor.spin_once(timeout_sec=_LONGEST_WAIT)
+        except InvalidHandle as error:
+            # A transition in another thread has just destroyed what rclpy was about to wait for.
+            node.get_logger().debug(f"waiting again: {error}")
         if node.start_error is not None:
             raise node.start_error
 

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import subprocess
-import sys
 import threading
 import time
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 import rclpy
 import torch
 from lifecycle_msgs.msg import State, Transition
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image
@@ -163,7 +163,8 @@ def test_cleanup_frees_the_policy_while_the_node_spins(
 
     def spin() -> None:
         while not ending.is_set():
-            node_here.executor.spin_once(timeout_sec=0.1)
+            with contextlib.suppress(InvalidHandle):  # as in run_node
+                node_here.executor.spin_once(timeout_sec=0.1)
 
     spinning = threading.Thread(target=spin)
     spinning.start()
@@ -241,11 +242,3 @@ def test_a_fault_of_the_program_is_logged_and_everything_released(
     assert node_here._session is None
     monkeypatch.undo()
     assert node_here.trigger_configure() == TransitionCallbackReturn.SUCCESS
-
-
-def test_it_is_released_while_torch_is_imported(
-    node_here: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A signal during that import has the node release what it has."""
-    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
-    assert node_here._attempt("release", node_here._release) == TransitionCallbackReturn.SUCCESS

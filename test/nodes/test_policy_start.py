@@ -103,6 +103,13 @@ def test_what_may_be_better_later_is_a_fault_and_no_configuration_error(
     with pytest.raises(StartError, match="CUDA out of memory") as error:
         load_policy(parameters)
     assert error.value.exit_code == FAULT, "so that it is started again"
+    monkeypatch.setattr("molmoact_ros.model.loading.free_bytes", lambda device: 1000)
+    with pytest.raises(StartError, match="GB are free") as error:
+        load_policy(parameters)
+    assert error.value.exit_code == FAULT
+    with pytest.raises(StartError, match="GB are free") as error:
+        load_policy(dataclasses.replace(parameters, unnorm_key="nowhere"))
+    assert error.value.exit_code == CONFIGURATION_ERROR, "more memory does not mend that"
 
 
 @pytest.mark.parametrize(

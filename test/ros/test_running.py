@@ -84,3 +84,32 @@ def test_a_message_on_clock_that_is_no_time_is_dropped(
     executor.shutdown()
     node.destroy_node()
     context.try_shutdown()
+
+
+VANISHING = """
+import os, signal, sys
+from rclpy.exceptions import InvalidHandle
+from molmoact_ros.ros.running import ClosableNode, run_node
+
+class Node(ClosableNode):
+    calls = 0
+
+    def __init__(self):
+        super().__init__("vanishing")
+        self.create_timer(0.02, self.callback)
+
+    def callback(self):
+        self.calls += 1
+        if self.calls == 1:
+            raise InvalidHandle("destroyed meanwhile")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.exit(run_node(Node, threads=2))
+"""
+
+
+def test_what_a_transition_destroys_meanwhile_ends_nothing(ros_environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", VANISHING], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
