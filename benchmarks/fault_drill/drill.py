@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -13,10 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from molmoact_ros.demo.domains import Domain, reserve_domain
 from molmoact_ros.demo.processes import private_environment
-
-_DOMAINS = 100
-_domains = itertools.count(os.getpid() * 7)
 
 
 class Unavailable(Exception):
@@ -44,6 +40,12 @@ class Attempt:
     halts: int
     figures: dict[str, Any] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    _domains: list[Domain] = field(default_factory=list)
+
+    def end(self) -> None:
+        """Release what was reserved."""
+        for domain in self._domains:
+            domain.release()
 
     def check(self, condition: bool, text: str) -> bool:
         """Note a failure where the condition does not hold, and return the condition."""
@@ -53,7 +55,8 @@ class Attempt:
 
     def environment(self, images: bool = False) -> dict[str, str]:
         """Return settings of a graph that no other drill sees; with ``images`` raw ones arrive."""
-        settings = private_environment(1 + next(_domains) % _DOMAINS)
+        self._domains.append(reserve_domain())
+        settings = private_environment(self._domains[-1].number)
         names = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "PYTHONUNBUFFERED")
         shared = {"OMP_NUM_THREADS": "1"}
         return shared | (settings if images else {name: settings[name] for name in names})
@@ -119,6 +122,8 @@ def hold(drill: Drill, quick: bool, halts: int) -> Result:
             attempt.failures.insert(0, str(error))
         except Exception as error:  # noqa: BLE001 - a drill that breaks off has not been passed
             attempt.failures.insert(0, f"the drill broke off: {type(error).__name__}: {error}")
+        finally:
+            attempt.end()
     reasons = tuple(attempt.failures)
     outcome = "failed" if reasons else "passed"
     return Result(drill, outcome, time.monotonic() - begin, reasons, attempt.figures)

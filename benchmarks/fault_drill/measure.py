@@ -73,7 +73,7 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     seconds: float = 20.0,
     megabytes: float = 4000.0,
-    patience: float = 60.0,
+    patience: float = 120.0,
     until: str = "",
 ) -> Finished:
     """Run a program to its end, or kill it where it takes too much.

@@ -10,6 +10,7 @@ import shutil
 import struct
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..drill import Attempt, drill
@@ -112,23 +113,30 @@ def _inspect(attempt: Attempt, folder: Path, seconds: float = 60.0) -> Finished:
     return run_program(command, attempt.folder, {"OMP_NUM_THREADS": "1"}, seconds)
 
 
+def _spring(attempt: Attempt, trap: str, good: Finished) -> Finished:
+    """Inspect a copy of the shipped checkpoint with a trap in it."""
+    folder = attempt.folder / f"checkpoint_{list(TRAPS).index(trap)}"
+    shutil.copytree(CHECKPOINT, folder)
+    TRAPS[trap][0](folder)
+    done = _inspect(attempt, folder, good.seconds + _SECONDS)
+    shutil.rmtree(folder)
+    return done
+
+
 @drill()
 def checkpoint_traps(attempt: Attempt) -> None:
     """Pipes, /dev/zero, a billion layers, 100,000 brackets, broken weights in a checkpoint."""
     good = _inspect(attempt, CHECKPOINT)
     attempt.check(good.code == 0, f"the shipped checkpoint is refused: {good.output[-300:]}")
-    longest, largest = 0.0, 0.0
-    for number, (name, (act, word)) in enumerate(TRAPS.items()):
-        folder = attempt.folder / f"checkpoint_{number}"
-        shutil.copytree(CHECKPOINT, folder)
-        act(folder)
-        done = _inspect(attempt, folder, good.seconds + _SECONDS)
-        check_refusal(attempt, name, done)
-        attempt.check(word in done.output, f"{name}: '{word}' is not named")
-        more = done.peak - good.peak
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = dict(zip(TRAPS, pool.map(lambda t: _spring(attempt, t, good), TRAPS), strict=True))
+    for name, (_, word) in TRAPS.items():
+        check_refusal(attempt, name, done[name])
+        attempt.check(word in done[name].output, f"{name}: '{word}' is not named")
+        more = done[name].peak - good.peak
         attempt.check(more <= _MEGABYTES, f"{name}: {more:.0f} MB more than a good one")
-        longest, largest = max(longest, done.seconds), max(largest, done.peak)
-        shutil.rmtree(folder)
+    longest = max(each.seconds for each in done.values())
+    largest = max(each.peak for each in done.values())
     attempt.figures |= {
         "traps": len(TRAPS),
         "good: CPU s": round(good.seconds, 1),

@@ -16,11 +16,12 @@ from ..rig import executor_command
 _SECONDS = 5.0  # of CPU time
 _MEGABYTES = 400.0
 _STARTED = "ready: robot"
+_CONFIGURATION = 78  # exit code of a node whose settings are wrong
 _CHARACTERS = 3000
 
 
-def check_refusal(attempt: Attempt, name: str, done: Finished) -> None:
-    """Check that a program ended by itself, with exit code 1, a sentence and no traceback."""
+def check_refusal(attempt: Attempt, name: str, done: Finished, code: int = 1) -> None:
+    """Check that a program ended by itself, with an exit code, a sentence and no traceback."""
     cost = f"{done.seconds:.1f} s of CPU time and {done.peak:.0f} MB"
     if _STARTED in done.output:
         attempt.check(False, f"{name}: accepted")
@@ -28,7 +29,7 @@ def check_refusal(attempt: Attempt, name: str, done: Finished) -> None:
     if done.code is None:
         attempt.check(False, f"{name}: killed, it would not end; {cost}")
         return
-    attempt.check(done.code == 1, f"{name}: exit code {done.code}")
+    attempt.check(done.code == code, f"{name}: exit code {done.code}")
     attempt.check("Traceback" not in done.output, f"{name}: a traceback")
     attempt.check(bool(done.output.strip()), f"{name}: no output")
     length = len(done.output)
@@ -78,7 +79,7 @@ def robot_profiles(attempt: Attempt) -> None:
         path = attempt.folder / f"robot_{number}.yaml"
         path.write_text(profiles[name], encoding="utf-8")
         done = _start(attempt, str(path))
-        check_refusal(attempt, name, done)
+        check_refusal(attempt, name, done, _CONFIGURATION)
         longest, largest = max(longest, done.seconds), max(largest, done.peak)
         attempt.check(done.peak <= _MEGABYTES, f"{name}: {done.peak:.0f} MB of memory")
     attempt.figures |= {"files": len(names), "most CPU s": round(longest, 1)}
@@ -102,7 +103,7 @@ def odd_parameters(attempt: Attempt) -> None:
     }
     for name, (robot, environment) in cases.items():
         done = _start(attempt, robot, environment)
-        check_refusal(attempt, name, done)
+        check_refusal(attempt, name, done, _CONFIGURATION)
         attempt.check("UnicodeEncodeError" not in done.output, f"{name}: UnicodeEncodeError")
 
 
