@@ -78,7 +78,11 @@ def one_line(error: BaseException) -> str:
 
 def _open(path: Path, max_bytes: int) -> int:
     # Without O_NONBLOCK opening a FIFO waits for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:  # a null byte, or letters that the locale C does not have
+        text = "it cannot be the name of a file in this locale: set LC_ALL=C.UTF-8"
+        raise OSError(errno.EINVAL, text, str(path)) from None
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):

@@ -140,3 +140,8 @@ def test_the_bomb_takes_neither_time_nor_memory(tmp_path):
         preexec_fn=limit, timeout=60, capture_output=True, text=True,
     )  # fmt: skip
     assert "aliases are not accepted" in done.stdout, done.stderr
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(ProfileError, match="cannot be read: it cannot be the name of a file"):
+        read_yaml("a\0b.yaml")
