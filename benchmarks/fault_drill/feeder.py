@@ -8,6 +8,7 @@ Arguments: ROBOT.yaml NODE [sim].
 from __future__ import annotations
 
 import array
+import contextlib
 import sys
 import threading
 import time
@@ -181,13 +182,20 @@ class Feeder:
         message.values = array.array("d", values.tobytes())
 
 
+def _spin(executor: rclpy.executors.Executor) -> None:
+    while rclpy.ok():
+        # rclpy refuses the negative times that a drill publishes on /clock.
+        with contextlib.suppress(ValueError):
+            executor.spin_once(timeout_sec=0.1)
+
+
 def main() -> None:
     """Feed until the pipe is closed."""
     rclpy.init()
     feeder = Feeder(Path(sys.argv[1]), sys.argv[2], "sim" in sys.argv[3:])
     executor = rclpy.executors.SingleThreadedExecutor()
     executor.add_node(feeder._node)
-    threading.Thread(target=executor.spin, daemon=True).start()
+    threading.Thread(target=_spin, args=(executor,), daemon=True).start()
     threading.Thread(target=feeder.run, daemon=True).start()
     answer_requests(feeder.answer)
 
