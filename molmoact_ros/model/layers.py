@@ -111,7 +111,8 @@ def masked_attention(
         ``[B, Hq, S, head_dim]``.
     """
     folded = q.reshape(k.shape[0], k.shape[1], -1, q.shape[3])
-    return F.scaled_dot_product_attention(folded, k, v, attn_mask=mask).view(q.shape)
+    # Not a view: on GPUs the memory-efficient kernel returns a transposed layout.
+    return F.scaled_dot_product_attention(folded, k, v, attn_mask=mask).reshape(q.shape)
 
 
 def fold_mask(mask: torch.Tensor, queries_per_key: int) -> torch.Tensor:
