@@ -18,6 +18,7 @@ from transformers import GenerationConfig
 from molmoact_ros.small_files import shown
 
 from .config import MolmoActConfig
+from .device import device_faults
 from .files import CheckpointError, checkpoint_directory, read_json
 from .memory import CONTEXT_LENGTH, Precision, check_memory, free_bytes
 from .quantization import is_quantized, make_quantizer
@@ -100,6 +101,8 @@ def load_model(
 
     Raises:
         CheckpointError: As `plan_model` and `fill_model`.
+        DeviceLostError: As `fill_model`.
+        DeviceMemoryError: As `fill_model`.
         ValueError: As `plan_model`.
     """
     directory = checkpoint_directory(path_or_id, revision, WEIGHT_FILES)
@@ -190,18 +193,58 @@ def fill_model(
 
     Raises:
         CheckpointError: A file cannot be read or has changed since the plan was made.
+        DeviceLostError: The device failed for good.
+        DeviceMemoryError: Other programs have taken the memory meanwhile.
     """
     model, quantize = plan.model, None
     if precision.quantization is not None:
         quantize = make_quantizer(precision.quantization, device, precision.dtype)
+    model.config.dtype, model.precision = precision.dtype, precision
     counter = _counter(plan.tensors, progress)
-    for name, tensor in read_tensors(plan.tensors, device, precision.dtype, counter):
-        _place(model, name, tensor)
-        if quantize is not None and is_quantized(name):
-            quantize(model.get_submodule(name.removesuffix(".weight")))  # type: ignore[arg-type]
-    model.config.dtype = precision.dtype
+    with device_faults(model, device):
+        for name, tensor in read_tensors(plan.tensors, device, precision.dtype, counter):
+            _place(model, name, tensor)
+            if quantize is not None and is_quantized(name):
+                quantize(_linear(model, name))
     if plan.generation is not None:
         model.generation_config = plan.generation
+    return model
+
+
+def random_model(
+    model_class: type[MolmoActForActionReasoning],
+    config: MolmoActConfig,
+    precision: Precision,
+    device: torch.device,
+    seed: int = 0,
+) -> MolmoActForActionReasoning:
+    """Build a network with random weights on the device, to measure what its shapes cost.
+
+    Like a checkpoint it is made and quantised tensor by tensor, so that memory never holds more
+    than the finished network and one tensor.
+
+    Raises:
+        DeviceLostError: The device failed for good.
+        DeviceMemoryError: The device's memory is too small.
+        ValueError: The quantisation is unknown or not to be had on `device`.
+    """
+    quantize = None
+    if precision.quantization is not None:
+        quantize = make_quantizer(precision.quantization, device, precision.dtype)
+    with torch.device("meta"):
+        model = model_class(config).eval()
+    model.config.dtype, model.precision = precision.dtype, precision
+    random = torch.Generator(device).manual_seed(seed)
+    with device_faults(model, device):
+        for name, weights in list(model.named_parameters()):
+            tensor = torch.empty(weights.shape, device=device, dtype=precision.dtype)
+            if weights.ndim > 1:
+                tensor.normal_(std=config.initializer_range, generator=random)
+            else:
+                tensor.fill_(0.0 if name.endswith("bias") else 1.0)
+            _place(model, name, tensor)
+            if quantize is not None and is_quantized(name):
+                quantize(_linear(model, name))
     return model
 
 
@@ -253,6 +296,13 @@ def _place(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
     """Put a tensor in the place of the parameter `name`, which has no memory yet."""
     parent, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(parent), leaf, nn.Parameter(tensor))
+
+
+def _linear(model: nn.Module, name: str) -> nn.Linear:
+    """Return the layer whose weight is the parameter `name`."""
+    layer = model.get_submodule(name.removesuffix(".weight"))
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 def _counter(

@@ -133,20 +133,30 @@ def check_memory(
     need = memory_need(config, shapes, precision, context_length, on_gpu).total
     if free is None or need <= free:
         return
-    others = {
-        other: memory_need(config, shapes, other, context_length, on_gpu).total
-        for other in PRECISIONS
-    }
-    fitting = [f"{other} ({size / 1e9:.1f} GB)" for other, size in others.items() if size <= free]
-    advice = (
-        f"what would fit: {', '.join(fitting)}"
-        if fitting
-        else f"nothing fits, the smallest setting needs {min(others.values()) / 1e9:.1f} GB"
-    )
+    advice = what_would_fit(config, shapes, device, free, context_length)
     raise MemoryShortError(
         f"device {device}: {precision} needs {need / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are"
         f" free; {advice}"
     )
+
+
+def what_would_fit(
+    config: MolmoActConfig,
+    shapes: Mapping[str, tuple[int, ...]],
+    device: torch.device,
+    free: int,
+    context_length: int = CONTEXT_LENGTH,
+) -> str:
+    """Return which of `PRECISIONS` need no more than ``free`` bytes, for a person."""
+    on_gpu = device.type == "cuda"
+    sizes = {
+        precision: memory_need(config, shapes, precision, context_length, on_gpu).total
+        for precision in PRECISIONS
+    }
+    fitting = [f"{each} ({size / 1e9:.1f} GB)" for each, size in sizes.items() if size <= free]
+    if fitting:
+        return f"what would fit: {', '.join(fitting)}"
+    return f"nothing fits, the smallest setting needs {min(sizes.values()) / 1e9:.1f} GB"
 
 
 def free_bytes(device: torch.device) -> int | None:

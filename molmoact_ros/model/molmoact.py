@@ -19,6 +19,7 @@ from .config import MolmoActConfig
 from .layers import RMSNorm
 from .llm import TokenEmbedding, Transformer
 from .loading import LoadProgress, load_model
+from .memory import Precision
 from .vision import VisionTower
 
 
@@ -32,7 +33,13 @@ class MolmoActModel(nn.Module):
 
 
 class MolmoActForActionReasoning(PreTrainedModel):
-    """MolmoAct with its language head: images and text in, logits out (spec 3 to 8)."""
+    """MolmoAct with its language head: images and text in, logits out (spec 3 to 8).
+
+    Attributes:
+        precision: How the weights were kept when they were loaded; None: they were not.
+    """
+
+    precision: Precision | None = None
 
     config_class = MolmoActConfig
     base_model_prefix = "model"
@@ -76,6 +83,8 @@ class MolmoActForActionReasoning(PreTrainedModel):
 
         Raises:
             CheckpointError: A file is missing or broken, or does not fit the network.
+            DeviceLostError: The device failed.
+            DeviceMemoryError: The device's memory did not suffice; the text says what would fit.
             TypeError: A keyword argument is not known.
             ValueError: `dtype` or `quantization` is unknown or not to be had on `device`.
         """

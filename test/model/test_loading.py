@@ -11,7 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from molmoact_ros.model import CheckpointError, MolmoActForActionReasoning, load_config, loading
+from molmoact_ros.model import (
+    CheckpointError,
+    MolmoActForActionReasoning,
+    load_config,
+    loading,
+    quantization,
+)
+from molmoact_ros.model.memory import Precision
 
 load = MolmoActForActionReasoning.from_pretrained
 
@@ -166,3 +173,37 @@ def test_unknown_arguments_are_refused(checkpoint):
         load(checkpoint, load_in_8bit=True)
     with pytest.raises(ValueError, match="dtype 'half-float'"):
         load(checkpoint, dtype="half-float")
+
+
+def test_a_random_network_is_made_and_quantised_matrix_by_matrix(golden, monkeypatch):
+    """Else a card that holds the quantised network alone would not do to measure it."""
+    pytest.importorskip("torchao")
+    config = load_config(golden / "qwen_siglip")
+    made = []
+
+    def make_quantizer(*arguments):
+        quantize = quantization.make_quantizer(*arguments)
+
+        def watch(linear):
+            made.append(sum(not weights.is_meta for weights in model.parameters()))
+            quantize(linear)
+
+        return watch
+
+    class Watched(MolmoActForActionReasoning):
+        def __init__(self, config):
+            nonlocal model
+            super().__init__(config)
+            model = self
+
+    model = None
+    monkeypatch.setattr(loading, "make_quantizer", make_quantizer)
+    settings = config, Precision(torch.bfloat16, "int8"), torch.device("cpu"), 3
+    found = loading.random_model(Watched, *settings)
+    assert made == sorted(set(made)) and len(made) == 4 * config.llm_config.num_hidden_layers
+    assert not any(weights.is_meta for weights in found.parameters())
+    assert found.precision == settings[1] and not found.training
+    ids = torch.tensor([[1, 2, 3]])
+    assert found(ids).logits.isfinite().all()
+    again = loading.random_model(Watched, *settings)
+    assert torch.equal(again(ids).logits, found(ids).logits)
