@@ -80,6 +80,8 @@ class OverruledModel(ScriptedModel):
         """Wrap a network, which keeps its weights and its device."""
         super().__init__(model.config.llm_config.vocab_size, eos_id, model.device, length)
         self.config, self.dtype = model.config, model.dtype
+        self.precision = model.precision
+        self.named_parameters = model.named_parameters
         self.joins_tables = False
         self._model = model
         self._ids = self._say = self._tokens

@@ -3,6 +3,7 @@
 """Exact greedy decoding, many tokens per pass (design section 7)."""
 
 from molmoact_ros.decoding.cache import ContextTooLongError
+from molmoact_ros.decoding.check import PassReport
 from molmoact_ros.decoding.drafts import SOURCES, Draft
 from molmoact_ros.decoding.engine import Decoder, StoppedError, TokenDraft, generate
 from molmoact_ros.decoding.result import GenerationResult
@@ -16,6 +17,7 @@ __all__ = [
     "DepthTeacher",
     "Draft",
     "GenerationResult",
+    "PassReport",
     "StoppedError",
     "TokenDraft",
     "TokenTree",

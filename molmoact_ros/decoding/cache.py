@@ -39,7 +39,7 @@ class StaticCache:
     ) -> None:
         self.length = 0
         self.capacity = capacity
-        # One tensor for all layers: compacting a tree is one gather, not one per layer.
+        # One tensor for all layers: moving a position is one copy, not one per layer.
         shape = (2, layers, 1, kv_heads, capacity, head_dim)
         self._store = torch.zeros(shape, device=device, dtype=dtype)
 
@@ -58,12 +58,13 @@ class StaticCache:
 
     def keep(self, offsets: Sequence[int]) -> None:
         """Confirm the entries at `length + offsets` (ascending) and forget all others above."""
-        start, count = self.length, len(offsets)
-        if list(offsets) != list(range(count)):
-            source = torch.tensor(offsets, device=self._store.device) + start
-            kept = self._store.index_select(4, source)
-            self._store.narrow(4, start, count).copy_(kept)
-        self.length = start + count
+        start = self.length
+        # One by one and in order, so that no index has to be sent to the device and waited for.
+        for target, offset in enumerate(offsets):
+            if offset != target:
+                moved = self._store.narrow(4, start + offset, 1)
+                self._store.narrow(4, start + target, 1).copy_(moved)
+        self.length = start + len(offsets)
 
 
 class SlicedWindow:

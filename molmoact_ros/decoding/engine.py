@@ -7,15 +7,23 @@ weights is the cost it takes nearly the same time. So each pass runs over the la
 of guesses of what follows, and keeps those guesses that the model's own argmax confirms. A wrong
 guess costs time, never correctness: the ids are those of plain greedy decoding.
 
-Tie rule: the smallest token id among equal largest logits, as torch.argmax has it. In float32,
-passes of different sizes agree up to rounding of the last bits; in bf16 and quantised weights the
-rounding is coarser, so a near tie can fall differently (see docs/performance.md).
+Tie rule: the smallest token id among equal largest logits, as torch.argmax has it.
+
+Passes of different shapes round differently, and so does attention to keys that lie in another
+order in memory. A `repeatable` decoder therefore computes every token of every answer, drafted or
+not, in a block of one size, and takes tokens only from slots whose keys lie in the order of their
+positions: those of the tree's main path, which stands in front of the block. What a side branch
+promises is provisional: it becomes the main path of the next pass, which confirms it like any other
+guess. So the ids are those of plain decoding in any number type, provided that a row of a pass does
+not depend on the other rows, which `check` looks at. Without `repeatable`, near ties can fall
+differently in bf16 and quantised weights (see docs/performance.md).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,12 +31,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molmoact_ros.decoding.blocks import BLOCK_SIZES, DEFAULT_COSTS, choose_block
+from molmoact_ros.decoding.blocks import DEFAULT_COSTS, block_sizes_for, choose_block
 from molmoact_ros.decoding.cache import ContextTooLongError, StaticCache
-from molmoact_ros.decoding.passes import BlockPass, EagerPass, GraphPass
+from molmoact_ros.decoding.capture import attention_kernels
+from molmoact_ros.decoding.check import PassReport
+from molmoact_ros.decoding.pass_set import PassSet
 from molmoact_ros.decoding.result import GenerationResult
 from molmoact_ros.decoding.tree import EMPTY_TREE, TokenTree, block_layout, count_sources
 from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.model.device import device_faults
 
 
 class TokenDraft(Protocol):
@@ -40,8 +51,12 @@ class TokenDraft(Protocol):
     def extend(self, tokens: Sequence[int]) -> None:
         """These tokens were emitted, after all earlier ones."""
 
-    def propose(self, limit: int) -> TokenTree:
-        """At most `limit` guesses of what follows the tokens emitted so far, likeliest first."""
+    def propose(self, limit: int, provisional: Sequence[int] = ()) -> TokenTree:
+        """At most `limit` guesses of what follows the tokens emitted so far, likeliest first.
+
+        Where `provisional` tokens follow the emitted ones, the guesses are about what follows
+        those; they are not certain yet, so nothing is to be learned from them.
+        """
 
 
 @dataclass
@@ -52,7 +67,8 @@ class _Progress:
     tokens_per_pass: list[int] = field(default_factory=list)
     drafted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
-    probes: list[tuple[list[int], Tensor]] = field(default_factory=list)
+    probes: list[tuple[list[int], list[int], Tensor]] = field(default_factory=list)
+    provisional: TokenTree = EMPTY_TREE  # a chain that probably follows `ids`
 
 
 class StoppedError(RuntimeError):
@@ -64,6 +80,7 @@ class Decoder:
 
     Attributes:
         capacity: prompt and answer tokens that fit.
+        repeatable: whether the ids do not depend on the draft in any number type.
         pass_costs: time of a pass per block size: relative defaults until `warm_up` measured them.
     """
 
@@ -72,41 +89,65 @@ class Decoder:
         model: MolmoActForActionReasoning,
         capacity: int,
         *,
-        block_sizes: Sequence[int] = BLOCK_SIZES,
+        block_sizes: Sequence[int] | None = None,
         cuda_graphs: bool | None = None,
+        repeatable: bool | None = None,
     ) -> None:
         """Allocate the cache.
 
         Args:
             model: the network, in eval mode, on the device where it stays.
             capacity: most tokens of prompt and answer together.
-            block_sizes: slots of the passes that may run; must contain 1.
+            block_sizes: slots of the passes that may run, 1 among them; None: what suits the
+                weights.
             cuda_graphs: whether to capture the passes; None: on CUDA devices.
+            repeatable: whether to decode so that drafts never change an id, whatever the number
+                type; only the largest block runs then. None: on CUDA devices, where it costs
+                little.
+
+        Raises:
+            DeviceMemoryError: the cache does not fit.
         """
+        block_sizes = block_sizes or block_sizes_for(model)
         if 1 not in block_sizes:
             raise ValueError(f"block_sizes must contain 1, got {tuple(block_sizes)}")
+        on_gpu = model.device.type == "cuda"
         self.capacity = capacity
-        self.pass_costs = {size: DEFAULT_COSTS.get(size, 1.0) for size in sorted(block_sizes)}
+        self.repeatable = on_gpu if repeatable is None else repeatable
+        used = [max(block_sizes)] if self.repeatable else sorted(block_sizes)
+        self.pass_costs = {size: DEFAULT_COSTS.get(size, 1.0) for size in used}
         self._model = model
         self._eos = _eos_ids(model)
         self._vocab_size = model.config.llm_config.vocab_size
-        self._graphs = model.device.type == "cuda" if cuda_graphs is None else cuda_graphs
-        self._passes: dict[int, BlockPass] = {}
-        self._pool = torch.cuda.graph_pool_handle() if self._graphs else None
         llm = model.config.llm_config
-        self._cache = StaticCache(
-            llm.num_hidden_layers,
-            llm.num_key_value_heads,
-            llm.head_dim,
-            capacity + max(block_sizes),  # a padded block may reach beyond the last token
-            device=model.device,
-            dtype=model.dtype,
+        with device_faults(model, model.device, capacity):
+            self._cache = StaticCache(
+                llm.num_hidden_layers,
+                llm.num_key_value_heads,
+                llm.head_dim,
+                capacity + max(used),  # a padded block may reach beyond the last token
+                device=model.device,
+                dtype=model.dtype,
+            )
+        self._passes = PassSet(
+            model,
+            self._cache,
+            graphs=on_gpu if cuda_graphs is None else cuda_graphs,
+            repeatable=self.repeatable,
         )
 
     def close(self) -> None:
         """Give the memory of cache and captured passes back; nothing can be generated after."""
-        self._passes.clear()
-        del self._cache
+        del self._passes, self._cache
+
+    @torch.no_grad()
+    def check(self) -> PassReport:
+        """Compare captured with eager passes, and blocks with single tokens; see PassReport.
+
+        A captured pass that is wrong is replaced. Takes a few passes of each block size.
+        """
+        with self._device():
+            return self._passes.check(list(self.pass_costs))
 
     @torch.no_grad()
     def warm_up(
@@ -122,15 +163,16 @@ class Decoder:
             Seconds of the fastest pass per block size, which also become `pass_costs`.
         """
         self._cache.length = max(0, self.capacity - max(self.pass_costs))
-        for size in self.pass_costs:
-            depths, visible = block_layout((), size)
-            times = []
-            for _ in range(repeats + 1):
-                self._synchronize()
-                start = clock()
-                self._block_pass(size)([0] * size, depths, visible).argmax(-1).tolist()
-                times.append(clock() - start)
-            self.pass_costs[size] = min(times[1:])
+        with self._device():
+            for size in self.pass_costs:
+                depths, visible = block_layout((), size)
+                times = []
+                for _ in range(repeats + 1):
+                    self._synchronize()
+                    start = clock()
+                    self._passes.of_size(size)([0] * size, depths, visible).argmax(-1).tolist()
+                    times.append(clock() - start)
+                self.pass_costs[size] = min(times[1:])
         self._cache.length = 0
         return dict(self.pass_costs)
 
@@ -155,8 +197,21 @@ class Decoder:
         Raises:
             StoppedError: when `should_stop` said so.
             ContextTooLongError: when prompt and `max_new_tokens` exceed the capacity.
+            DeviceMemoryError: when the device's memory is too small.
+            DeviceLostError: when the device failed for good.
             ValueError: when the batch does not hold exactly one prompt, or max_new_tokens < 1.
         """
+        with self._device():
+            return self._generate(batch, max_new_tokens, draft, probe_ids, should_stop)
+
+    def _generate(
+        self,
+        batch: Mapping[str, Any],
+        max_new_tokens: int,
+        draft: TokenDraft | None,
+        probe_ids: Tensor | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> GenerationResult:
         device = self._model.device
         inputs = {key: torch.as_tensor(value).to(device) for key, value in batch.items()}
         prompt = self._checked_prompt(inputs, max_new_tokens)
@@ -226,26 +281,32 @@ class Decoder:
     ) -> None:
         """One pass: guess, run, keep what the argmax confirms."""
         remaining = max_new_tokens - len(progress.ids)
-        limit = max(self.pass_costs) - 1
+        known = progress.provisional
+        limit = max(self.pass_costs) - 1 - len(known)
         tree = EMPTY_TREE
         if draft is not None and remaining > 1:
-            tree = draft.propose(limit).cut(limit).within(self._vocab_size)
-        size = choose_block(tree.reach, self.pass_costs)
-        tree = tree.cut(size - 1)
+            tree = draft.propose(limit, known.tokens).cut(limit).within(self._vocab_size)
+        size = choose_block(known.reach + tree.reach, self.pass_costs)
+        tree = tree.cut(size - 1 - len(known))
+        count_sources(tree.sources, progress.drafted)
+        if self.repeatable:
+            tree = tree.main_path_first().behind(known)
         depths, visible = block_layout(tree.parents, size)
-        padding = [0] * (size - 1 - len(tree))
-        logits = self._block_pass(size)([progress.ids[-1], *tree.tokens, *padding], depths, visible)
+        tokens = [progress.ids[-1], *tree.tokens, *[0] * (size - 1 - len(tree))]
+        logits = self._passes.of_size(size)(tokens, depths, visible)
         choices = logits.argmax(-1).tolist()  # the pass's only wait for the device
 
         path = tree.follow(choices)
-        slots = [0, *(node + 1 for node in path)]
+        # A main path's node i is in slot i + 1 and at depth i + 1: its keys are in order.
+        certain = [n for i, n in enumerate(path) if n == i] if self.repeatable else path
+        slots = [0, *(node + 1 for node in certain)]
         emitted = self._until_end([choices[slot] for slot in slots][:remaining])
         slots = slots[: len(emitted)]
         self._cache.keep(slots)
         self._emit(progress, emitted, logits, slots, probe_ids)
         progress.tokens_per_pass.append(len(emitted))
-        count_sources(tree.sources, progress.drafted)
         count_sources((tree.sources[node] for node in path[: len(emitted)]), progress.accepted)
+        progress.provisional = tree.promised(path[len(certain) :], choices)
         if draft is not None:
             draft.extend(emitted)
 
@@ -260,8 +321,8 @@ class Decoder:
         positions = list(range(len(progress.ids), len(progress.ids) + len(tokens)))
         progress.ids += tokens
         if probe_ids is not None:
-            rows = torch.tensor(slots, device=logits.device)
-            progress.probes.append((positions, logits[rows][:, probe_ids]))
+            # All rows, as naming a few would send their numbers to the device and wait for it.
+            progress.probes.append((positions, slots, logits.index_select(-1, probe_ids)))
 
     def _until_end(self, tokens: list[int]) -> list[int]:
         for count, token in enumerate(tokens, start=1):
@@ -269,14 +330,11 @@ class Decoder:
                 return tokens[:count]
         return tokens
 
-    def _block_pass(self, size: int) -> BlockPass:
-        if size not in self._passes:
-            self._passes[size] = (
-                GraphPass(self._model, self._cache, size, self._pool)
-                if self._graphs
-                else EagerPass(self._model, self._cache)
-            )
-        return self._passes[size]
+    @contextmanager
+    def _device(self) -> Iterator[None]:
+        device = self._model.device
+        with device_faults(self._model, device, self.capacity), attention_kernels(device):
+            yield
 
     def _synchronize(self) -> None:
         if self._model.device.type == "cuda":
@@ -294,13 +352,14 @@ def generate(
     draft: TokenDraft | None = None,
     *,
     probe_ids: Tensor | None = None,
+    repeatable: bool | None = None,
 ) -> GenerationResult:
     """Greedily continue one prompt with a decoder made for it; see Decoder.generate.
 
     Callers that generate more than once keep a Decoder, which allocates and captures only once.
     """
     capacity = torch.as_tensor(batch["input_ids"]).shape[-1] + max_new_tokens
-    decoder = Decoder(model, capacity, cuda_graphs=False)
+    decoder = Decoder(model, capacity, cuda_graphs=False, repeatable=repeatable)
     return decoder.generate(batch, max_new_tokens, draft, probe_ids)
 
 
@@ -317,6 +376,11 @@ def _probabilities(progress: _Progress, probe_ids: Tensor | None) -> dict[int, n
     if probe_ids is None:
         return {}
     wanted = set(probe_ids.tolist())
-    rows = torch.cat([logits for _, logits in progress.probes]).float().softmax(-1).cpu().numpy()
-    positions = [p for group, _ in progress.probes for p in group]
-    return {p: rows[i] for i, p in enumerate(positions) if progress.ids[p] in wanted}
+    blocks = [logits for _, _, logits in progress.probes]
+    rows = iter(torch.cat(blocks).float().softmax(-1).cpu().split([len(block) for block in blocks]))
+    return {
+        position: block[slot].numpy()
+        for (positions, slots, _), block in zip(progress.probes, rows, strict=True)
+        for position, slot in zip(positions, slots, strict=True)
+        if progress.ids[position] in wanted
+    }

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from molmoact_ros.decoding.cache import StaticCache
+from molmoact_ros.decoding.capture import GraphStream
 from molmoact_ros.model import MolmoActForActionReasoning
 
 
@@ -26,7 +27,7 @@ class BlockPass(Protocol):
             visible: bool [S, S], which slots of the block each slot sees.
 
         Returns:
-            Logits [S, E], valid until the next pass.
+            Logits [S, E], valid until the next pass, which may begin when they were read.
         """
 
 
@@ -101,7 +102,7 @@ class GraphPass(FixedPass):
         model: MolmoActForActionReasoning,
         cache: StaticCache,
         size: int,
-        pool: Any = None,
+        stream: GraphStream,
     ) -> None:
         """Capture the graph.
 
@@ -109,32 +110,18 @@ class GraphPass(FixedPass):
             model: the network, on a CUDA device, in eval mode.
             cache: the cache that the graph will always use.
             size: slots of the block.
-            pool: memory pool handle; graphs whose results are read before another one runs may
-                share one.
+            stream: where to capture.
 
         Raises:
-            RuntimeError: when CUDA did not capture the pass.
+            RuntimeError: CUDA did not capture the pass.
         """
         super().__init__(model, cache, size)
-        device = model.device
         # The runs before the capture write above the cache's length, where nothing is kept.
         self._load([0] * size, [0] * size, np.eye(size, dtype=bool))
-        # Capture needs everything that allocates lazily (cuBLAS, workspaces) to have run before.
-        stream = torch.cuda.Stream(device)
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                self._compute()
-        torch.cuda.current_stream(device).wait_stream(stream)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, pool=pool):
-            self._logits = self._compute()
-            captured = torch.cuda.is_current_stream_capturing()
-        if not captured:
-            raise RuntimeError(f"CUDA did not capture the decoding pass for {size} slots")
+        self._replay, self._logits = stream.capture(self._compute)
 
     def __call__(self, tokens: list[int], depths: list[int], visible: np.ndarray) -> Tensor:
         """See BlockPass."""
         self._load(tokens, depths, visible)
-        self.graph.replay()
+        self._replay()
         return self._logits

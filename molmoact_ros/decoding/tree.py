@@ -74,6 +74,47 @@ class TokenTree:
             tuple(self.reach[node] for node in kept),
         )
 
+    def main_path_first(self) -> TokenTree:
+        """The same tree with its main path in front: from the root, always the first child."""
+        first: dict[int, int] = {}
+        for node, parent in enumerate(self.parents):
+            first.setdefault(parent, node)
+        main: list[int] = []
+        while (child := first.get(main[-1] if main else ROOT)) is not None:
+            main.append(child)
+        order = [*main, *sorted(set(range(len(self))) - set(main))]
+        new_index = {ROOT: ROOT, **{old: new for new, old in enumerate(order)}}
+        return TokenTree(
+            tuple(self.tokens[old] for old in order),
+            tuple(new_index[self.parents[old]] for old in order),
+            tuple(self.sources[old] for old in order),
+            tuple(self.reach[old] for old in order),
+        )
+
+    def promised(self, branch: Sequence[int], choices: Sequence[int]) -> TokenTree:
+        """What the model chose along a part of a path, as a chain.
+
+        Args:
+            branch: the last nodes of a path that `follow` found; their own tokens are known.
+            choices: the model's argmax in every slot.
+        """
+        sources = [*(self.sources[node] for node in branch[1:]), ""]
+        tokens = [choices[node + 1] for node in branch]
+        count = len(branch)
+        return TokenTree(
+            tuple(tokens), tuple(range(-1, count - 1)), tuple(sources[:count]), (1.0,) * count
+        )
+
+    def behind(self, chain: TokenTree) -> TokenTree:
+        """A chain with this tree hanging on its last token."""
+        count = len(chain)
+        return TokenTree(
+            chain.tokens + self.tokens,
+            chain.parents + tuple(parent + count for parent in self.parents),
+            chain.sources + self.sources,
+            chain.reach + self.reach,
+        )
+
     def follow(self, choices: Sequence[int]) -> list[int]:
         """Nodes that greedy decoding confirms, from the root down.
 
@@ -118,6 +159,6 @@ def block_layout(parents: Sequence[int], size: int) -> tuple[list[int], np.ndarr
 
 
 def count_sources(sources: Iterable[str], counts: dict[str, int]) -> None:
-    """Add one to `counts` for every entry of `sources`."""
-    for source in sources:
+    """Add one to `counts` for every entry of `sources` that names one."""
+    for source in filter(None, sources):
         counts[source] = counts.get(source, 0) + 1

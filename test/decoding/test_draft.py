@@ -180,3 +180,30 @@ def _with_other_depth(text: str, other: str) -> str:
         return t[t.index("<DEPTH_START>") : t.index("<DEPTH_END>")]
 
     return text.replace(depth(text), depth(other))
+
+
+def test_guesses_behind_provisional_tokens_are_those_behind_emitted_ones(
+    reader, new_draft, write, monkeypatch
+):
+    monkeypatch.setattr(Draft, "_learn", lambda *place: None)  # from what is emitted alone
+    ids, told, asked = reader.encode(write()), new_draft(), new_draft()
+    for known in range(1, len(ids) - 8, 9):
+        for draft in (told, asked):
+            draft.begin()
+            draft.extend(ids[:known])
+        before = asked.propose(40)
+        provisional = [*ids[known : known + 5], *([0] if known % 2 else [])]  # 0 fits nowhere
+        tree = asked.propose(40, provisional)
+        assert asked.propose(40) == before, "nothing was remembered"
+        told.extend(provisional)
+        assert told.propose(40) == tree
+
+
+def test_nothing_is_learned_from_provisional_tokens(reader, new_draft, write):
+    ids, draft, other = reader.encode(write()), new_draft(), new_draft()
+    wrong = reader.encode(write(1))
+    for start in range(0, len(ids), 7):
+        for each in (draft, other):
+            each.extend(ids[start : start + 7])
+        draft.propose(63, wrong[start : start + 20])
+        assert draft.propose(63) == other.propose(63)

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from molmoact_ros.decoding import ContextTooLongError, Decoder, StoppedError, TokenTree, generate
+from molmoact_ros.decoding import (
+    ContextTooLongError,
+    Decoder,
+    StoppedError,
+    TokenTree,
+    generate,
+    pass_set,
+)
+from molmoact_ros.decoding.passes import FixedPass
 
 
 def test_a_context_beyond_the_cache_names_the_limit(random_model):
@@ -92,7 +100,7 @@ class _Twins:
     def extend(self, tokens) -> None:
         self._known += len(tokens)
 
-    def propose(self, limit: int) -> TokenTree:
+    def propose(self, limit: int, provisional=()) -> TokenTree:
         tokens, parents, parent = [], [], -1
         for token in self._ids[self._known : self._known + limit // 2]:
             tokens += [(token + 16) % 32, token]
@@ -109,3 +117,27 @@ def test_an_answer_can_be_given_up_between_passes(random_model):
     with pytest.raises(StoppedError, match="given up after 3 tokens"):
         decoder.generate(batch, 20, should_stop=lambda: next(asked))
     assert decoder.generate(batch, 20).ids == whole
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_pass_sends_its_inputs_to_the_device_and_nothing_else(
+    random_model, monkeypatch, repeatable
+):
+    """Numbers of slots, named to the device, would be copied there and waited for."""
+    monkeypatch.setattr(pass_set, "EagerPass", lambda model, cache: FixedPass(model, cache, 64))
+    decoder = Decoder(random_model(1), 64, repeatable=repeatable)
+    monkeypatch.setattr(decoder, "pass_costs", {64: 1.0})
+    batch, probes = {"input_ids": torch.tensor([[5, 6, 7]])}, torch.arange(4)
+    truth = decoder.generate(batch, 40).ids
+    sent = []
+    make = torch.tensor
+
+    def watched(data, **settings):
+        if "device" in settings:
+            sent.append(data)
+        return make(data, **settings)
+
+    monkeypatch.setattr(torch, "tensor", watched)
+    drafted = decoder.generate(batch, 40, _Twins(truth), probes)
+    assert drafted.ids == truth and drafted.accepted
+    assert sent == []

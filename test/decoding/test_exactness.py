@@ -29,7 +29,7 @@ class _Arbitrary:
         assert self._truth[self._known : self._known + len(tokens)] == list(tokens)
         self._known += len(tokens)
 
-    def propose(self, limit: int) -> TokenTree:
+    def propose(self, limit: int, provisional=()) -> TokenTree:
         count = self._data.draw(st.integers(0, 20), "nodes")
         depths, tokens, parents = {-1: 0}, [], []
         for node in range(count):
@@ -74,7 +74,7 @@ class _Chain:
     def extend(self, tokens) -> None:
         self._known += len(tokens)
 
-    def propose(self, limit: int) -> TokenTree:
+    def propose(self, limit: int, provisional=()) -> TokenTree:
         return TokenTree.chain(self._ids[self._known :], "chain")  # the limit is ignored on purpose
 
 

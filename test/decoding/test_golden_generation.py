@@ -92,5 +92,5 @@ class _Known:
     def extend(self, tokens) -> None:
         self._known += len(tokens)
 
-    def propose(self, limit: int) -> TokenTree:
+    def propose(self, limit: int, provisional=()) -> TokenTree:
         return TokenTree.chain(self._ids[self._known : self._known + limit], "known")

@@ -55,3 +55,28 @@ def test_the_block_grows_with_what_it_promises():
     assert choose_block([0.9] + [0.0] * 62, DEFAULT_COSTS) == 8
     # Where a pass costs as much as its slots, long shots are not worth it.
     assert choose_block([0.05] * 63, {1: 1.0, 8: 8.0, 64: 64.0}) == 1
+
+
+def test_the_main_path_takes_the_front():
+    tree = TokenTree((20, 10, 21, 11, 22), (-1, -1, 0, 1, 2), tuple("abcde"), (0.5,) * 5)
+    ordered = tree.main_path_first()
+    assert ordered.tokens == (20, 21, 22, 10, 11)
+    assert ordered.parents == (-1, 0, 1, -1, 3)
+    assert ordered.sources == ("a", "c", "e", "b", "d")
+    assert TokenTree().main_path_first() == TokenTree()
+
+
+def test_a_tree_hangs_behind_a_chain():
+    tree = TREE.behind(TokenTree.chain([7, 8], "x"))
+    assert tree.tokens == (7, 8, 10, 11, 20, 21, 22)
+    assert tree.parents == (-1, 0, 1, 2, 1, 4, 4)
+    assert TREE.behind(TokenTree()) == TREE
+
+
+def test_what_a_branch_promises_is_a_chain_with_the_sources_of_its_nodes():
+    choices = [20, 0, 0, 22, 0, 99]  # along the nodes 2 and 4
+    promised = TREE.promised(TREE.follow(choices), choices)
+    assert promised.tokens == (22, 99)
+    assert promised.parents == (-1, 0)
+    assert promised.sources == ("b", "")  # the last one is the model's own choice
+    assert TREE.promised([], choices) == TokenTree()

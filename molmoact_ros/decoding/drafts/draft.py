@@ -140,15 +140,9 @@ class Draft:
         for token in tokens:
             self._emitted.append(token)
             before = self._alive[0] if self._alive else None
-            self._alive = [c for cursor in self._alive if (c := cursor.advance(token)) is not None]
-            if self._alive:
-                if before is not None and before.template is self._alive[0].template:
-                    self._learn(before, self._alive[0])
-                self._last_known = self._alive[0]
-            elif self._last_known is not None:
-                place = realign(self._last_known, token)
-                self._alive = [place] if place is not None else []
-                self._last_known = place or self._last_known
+            if before is not None and (after := before.advance(token)) is not None:
+                self._learn(before, after)
+            self._alive, self._last_known = _follow(self._alive, self._last_known, token)
 
     def observe(self, ids: Sequence[int], executed_steps: int = 0) -> None:
         """Remember a finished or cut answer as the draft of the next.
@@ -174,9 +168,17 @@ class Draft:
         """Use these depth codes (row-major, 0..127) as a guess for the next answer; () to stop."""
         self._history.teacher = tuple(int(code) for code in depth_codes)
 
-    def propose(self, limit: int) -> TokenTree:
-        """At most `limit` likeliest continuations of the tokens so far, likeliest first."""
-        if not self._alive:
+    def propose(self, limit: int, provisional: Sequence[int] = ()) -> TokenTree:
+        """At most `limit` likeliest continuations of the tokens so far, likeliest first.
+
+        Args:
+            limit: most nodes.
+            provisional: tokens that probably follow those so far; the tree goes on behind them.
+        """
+        alive, last_known = self._alive, self._last_known
+        for token in provisional:
+            alive, last_known = _follow(alive, last_known, token)
+        if not alive:
             return TokenTree()
         tokens: list[int] = []
         parents: list[int] = []
@@ -184,7 +186,7 @@ class Draft:
         reach: list[float] = []
         heap: list[tuple[float, int, int, _Option]] = []
         pushed = 0
-        node, chance, options = ROOT, 1.0, self._options(self._alive[0], None)
+        node, chance, options = ROOT, 1.0, self._options(alive[0], None)
         while True:
             for option in options:
                 if chance * option.probability >= _LEAST_REACH:
@@ -283,3 +285,13 @@ class Draft:
         """Move a form to the front: the latest is the likeliest."""
         others = [known for known in self._templates if known != template]
         self._templates = [template, *others][:_MOST_TEMPLATES]
+
+
+def _follow(
+    alive: list[Cursor], last_known: Cursor | None, token: int
+) -> tuple[list[Cursor], Cursor | None]:
+    """Places behind `token`, likeliest first, and the last place that fitted any form."""
+    alive = [c for cursor in alive if (c := cursor.advance(token)) is not None]
+    if not alive and last_known is not None and (place := realign(last_known, token)) is not None:
+        alive = [place]
+    return alive, alive[0] if alive else last_known

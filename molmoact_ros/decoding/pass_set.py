@@ -1,0 +1,138 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The passes of one decoder: captured where that works, and checked against eager ones."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import torch
+
+from molmoact_ros.decoding.cache import StaticCache
+from molmoact_ros.decoding.capture import GraphStream
+from molmoact_ros.decoding.check import PassReport, chain_tokens, compare_passes, unequal_slots
+from molmoact_ros.decoding.passes import BlockPass, EagerPass, FixedPass, GraphPass
+from molmoact_ros.model import MolmoActForActionReasoning
+
+_PROMPT = 64  # tokens in the cache while passes are checked
+_log = logging.getLogger(__name__)
+
+
+class PassSet:
+    """One pass for each block size, made when it is asked for.
+
+    Attributes:
+        warnings: why passes are not what they should be; empty mostly.
+    """
+
+    def __init__(
+        self,
+        model: MolmoActForActionReasoning,
+        cache: StaticCache,
+        *,
+        graphs: bool,
+        repeatable: bool,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            model: the network.
+            cache: where all passes read and write.
+            graphs: whether to capture the passes.
+            repeatable: whether every pass must attend to the whole cache, so that all have the
+                same shapes.
+        """
+        self.warnings: tuple[str, ...] = ()
+        self._model, self._cache = model, cache
+        self._graphs, self._repeatable = graphs, repeatable
+        self._stream: GraphStream | None = None
+        self._passes: dict[int, BlockPass] = {}
+
+    def of_size(self, size: int) -> BlockPass:
+        """Return the pass over blocks of ``size`` slots."""
+        if size not in self._passes:
+            self._passes[size] = self._captured(size) or self._eager(size)
+        return self._passes[size]
+
+    def check(self, sizes: Sequence[int]) -> PassReport:
+        """Compare captured with eager passes, and slots of a block with tokens alone.
+
+        Captured passes are left for good where one differs. Takes a few passes of each size; the
+        cache is empty afterwards.
+        """
+        if not self._graphs and not self._repeatable:
+            return PassReport(False, None, None, 0.0, self.warnings)
+        started = time.perf_counter()
+        vocab_size = self._model.config.llm_config.vocab_size
+        self._cache.length = 0
+        prompt = chain_tokens(min(_PROMPT, self._cache.capacity - max(sizes)), vocab_size, 3)
+        device = self._model.device
+        self._model.run(
+            self._model.embed(torch.tensor([prompt], device=device)),
+            torch.arange(len(prompt), device=device)[None],
+            self._cache.sliced(len(prompt)),
+        )
+        self._cache.length = len(prompt)
+        difference = self._compare(sizes, vocab_size)
+        unequal = None
+        if self._repeatable:
+            size = max(sizes)
+            last = min(size, self._cache.capacity - len(prompt) - size + 1) - 1
+            slots = sorted({last, last // 2, min(1, last)})
+            unequal = unequal_slots(self.of_size(size), self._cache, size, vocab_size, slots)
+            if unequal:
+                self._warn(
+                    f"a token's logits depend on its slot on {device} (slots "
+                    f"{', '.join(map(str, unequal))} of {size}): where two tokens are nearly "
+                    "equally likely, drafted answers may differ from plain ones"
+                )
+        self._cache.length = 0
+        seconds = time.perf_counter() - started
+        return PassReport(self._graphs, difference, unequal, seconds, self.warnings)
+
+    def _compare(self, sizes: Sequence[int], vocab_size: int) -> float | None:
+        """Return the largest difference of captured passes; leave them if they are wrong."""
+        worst: float | None = None
+        for size in sizes:
+            candidate = self.of_size(size)
+            if not self._graphs:
+                break
+            difference, close = compare_passes(candidate, self._eager(size), size, vocab_size)
+            worst = difference if worst is None else max(worst, difference)
+            if not close:
+                self._stop_capturing(
+                    f"the CUDA graph of the pass over {size} slots gives other logits than the "
+                    f"pass itself (by {difference:.2g} of the largest)"
+                )
+                break
+        return worst
+
+    def _captured(self, size: int) -> BlockPass | None:
+        if not self._graphs:
+            return None
+        try:
+            if self._stream is None:
+                self._stream = GraphStream(self._model.device)
+            return GraphPass(self._model, self._cache, size, self._stream)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            self._stop_capturing(f"CUDA did not capture the pass over {size} slots ({reason})")
+        return None
+
+    def _stop_capturing(self, reason: str) -> None:
+        self._graphs = False
+        self._passes.clear()
+        self._warn(f"{reason}: passes run without CUDA graphs, which is slower")
+
+    def _eager(self, size: int) -> BlockPass:
+        if self._graphs or self._repeatable:
+            return FixedPass(self._model, self._cache, size)
+        return EagerPass(self._model, self._cache)
+
+    def _warn(self, warning: str) -> None:
+        self.warnings = (*self.warnings, warning)
+        _log.warning(warning)
