@@ -28,7 +28,7 @@ from molmoact_ros.answer import (
 )
 from molmoact_ros.answer.confidence import action_distribution
 from molmoact_ros.answer.trust import TrustMonitor, record_chunk
-from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult
+from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult, PassReport
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.loading import LoadProgress, fill_model
 from molmoact_ros.model.memory import CONTEXT_LENGTH, return_memory, stored_bytes
@@ -47,7 +47,12 @@ DEFAULT_ROWS = 8  # of a chunk, as a first guess for drafting
 
 
 class MolmoActPolicy:
-    """A checkpoint that turns observations into reasoning; one inference at a time."""
+    """A checkpoint that turns observations into reasoning; one inference at a time.
+
+    Attributes:
+        repeatable: whether drafts can not change an id in any number type.
+        pass_report: what `warm_up` found when it checked the network's passes, None before.
+    """
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class MolmoActPolicy:
         context_length: int = CONTEXT_LENGTH,
         action_decoding: ActionDecoding = "argmax",
         draft_sources: Iterable[str] = SOURCES,
+        repeatable: bool | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -79,8 +85,11 @@ class MolmoActPolicy:
                 over all bins where the model gives one.
             draft_sources: guesses that speed up decoding (`decoding.SOURCES`); they change how
                 many passes an answer takes, never the answer. None of them: plain decoding.
+            repeatable: whether that holds to the last id in every number type, at the price of
+                passes of full size (docs/performance.md); None: on GPUs, where they cost little.
 
         Raises:
+            DeviceMemoryError: the cache does not fit on the device.
             ValueError: norm_stats are absent or broken, unnorm_key is not one of them, or the
                 profile names another number of action dimensions.
         """
@@ -100,7 +109,9 @@ class MolmoActPolicy:
         self._trust = TrustMonitor(delta_actions=profile.actions.action_space.endswith("delta"))
         self._instruction = ""
         self._action_decoding = action_decoding
-        self._decoder = Decoder(self.model, context_length)
+        self.pass_report: PassReport | None = None
+        self._decoder = Decoder(self.model, context_length, repeatable=repeatable)
+        self.repeatable = self._decoder.repeatable
         self._draft = Draft.from_tokenizer(
             processor.tokenizer,
             self.action_tokenizer,
@@ -141,6 +152,8 @@ class MolmoActPolicy:
 
         Raises:
             CheckpointError: a file is missing or broken.
+            DeviceLostError: the device failed for good.
+            DeviceMemoryError: others took the device's memory; the text says what would fit.
             ValueError: an argument does not fit the checkpoint or this machine.
         """
         found = check_policy(
@@ -174,6 +187,8 @@ class MolmoActPolicy:
 
         Raises:
             CheckpointError: the check found problems, or a file can not be read or has changed.
+            DeviceLostError: the device failed for good.
+            DeviceMemoryError: others took the device's memory; the text says what would fit.
         """
         found.require()
         # Without problems nothing is absent.
@@ -199,6 +214,8 @@ class MolmoActPolicy:
                 given up, as if it had never begun.
 
         Raises:
+            DeviceLostError: the device failed for good: the process has to end.
+            DeviceMemoryError: the device's memory was too small this time.
             StoppedError: `should_stop` said so.
             ValueError: the observation can not be used (no image, wrong shape or dtype, an empty
                 instruction or one that holds reserved tokens). Never because of the answer:
@@ -217,15 +234,21 @@ class MolmoActPolicy:
     def warm_up(
         self, n_images: int | None = None, should_stop: Callable[[], bool] | None = None
     ) -> None:
-        """Run everything once, so that the first answer is not slow; nothing of it is kept.
+        """Check the passes and run everything once, so that the first answer is not slow.
+
+        Nothing of it is kept but `pass_report`: passes that are not what they should be are
+        replaced where that helps, and named there.
 
         Args:
             n_images: how many images an observation will have; None: as the profile says.
             should_stop: as for `infer`.
 
         Raises:
+            DeviceLostError: the device failed for good: the process has to end.
+            DeviceMemoryError: the device's memory is too small.
             StoppedError: `should_stop` said so.
         """
+        self.pass_report = self._decoder.check()
         self._decoder.warm_up()
         image = np.full((*WARM_UP_SIZE, 3), 127, np.uint8)
         n_images = n_images or len(self.profile.prompt.cameras)

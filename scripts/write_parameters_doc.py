@@ -51,7 +51,14 @@ TABLE_HEAD = """
 | Name | Type | Default | Range | Changes | Meaning |
 |---|---|---|---|---|---|
 """
-TYPES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "string list"}
+TYPES = {
+    type(None): "bool",
+    bool: "bool",
+    int: "int",
+    float: "double",
+    str: "string",
+    tuple: "string list",
+}
 
 
 def document() -> str:
@@ -81,7 +88,7 @@ def _default(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`" if value else "empty"
-    return f"`{value}`" if value != "" else "empty"
+    return f"`{value}`" if value not in ("", None) else "empty" if value == "" else "not set"
 
 
 def _range(field: dataclasses.Field) -> str:

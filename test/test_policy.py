@@ -133,3 +133,38 @@ def test_drafts_change_the_passes_but_never_the_answer(image: np.ndarray) -> Non
         fast, slow = drafted.infer(observation), plain.infer(observation)
         assert fast.ids == slow.ids
         assert slow.forward_passes == len(slow.ids) - 1
+
+
+def test_repeatable_answers_are_the_same_with_and_without_drafts_in_bfloat16(
+    image: np.ndarray,
+) -> None:
+    drafted, plain = (
+        MolmoActPolicy.from_pretrained(
+            GOLDEN / "qwen_siglip",
+            KEY,
+            device="cpu",
+            dtype="bfloat16",
+            max_new_tokens=32,
+            repeatable=True,
+            **settings,
+        )
+        for settings in ({}, {"draft_sources": ()})
+    )
+    assert drafted.repeatable
+    for step in range(3):
+        observation = Observation({"primary": np.roll(image, step, axis=1)}, "close the box")
+        fast, slow = drafted.infer(observation), plain.infer(observation)
+        assert fast.ids == slow.ids
+        assert slow.forward_passes == len(slow.ids) - 1
+
+
+def test_warming_up_reports_on_the_passes(policy: MolmoActPolicy) -> None:
+    repeatable = MolmoActPolicy(policy.model, policy.processor, unnorm_key=KEY, repeatable=True)
+    assert repeatable.pass_report is None
+    for each in (policy, repeatable):
+        each.warm_up()
+        assert each.pass_report is not None
+        assert not each.pass_report.captured and each.pass_report.warnings == ()
+    assert not policy.repeatable
+    assert policy.pass_report.unequal_slots is None
+    assert repeatable.pass_report.unequal_slots == ()

@@ -27,6 +27,11 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
     add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
     add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
+    add(
+        "--repeatable",
+        action=argparse.BooleanOptionalAction,
+        help="keep drafts from changing any id, in every number type (default: on GPUs)",
+    )
     add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
 
 
@@ -82,7 +87,12 @@ def load_policy(
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     progress = _show_progress if sys.stderr.isatty() else None
-    return MolmoActPolicy.from_preflight(found, progress, max_new_tokens=arguments.max_new_tokens)
+    return MolmoActPolicy.from_preflight(
+        found,
+        progress,
+        max_new_tokens=arguments.max_new_tokens,
+        repeatable=arguments.repeatable,
+    )
 
 
 def _pixels(text: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rclpy.time_source import CLOCK_TOPIC
 
+from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.ros.callback_thread import CallbackThread
 from molmoact_ros.ros.camera_watch import CameraWatch
 from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
@@ -28,7 +29,7 @@ from molmoact_ros.ros.policy_diagnostics import (
 from molmoact_ros.ros.policy_loading import PolicyLoader
 from molmoact_ros.ros.policy_session import PolicySession
 from molmoact_ros.ros.policy_setup import PolicyParameters
-from molmoact_ros.ros.running import run_node
+from molmoact_ros.ros.running import StartFault, run_node
 from molmoact_ros.ros.task import TaskDesk
 
 # One for a transition, one for a goal, one for a goal that preempts it, one for all the rest.
@@ -80,7 +81,11 @@ class PolicyNode(ManagedNode):
     def configure(self) -> None:
         """Load the policy and warm it up, while the node's services answer."""
         gc.collect()  # what a topic's last message has held when the policy was freed
-        policy = self._loader.load(self._settings)
+        try:
+            policy = self._loader.load(self._settings)
+        except DeviceLostError as error:
+            self.fail(str(error))  # another `configure` of this process would fail as well
+            raise StartFault(str(error)) from error
         self._session = PolicySession(self, policy, self._desk, lambda: self._settings)
         self.get_logger().info(
             f"loaded {self._settings.checkpoint}: profile '{policy.profile.name}', "
@@ -127,7 +132,8 @@ class PolicyNode(ManagedNode):
             time.sleep(_POLL)
         self._clock_thread.stop()
         inferring = session is not None and session.inference.thread.is_running
-        self.is_stuck = inferring or self._loader.is_busy
+        # After a fault Python's own end could crash in what it frees on the device.
+        self.is_stuck = inferring or self._loader.is_busy or self.has_failed
 
     def _take_parameters(self, parameters: PolicyParameters) -> str | None:
         instruction, session = parameters.instruction, self._session

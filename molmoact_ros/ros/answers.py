@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishes what one inference said: for programs, for people, and last for the executor."""
+"""Publishes what one inference said: for programs, for the executor, and last for people."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class AnswerPublisher:
     """The policy's output topics; pictures are made only while somebody listens.
 
     Attributes:
+        publish_seconds: How long the last answer took from here until its chunk was published, s.
         overlay_seconds: How long the last overlay took to draw, to encode and to publish, s;
             0 where nobody listened.
     """
@@ -43,6 +44,7 @@ class AnswerPublisher:
             form: What the columns of the actions mean.
             relative_depth: Depth codes to a map of relative depth, None where that is unknown.
         """
+        self.publish_seconds = 0.0
         self.overlay_seconds = 0.0
         self._form = form
         self._relative_depth = relative_depth
@@ -64,7 +66,7 @@ class AnswerPublisher:
         header: Header,
         sequence: int,
     ) -> Trajectory2D:
-        """Publish an answer; the chunk comes last, so that its reasons are known before.
+        """Publish an answer: its reasons first, then the chunk, and pictures when that is out.
 
         Args:
             reasoning: The answer.
@@ -76,15 +78,17 @@ class AnswerPublisher:
         Returns:
             The intended path as it was published.
         """
+        start = time.perf_counter()
         size = (rgb.shape[1], rgb.shape[0])
         chunk = chunk_to_message(reasoning, self._form, header.stamp, sequence)
         message = reasoning_to_message(reasoning, instruction, chunk, header, size)
         self._reasoning.publish(message)
         self._depth.publish(message.depth)
         self._trajectory.publish(message.trajectory)
+        self._chunk.publish(chunk)
+        self.publish_seconds = time.perf_counter() - start
         self._publish_overlay(reasoning, instruction, rgb, header, sequence)
         self._publish_depth_image(reasoning, header, size)
-        self._chunk.publish(chunk)
         return message.trajectory
 
     def _publish_overlay(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from std_msgs.msg import Header
 
+from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.reasoning import Observation, Reasoning
 
 from .cameras import CameraInputs
@@ -184,6 +185,9 @@ class Inference:
         self._started = now
         try:
             valid = self._infer(task, frames)
+        except DeviceLostError as error:
+            self._node.fail(str(error))  # a new process may find it working
+            raise
         except Exception:
             self._note_failure()
             raise  # the thread reports it and goes on

@@ -65,7 +65,8 @@ def parameter(
     """Return a dataclass field that describes one ROS parameter.
 
     Args:
-        default: bool, int, float, str or tuple of str; its type is the parameter's type.
+        default: bool, int, float, str or tuple of str; its type is the parameter's type. None: a
+            bool that need not be set.
         description: What it does, for a person.
         unit: SI unit of a number.
         minimum: Smallest allowed number; needs ``maximum``.
@@ -204,6 +205,7 @@ def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:
             else f"at most {longest} characters" if longest else ""
         ),
         read_only=field.metadata["read_only"],
+        dynamic_typing=field.default is None,  # ROS has no other type for "bool or nothing"
     )
     if limits and isinstance(field.default, float):
         descriptor.floating_point_range = [
@@ -220,6 +222,8 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     """Return the value as the dataclass holds it, or raise what ROS's own checks do not see."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ParameterError(f"parameter '{field.name}': {value} is not a finite number")
+    if field.default is None and not (value is None or isinstance(value, bool)):
+        raise ParameterError(f"parameter '{field.name}': '{value}' is neither true nor false")
     choices = field.metadata["choices"]
     if choices and value not in choices:
         raise ParameterError(

@@ -53,6 +53,7 @@ def inference_status(session: PolicySession | None, task: Task, active: bool) ->
         values["forward_passes"] = last.forward_passes
         values["trajectory"] = last.trajectory_source
         values |= {f"seconds {stage}": f"{value:.3f}" for stage, value in last.timings.items()}
+        values["seconds publish"] = f"{session.publish_seconds:.4f}"
         values["seconds overlay"] = f"{session.overlay_seconds:.3f}"
     if not active:
         return Status(Level.OK, "inactive", values)
@@ -75,16 +76,24 @@ def inference_status(session: PolicySession | None, task: Task, active: bool) ->
 
 
 def decoding_status(session: PolicySession | None) -> Status:
-    """Return how many tokens each kind of draft proposed and how many were right."""
-    last = None if session is None else session.inference.last
-    if last is None:
+    """Return what the passes are, how many tokens drafts proposed and how many were right."""
+    if session is None:
         return Status(Level.OK, "no answer yet")
-    values = {
-        f"{source}: accepted of drafted": f"{last.accepted.get(source, 0)} of {drafted}"
-        for source, drafted in sorted(last.drafted.items())
-    }
-    tokens = len(last.ids)
-    return Status(Level.OK, f"{tokens} tokens in {last.forward_passes} passes", values)
+    report, last = session.policy.pass_report, session.inference.last
+    values: dict[str, object] = {"repeatable": session.policy.repeatable}
+    if report is not None:
+        values["CUDA graphs"] = report.captured
+        values["seconds check"] = f"{report.seconds:.2f}"
+    message = "no answer yet"
+    if last is not None:
+        message = f"{len(last.ids)} tokens in {last.forward_passes} passes"
+        values |= {
+            f"{source}: accepted of drafted": f"{last.accepted.get(source, 0)} of {drafted}"
+            for source, drafted in sorted(last.drafted.items())
+        }
+    if report is not None and report.warnings:
+        return Status(Level.WARN, "; ".join(report.warnings), values)
+    return Status(Level.OK, message, values)
 
 
 def trust_status(session: PolicySession | None) -> Status:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from molmoact_ros.faults import DeviceLostError, DeviceMemoryError
 from molmoact_ros.small_files import one_line
 
 from .policy_setup import PolicyParameters, camera_topics, load_policy
@@ -67,6 +68,7 @@ class PolicyLoader:
         """Load and warm up; other threads go on meanwhile.
 
         Raises:
+            DeviceLostError: The device failed for good.
             StartError: The checkpoint can not be loaded, or `cancel` was called.
         """
         outcome: list[MolmoActPolicy | Exception] = []
@@ -106,10 +108,16 @@ class PolicyLoader:
             policy.warm_up(n_images, self._cancelled.is_set)
         except StoppedError as error:
             raise StartError("loading was cancelled") from error
+        except DeviceLostError:
+            raise
+        except DeviceMemoryError as error:
+            raise StartFault(str(error)) from error
         except (RuntimeError, ValueError, MemoryError) as error:
             kind = StartError if isinstance(error, ValueError) else StartFault
             raise kind(f"the policy can not be warmed up: {one_line(error)}") from error
         self._logger.info(f"warmed up in {time.monotonic() - start:.1f} s")
+        for warning in policy.pass_report.warnings if policy.pass_report else ():
+            self._logger.warning(warning)
         return policy
 
     def _on_progress(self, progress: LoadProgress) -> None:

@@ -92,6 +92,11 @@ class PolicySession:
         node.create_subscription(Trajectory2D, "~/trajectory_hint", self._on_hint, qos.RESULT)
 
     @property
+    def publish_seconds(self) -> float:
+        """How long the last answer took to publish, up to its chunk, s."""
+        return self._outputs.publish_seconds
+
+    @property
     def overlay_seconds(self) -> float:
         """How long the last overlay took to draw and publish, s; 0: nobody listens."""
         return self._outputs.overlay_seconds

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from molmoact_ros.answer.prompts import MAX_INSTRUCTION
 from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.control import ACTION_SPACES
+from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.small_files import one_line
 
 from .cameras import COMPRESSED, RAW
@@ -48,6 +49,11 @@ class PolicyParameters:
         "",
         "Weights of fewer bits, to save GPU memory; empty: none.",
         choices=("", "int8", "int4", "fp8"),
+    )
+    repeatable: bool | None = parameter(
+        None,
+        "Drafts never change a token of an answer, in every number type; passes of full size cost "
+        "little on a GPU, several times the time on a CPU. Not set: on GPUs.",
     )
     threads: int = parameter(
         0, "CPU threads of the network; 0: torch's choice.", minimum=0, maximum=256
@@ -202,6 +208,7 @@ def load_policy(
         warn: Called with each thing that is wrong and yet no reason to refuse.
 
     Raises:
+        DeviceLostError: The device failed for good.
         StartError: The checkpoint is missing, broken, or does not fit the parameters or this
             machine.
         StartFault: It cannot be read now, or memory is short.
@@ -225,9 +232,10 @@ def load_policy(
             rows=parameters.rows or None,
             max_new_tokens=parameters.max_new_tokens or None,
             action_decoding=parameters.action_decoding,
+            repeatable=parameters.repeatable,
         )
-    except StartError:
-        raise  # from `progress`
+    except (StartError, DeviceLostError):
+        raise  # the first from `progress`
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
         # All was well a moment ago: a disk, a file that changes, memory that others took.
         raise StartFault(_joined(parameters, [one_line(error)])) from error

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from molmoact_ros.cli.predict import main
+from molmoact_ros.policy import MolmoActPolicy
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
@@ -109,3 +110,20 @@ def test_help_needs_no_checkpoint(capsys):
 def test_unknown_quantization_is_named(tmp_path, capsys):
     assert _run(tmp_path, "--quantization", "int3") == 1
     assert "quantization 'int3' is not one of int8, int4, fp8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "repeatable"),
+    [((), False), (("--repeatable",), True), (("--no-repeatable",), False)],
+)
+def test_repeatable_is_a_choice(monkeypatch, tmp_path, arguments, repeatable):
+    made = []
+    create = MolmoActPolicy.from_preflight
+
+    def watch(*given, **settings):
+        made.append(create(*given, **settings))
+        return made[-1]
+
+    monkeypatch.setattr(MolmoActPolicy, "from_preflight", watch)
+    _run(tmp_path, *arguments)
+    assert [policy.repeatable for policy in made] == [repeatable]

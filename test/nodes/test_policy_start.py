@@ -14,13 +14,15 @@ import pytest
 
 from molmoact_ros.demo.graph import NodeSpec
 from molmoact_ros.demo.processes import command
+from molmoact_ros.faults import DeviceLostError, DeviceMemoryError
+from molmoact_ros.policy import MolmoActPolicy
 from molmoact_ros.ros.policy_setup import (
     PolicyParameters,
     action_format,
     camera_topics,
     load_policy,
 )
-from molmoact_ros.ros.running import CONFIGURATION_ERROR, FAULT, StartError
+from molmoact_ros.ros.running import CONFIGURATION_ERROR, FAULT, StartError, StartFault
 
 PROCESS_CASES: dict[str, tuple[dict[str, Any], str]] = {
     "no checkpoint": ({"checkpoint": ""}, "parameter 'checkpoint': give"),
@@ -91,18 +93,31 @@ def test_a_broken_checkpoint_is_refused(parameters: PolicyParameters, tmp_path: 
         load_policy(dataclasses.replace(parameters, checkpoint=str(tmp_path)))
 
 
-def test_what_may_be_better_later_is_a_fault_and_no_configuration_error(
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (RuntimeError("CUDA error"), StartFault),
+        (DeviceMemoryError("cuda:0 has too little memory"), StartFault),
+        (DeviceLostError("cuda:0 has failed"), DeviceLostError),
+    ],
+)
+def test_a_device_that_fails_while_loading(
+    parameters: PolicyParameters, monkeypatch: pytest.MonkeyPatch, fault: Exception, expected: type
+) -> None:
+    """No configuration error, so that it is started again; a lost device ends the process too."""
+
+    def fail(*arguments: object, **settings: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(MolmoActPolicy, "from_preflight", fail)
+    with pytest.raises(expected, match=str(fault)) as error:
+        load_policy(parameters)
+    assert getattr(error.value, "exit_code", FAULT) == FAULT
+
+
+def test_memory_that_others_take_is_a_fault_and_no_configuration_error(
     parameters: PolicyParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from molmoact_ros.policy import MolmoActPolicy
-
-    def load(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("CUDA out of memory")
-
-    monkeypatch.setattr(MolmoActPolicy, "from_preflight", load)
-    with pytest.raises(StartError, match="CUDA out of memory") as error:
-        load_policy(parameters)
-    assert error.value.exit_code == FAULT, "so that it is started again"
     monkeypatch.setattr("molmoact_ros.model.loading.free_bytes", lambda device: 1000)
     with pytest.raises(StartError, match="GB are free") as error:
         load_policy(parameters)

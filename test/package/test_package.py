@@ -156,12 +156,14 @@ def parameter_specs() -> dict[str, type]:
 
 
 def test_policy_yaml_lists_every_parameter_with_its_default() -> None:
-    content = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text())
-    given = content["/**/molmoact_policy"]["ros__parameters"]
+    text = (ROOT / "config" / "policy.yaml").read_text()
+    given = yaml.safe_load(text)["/**/molmoact_policy"]["ros__parameters"]
     spec = parameter_specs()["/**/molmoact_policy"]
     defaults = {f.name: f.default for f in dataclasses.fields(spec)}
-    expected = {n: [""] if d == () else d for n, d in defaults.items()}
+    expected = {n: [""] if d == () else d for n, d in defaults.items() if d is not None}
     assert given == expected
+    for name in set(defaults) - set(expected):  # ROS has no way to write that one is not set
+        assert re.search(rf"^    # {name}: ", text, re.MULTILINE), name
 
 
 def test_demo_yaml_holds_known_parameters_of_the_right_type() -> None:

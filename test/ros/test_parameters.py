@@ -29,6 +29,7 @@ class Example:
     names: tuple[str, ...] = parameter(("a", "b"), "which")
     others: tuple[str, ...] = parameter((), "which else")
     on: bool = parameter(False, "whether")
+    perhaps: bool | None = parameter(None, "whether, if anybody says")
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,8 @@ def create(context: Any) -> Iterator[Callable[..., Node]]:
 
 def test_defaults_and_given_values(create: Callable[..., Node]) -> None:
     assert declare_parameters(create(), Example) == Example()
-    given = create(rate=2.5, names=["c"], others=["d", "e"], on=True)
-    expected = Example(rate=2.5, names=("c",), others=("d", "e"), on=True)
+    given = create(rate=2.5, names=["c"], others=["d", "e"], on=True, perhaps=False)
+    expected = Example(rate=2.5, names=("c",), others=("d", "e"), on=True, perhaps=False)
     assert declare_parameters(given, Example) == expected
 
 
@@ -84,6 +85,8 @@ def test_descriptors_hold_description_unit_and_range(create: Callable[..., Node]
         ({"count": 10}, "parameter 'count'"),
         ({"mode": "jpeg"}, "parameter 'mode': 'jpeg' is not one of raw, compressed"),
         ({"names": "a"}, "parameter 'names'"),
+        ({"perhaps": 1}, "parameter 'perhaps': '1' is neither true nor false"),
+        ({"perhaps": "on"}, "parameter 'perhaps': 'on' is neither true nor false"),
     ],
 )
 def test_wrong_values_are_refused_by_name(
