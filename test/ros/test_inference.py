@@ -60,7 +60,9 @@ class Bench:
         self.inference = Inference(
             self.node, policy, self.desk, self.matcher, None, 0.8, lambda: 0.0, self._publish
         )  # fmt: skip
-        self.session = SimpleNamespace(inference=self.inference, overlay_seconds=0.0)
+        self.session = SimpleNamespace(
+            inference=self.inference, publish_seconds=0.0, overlay_seconds=0.0
+        )
 
     def _infer(self, observation: Any, is_obsolete: Callable[[], bool]) -> Reasoning:
         self.asked += 1
