@@ -255,8 +255,8 @@ class Fuzz:
         else:
             self._net += command.velocity * min(max(seconds, 0.0), 3.0 * self._dt)
         for name, part, limit in self._groups():
-            # The ramp, and what is commanded until the next call, which may be late.
-            late = limit.speed * 3.0 * self._dt
+            # The ramp, a late call before it, and one while it lasts.
+            late = limit.speed * 6.0 * self._dt
             allowed = limit.max_following_error + limit.speed**2 / limit.acceleration / 2.0 + late
             way = float(np.linalg.norm(self._net[part]))
             self._note(self.tally.commands, f"{name} stuck", way / allowed)

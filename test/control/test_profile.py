@@ -68,6 +68,14 @@ def test_shipped_profile_moves_its_robot(name):
     assert (moved > 0.0).all() and executor.counters.values["halted"] == 0
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_profile_permits_a_robot_that_lags(name):
+    """By 0.3 s at full speed, as docs/safety.md promises."""
+    limits = load_profile(ROBOTS / f"{name}.yaml").limits
+    for limit in (limits.linear, limits.angular, *limits.joints.values()):
+        assert limit is None or 0.3 * limit.speed < limit.max_following_error
+
+
 @pytest.mark.parametrize(
     ("name", "path", "value", "says"),
     [
