@@ -349,6 +349,8 @@ class Executor:
         if isinstance(plan, Refusal):
             return plan
         self._schedule.replace(plan, now)
+        if self._forecast is not None:
+            self._forecast.ask()  # until then the controller follows the plan before
         self._chunk = chunk
         self.counters.add("accepted")
         self._enter(State.EXECUTING, f"executing chunk {chunk.sequence}")

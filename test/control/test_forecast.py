@@ -61,6 +61,17 @@ def test_previews_come_at_their_rate_while_moving_only(rig):
     assert 7 <= len(previews(rig)) - 1 <= 9
 
 
+def test_a_new_chunk_is_published_at_once(rig):
+    """A controller would go on with the chunk before, and jump to where the next message begins."""
+    rig.send(rows())
+    rig.seconds(0.33)
+    _, before = previews(rig)[-1]
+    rig.send(rows(-0.05))
+    rig.tick()
+    start, after = previews(rig)[-1]
+    assert after is not before and start == pytest.approx(rig.now)
+
+
 @pytest.mark.parametrize("after", [0.0, 0.3])
 def test_stop_is_published_at_once(rig, after):
     """Also when the arm has not moved yet, but was told that it would."""
