@@ -21,6 +21,7 @@ from .record import Series
 from .turns import times as product
 
 STAMPED = 1e-3  # share of the limit that is granted by stamps
+TURNS = 6e-3  # the same for poses whose rotation changes its axis: the differences are chords
 SLACK = 3  # control periods that are granted where times are those of receiving
 APART = (1, 10)  # commands
 
@@ -57,9 +58,9 @@ def judge_stamped_positions(stream: Series, limits: Limits) -> Iterator[Finding]
     velocities = _differences(stream.values)[moved] / time[moved, None]
     longer = np.maximum(time[moved][1:], time[moved][:-1])
     for group in limits.groups:
-        part = velocities[:, group.part]
-        yield _speed(group, np.linalg.norm(part, axis=1), STAMPED)
-        yield _acceleration(group, np.linalg.norm(np.diff(part, axis=0), axis=1), longer, STAMPED)
+        part, granted = velocities[:, group.part], TURNS if group.name == "angular" else STAMPED
+        yield _speed(group, np.linalg.norm(part, axis=1), granted)
+        yield _acceleration(group, np.linalg.norm(np.diff(part, axis=0), axis=1), longer, granted)
 
 
 def judge_unstamped_positions(stream: Series, limits: Limits) -> Iterator[Finding]:

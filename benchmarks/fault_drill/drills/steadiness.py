@@ -77,7 +77,7 @@ def _drive(attempt: Attempt, path: Path) -> None:
             shares = random.choice([-most, -0.5 * most, 0.5 * most, most], size=len(robot.axes))
             rig.feeder.ask(rate=4.0, velocity=(shares * _speeds(limits)).tolist(), flip=9)
             rig.until(lambda: rig.state == EXECUTING, "execution")
-            time.sleep(3.0)
+            time.sleep(2.0)
 
 
 def _speeds(limits: Limits) -> np.ndarray:
