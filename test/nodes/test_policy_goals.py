@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus, GoalStatusArray
+from lifecycle_msgs.msg import State
 from molmoact_ros.action import ExecuteInstruction
 from molmoact_ros.msg import ActionReasoning, Trajectory2D
 from rcl_interfaces.srv import SetParameters
@@ -107,8 +108,12 @@ def node(start: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def operator(node: Any, client: Any) -> Operator:
-    return Operator(client)
+def operator(node: Any, client: Any, supervise: Any) -> Operator:
+    made = Operator(client)
+    # The action is there before the node is active, and until then it rejects goals.
+    states = supervise(NAME)
+    client.wait_for(lambda: states.state == State.PRIMARY_STATE_ACTIVE, "the state active")
+    return made
 
 
 def test_a_goal_gives_feedback_until_it_is_cancelled(operator: Operator) -> None:
