@@ -22,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.report import RESULTS, write_results
-from benchmarks.twin import TwinActor, load_policy
+from benchmarks.with_and_without_drafts import TwinActor, load_policy
 from molmoact_ros.evaluate.episode import Episode, make_episodes
 from molmoact_ros.evaluate.in_process import InProcess, Timing
 from molmoact_ros.evaluate.results import EpisodeResult, summary

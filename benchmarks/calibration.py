@@ -21,15 +21,15 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.report import write_results
-from benchmarks.twin import load_policy
+from benchmarks.with_and_without_drafts import load_policy
 from molmoact_ros.answer import ActionStats
 from molmoact_ros.answer.confidence import NEAR_BINS
-from molmoact_ros.evaluate.actors import Look, PolicyActor, training_expert
+from molmoact_ros.evaluate.actors import Look, PolicyActor
 from molmoact_ros.evaluate.episode import make_episodes
 from molmoact_ros.evaluate.in_process import InProcess, Timing
 from molmoact_ros.evaluate.workers import tabletop_robot
-from molmoact_ros.reasoning import Reasoning
-from molmoact_ros.sim import VARIATIONS, Tabletop
+from molmoact_ros.policy.types import Reasoning
+from molmoact_ros.sim import VARIATIONS, Tabletop, expert
 from molmoact_ros.sim.tasks import KINDS
 
 FIRST_SEED = 300_000
@@ -72,7 +72,6 @@ class Comparison:
 
     def __init__(self, stats: ActionStats) -> None:
         """Compare values in units of ``stats``."""
-        self._expert = training_expert()
         scale = 0.5 * (stats.q99 - stats.q01).astype(np.float64)
         bin_width = 2.0 / _ACTION_BINS
         # A rotation that never happened has no range; rounding must not count.
@@ -104,8 +103,8 @@ class Comparison:
         """Return the expert's rows ``[T, 7]`` from where gripper and block are now."""
         now, task = look.moment, look.episode.task
         block = now.blocks[Tabletop.colors.index(task.color)]
-        scenes = self._expert.Scenes(now.gripper[None], np.array([now.fingers]), block[None])
-        labels = self._expert.expert_labels(task.kind, task.side, scenes)
+        scenes = expert.Scenes(now.gripper[None], np.array([now.fingers]), block[None])
+        labels = expert.expert_labels(task.kind, task.side, scenes)
         deltas, closed = labels.deltas[0], labels.closed[0]
         rotation = np.zeros((len(deltas), 3))
         return np.concatenate([deltas, rotation, closed[:, None]], axis=1)

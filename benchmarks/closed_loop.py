@@ -21,9 +21,9 @@ import numpy as np
 
 from benchmarks.report import write_results
 from benchmarks.scripted import PARTS, part_of_tokens, passes_by_part
-from benchmarks.twin import TwinActor, TwinAnswer, load_policy
+from benchmarks.with_and_without_drafts import TwinActor, TwinAnswer, load_policy
 from molmoact_ros.decoding.drafts import AnswerReader
-from molmoact_ros.decoding.drafts.reader import ReadAnswer
+from molmoact_ros.decoding.drafts.answer_splitter import ReadAnswer
 from molmoact_ros.decoding.drafts.template import BIN, DEPTH, NUMBER
 from molmoact_ros.evaluate.episode import make_episodes
 from molmoact_ros.evaluate.in_process import InProcess, Timing

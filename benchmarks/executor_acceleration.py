@@ -71,7 +71,7 @@ class Driver:
         node.create_timer(0.01, self._report)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
-        code = "import sys; from molmoact_ros.nodes.executor_node import main; sys.exit(main())"
+        code = "import sys; from molmoact_ros.executor_node.node import main; sys.exit(main())"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, "--ros-args", "-p", f"robot:={profile}"],
             env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -30,7 +30,7 @@ from molmoact_ros.control import (
     load_profile,
     rotation,
 )
-from molmoact_ros.control.outputs import ForwardOutput, Outputs
+from molmoact_ros.control.output_settings import ForwardOutput, Outputs
 from molmoact_ros.control.reference import Position, moved_on
 
 ROBOTS = Path(__file__).parents[1] / "config" / "robots"

@@ -52,7 +52,7 @@ class Bench:
         node.create_timer(PERIOD, self._report)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
-        code = "import sys; from molmoact_ros.nodes.executor_node import main; sys.exit(main())"
+        code = "import sys; from molmoact_ros.executor_node.node import main; sys.exit(main())"
         parameters = ["-p", "robot:=tabletop", "-p", f"realtime_priority:={priority}"]
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, "--ros-args", *parameters],
@@ -147,7 +147,7 @@ class Bench:
 
 def start_seconds(domain: int) -> float:
     """Return how long the node takes from its start to "ready" in its log."""
-    code = "import sys; from molmoact_ros.nodes.executor_node import main; sys.exit(main())"
+    code = "import sys; from molmoact_ros.executor_node.node import main; sys.exit(main())"
     begin = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--ros-args", "-p", "robot:=tabletop"],

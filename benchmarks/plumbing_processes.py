@@ -58,9 +58,9 @@ def cameras() -> None:
 
 def policy() -> int:
     """Run the node as it is, and note when frames are ready and answers are published."""
-    from molmoact_ros.nodes.policy_node import main
-    from molmoact_ros.ros.answers import AnswerPublisher
-    from molmoact_ros.ros.frames import FrameMatcher
+    from molmoact_ros.policy.frame_matcher import FrameMatcher
+    from molmoact_ros.policy_node.answers import AnswerPublisher
+    from molmoact_ros.policy_node.node import main
 
     frames: list[tuple[str, float, float]] = []
     answers: list[dict[str, float]] = []

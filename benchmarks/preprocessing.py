@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.report import write_results
 from molmoact_ros.processing import ImageSettings
-from molmoact_ros.processing.images import cut_patches, prepare_images
+from molmoact_ros.processing.image_inputs import cut_patches, prepare_images
 from molmoact_ros.processing.resize import normalize_, resize
 
 SIGLIP = ImageSettings(

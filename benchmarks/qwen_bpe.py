@@ -3,7 +3,7 @@
 """The real base vocabulary of MolmoAct-7B-D, fetched by pip for the time of a benchmark.
 
 The ranks are a resource file of the package dashscope; tiktoken applies them with the
-pre-tokeniser of spec section 10.1. Nothing of it is kept in this repository.
+pre-tokeniser of format.md 10.1. Nothing of it is kept in this repository.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from molmoact_ros.decoding.drafts.reader import ReadAnswer
+from molmoact_ros.decoding.drafts.answer_splitter import ReadAnswer
 from molmoact_ros.decoding.drafts.template import BIN, DEPTH, Literal, Slot
 from molmoact_ros.model import MolmoActForActionReasoning
 

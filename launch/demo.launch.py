@@ -8,11 +8,10 @@ ros2 service call /molmoact_executor/enable std_srvs/srv/SetBool "{data: true}"
 
 from pathlib import Path
 
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import SetEnvironmentVariable
 from launch_ros.actions import Node
 
-from launch import Action, LaunchContext, LaunchDescription
-from molmoact_ros.dds import image_settings
 from molmoact_ros.demo.graph import (
     EXECUTOR,
     PACKAGE,
@@ -22,8 +21,15 @@ from molmoact_ros.demo.graph import (
     demo_graph,
     share,
 )
-from molmoact_ros.launching import LaunchError, description, end_all, full_name, typed
-from molmoact_ros.ros.start_checks import (
+from molmoact_ros.launching.dds import image_settings
+from molmoact_ros.launching.description import (
+    LaunchError,
+    description,
+    end_all,
+    full_name,
+    typed,
+)
+from molmoact_ros.launching.start_checks import (
     check_executor_node,
     check_policy_node,
     check_simulator_node,

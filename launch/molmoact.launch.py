@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import ExecuteProcess, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
-from launch import Action, LaunchContext, LaunchDescription
 from molmoact_ros.control import load_profile
-from molmoact_ros.dds import image_settings
-from molmoact_ros.launching import (
+from molmoact_ros.control.robots import robot_path
+from molmoact_ros.launching.dds import image_settings
+from molmoact_ros.launching.description import (
     LaunchError,
     description,
     end_all,
@@ -30,9 +31,8 @@ from molmoact_ros.launching import (
     require_package,
     typed,
 )
-from molmoact_ros.respawn import OnExit, respawned
-from molmoact_ros.robots import robot_path
-from molmoact_ros.ros.start_checks import check_executor_node, check_policy_node
+from molmoact_ros.launching.respawn import OnExit, respawned
+from molmoact_ros.launching.start_checks import check_executor_node, check_policy_node
 
 SHARE = Path(get_package_share_directory("molmoact_ros"))
 ARGUMENTS = {

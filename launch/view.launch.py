@@ -14,10 +14,10 @@ Without arguments it fits demo.launch.py and scripts/demo.sh. All names are rela
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import Action, LaunchContext, LaunchDescription
 from launch_ros.actions import Node
 
-from launch import Action, LaunchContext, LaunchDescription
-from molmoact_ros.launching import (
+from molmoact_ros.launching.description import (
     LaunchError,
     description,
     end_all_if_misconfigured,
@@ -25,7 +25,7 @@ from molmoact_ros.launching import (
     is_true,
     require_package,
 )
-from molmoact_ros.ros.start_checks import check_markers_node
+from molmoact_ros.launching.start_checks import check_markers_node
 
 CONFIG = Path(get_package_share_directory("molmoact_ros")) / "config"
 # x y z qx qy qz qw of the simulator's camera in its base frame, then the names of both.

@@ -18,7 +18,7 @@ Sets everything up (scripts/setup.sh --help) and runs
   --all        long drills as well (tests marked 'long')
 With arguments of pytest only the chosen tests run, and only once:
   scripts/test.sh test/control -k fuzz
-  MOLMOACT_ROS_DISTRO=jazzy scripts/test.sh test/nodes
+  MOLMOACT_ROS_DISTRO=jazzy scripts/test.sh test/policy_node
 TEXT
 }
 
@@ -26,10 +26,10 @@ jazzy_tests=(
   test/package/test_package.py
   test/ros/test_conversions.py
   test/ros/test_parameters.py
-  test/nodes/test_executor/test_lifecycle.py
-  test/nodes/test_executor/test_requests.py
-  test/nodes/test_policy_lifecycle.py::test_the_states_in_their_order
-  test/nodes/test_policy_node.py
+  test/executor_node/test_lifecycle.py
+  test/executor_node/test_requests.py
+  test/policy_node/test_lifecycle.py::test_the_states_in_their_order
+  test/policy_node/test_node.py
   test/integration/test_graph.py
 )
 jazzy=1

@@ -13,10 +13,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from molmoact_ros.nodes.markers_node import MarkersParameters
-from molmoact_ros.nodes.tabletop_node import TabletopParameters
-from molmoact_ros.ros.executor_setup import ExecutorParameters
-from molmoact_ros.ros.policy_setup import PolicyParameters
+from molmoact_ros.executor_node.parameters import ExecutorParameters
+from molmoact_ros.markers_node.node import MarkersParameters
+from molmoact_ros.policy_node.parameters import PolicyParameters
+from molmoact_ros.tabletop_node.node import TabletopParameters
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 NODES = {

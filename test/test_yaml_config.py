@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from molmoact_ros import control, profile
+from molmoact_ros import control
+from molmoact_ros.policy import checkpoint_profile as profile
 from molmoact_ros.yaml_config import MAX_YAML_BYTES, ProfileError, read_yaml
 
 CONFIG = Path(__file__).parents[1] / "config"

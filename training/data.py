@@ -18,9 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from molmoact_ros.sim import CameraModel, Tabletop
+from molmoact_ros.sim.expert import GOAL_ABOVE_BLOCK, expert_step
 from molmoact_ros.sim.tabletop import START_AREA, draw_in
-
-from .expert import GOAL_ABOVE_BLOCK, expert_step
 
 IMAGE_SIZE = 126
 RENDER_SIZE = 2 * IMAGE_SIZE  # what the camera publishes; the processor halves it
@@ -73,7 +72,7 @@ class Frames:
         )
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Return where points ``[N, ..., 3]``, m, are in each frame's picture, 0..255 (spec 14)."""
+        """Return where points ``[N, ..., 3]``, m, are in each picture, 0..255 (format.md 14)."""
         shape = (len(self), *(1,) * (points.ndim - 2), 3)
         away = points - self.camera_position.reshape(shape)
         local = np.einsum("n...i,nij->n...j", away, self.camera_rotation.astype(np.float64))
@@ -90,7 +89,7 @@ def _camera_matrix() -> np.ndarray:
 
 
 def to_unit(pixels: np.ndarray) -> np.ndarray:
-    """Scale pixels of the 126x126 image to the trajectory's 0..255 (spec 14)."""
+    """Scale pixels of the 126x126 image to the trajectory's 0..255 (format.md 14)."""
     return pixels * (255.0 / (IMAGE_SIZE - 1))
 
 

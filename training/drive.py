@@ -16,7 +16,7 @@ from molmoact_ros.evaluate.episode import make_episodes
 from molmoact_ros.evaluate.in_process import InProcess, Timing
 from molmoact_ros.evaluate.workers import tabletop_robot
 from molmoact_ros.policy import MolmoActPolicy
-from molmoact_ros.reasoning import Reasoning
+from molmoact_ros.policy.types import Reasoning
 
 from .data import RENDER_SIZE, FrameRecorder, Frames
 

@@ -8,9 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from molmoact_ros.sim import Tabletop, Task, draw_task
+from molmoact_ros.sim.expert import STEP_SECONDS, expert_move
 
 from .data import RENDER_SIZE, FrameRecorder, Frames
-from .expert import STEP_SECONDS, expert_move
 
 ACCELERATION = 1.0  # m/s^2 in all of training's executions
 _CONTROL = 0.01  # s

@@ -20,6 +20,7 @@ from molmoact_ros.answer import ActionTokenizer, Answer, parse_answer
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.sim import Judge, Tabletop, Task, draw_task
 from molmoact_ros.sim.camera import OffscreenRenderer
+from molmoact_ros.sim.expert import ROWS, Scenes, expert_labels
 from molmoact_ros.sim.scene import COLORS, EXTERNAL_CAMERA
 
 from .data import (
@@ -32,7 +33,6 @@ from .data import (
 )
 from .decode import generate_batch
 from .episodes import carry_out
-from .expert import ROWS, Scenes, expert_labels
 from .losses import draw_line
 from .sequences import Targets, Tokens
 

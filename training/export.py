@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the checkpoint in the released layout (spec 1)."""
+"""Writes the checkpoint in the released layout (format.md 1)."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def build_network(
     norm_stats: dict[str, Any] | None = None,
     codebook: str = "byte_level",
 ) -> MolmoActForActionReasoning:
-    """Return the network with random weights; ``<im_patch>`` is token E + 2 (spec 8)."""
+    """Return the network with random weights; ``<im_patch>`` is token E + 2 (format.md 8)."""
     return MolmoActForActionReasoning(
         MolmoActConfig(
             vit_config=_vit_config(),

@@ -22,12 +22,20 @@ from tokenizers import Tokenizer
 from molmoact_ros.answer.actions import ActionTokenizer
 from molmoact_ros.answer.prompts import reasoning_answer, steering_answer
 from molmoact_ros.sim import Task
+from molmoact_ros.sim.expert import (
+    GOAL_ABOVE_BLOCK,
+    HELD,
+    OPEN,
+    POINTS,
+    ROWS,
+    Scenes,
+    expert_labels,
+)
 from molmoact_ros.sim.scene import BLOCK_HALF_SIZE, COLORS, TABLE_HEIGHT
 from molmoact_ros.sim.tabletop import START_AREA
 
 from . import tokenizer as vocabulary
 from .data import Frames
-from .expert import GOAL_ABOVE_BLOCK, HELD, OPEN, POINTS, ROWS, Scenes, expert_labels
 from .network import POOLED
 
 FORMATS = ("trajectory", "action", "opening", "full", "steer")
@@ -320,7 +328,7 @@ class Tokens:
 
     @cached_property
     def prefix(self) -> np.ndarray:
-        """BOS and the image string of one base view (spec 10.2), int64 ``[33]``."""
+        """BOS and the image string of one base view (format.md 10.2), int64 ``[33]``."""
         start, end, patch, column = self.size + np.arange(4)
         row = [patch] * POOLED + [column]
         return np.array([self.eos, start, *(row * POOLED), end])

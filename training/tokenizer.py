@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Builds the small checkpoint's tokenizer: a byte-level BPE that knows its few words whole.
 
-Order of the ids, as released tokenizers are made (spec 8): bytes and merges, end of text, the
+Order of the ids, as released tokenizers are made (format.md 8): bytes and merges, end of text, the
 fixed phrases, 256 action tokens (Braille patterns U+2800 + byte), 130 depth tokens, the phrases of
 the steering prompt, fillers up to the embedding size E, and from E the six image tokens. Phrases,
 actions and depth tokens are ordinary added tokens: text that holds them reads the same, it only

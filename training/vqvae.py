@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Trains the depth VQ-VAE: 40x40 inverse depth to 10x10 codes of 128 (spec 13)."""
+"""Trains the depth VQ-VAE: 40x40 inverse depth to 10x10 codes of 128 (format.md 13)."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ CHECKPOINT = ROOT / "checkpoints" / "tabletop"
 PATIENCE = 120.0  # s: torch is loaded, on a machine that may be busy
 _ANSWER = 60.0  # s
 _NODE = "molmoact_policy"
-_CODE = "import sys; from molmoact_ros.nodes.policy_node import main; sys.exit(main())"
+_CODE = "import sys; from molmoact_ros.policy_node.node import main; sys.exit(main())"
 _SIZE = 252  # px
 _SLEEP = 0.1  # s between two pictures
 

@@ -25,7 +25,7 @@ from .profiles import TABLETOP
 NODE = "/molmoact_executor"
 PATIENCE = 30.0  # s
 DISABLED, READY, EXECUTING, STOPPING, HALTED = range(5)
-_CODE = "import sys; from molmoact_ros.nodes.executor_node import main; sys.exit(main())"
+_CODE = "import sys; from molmoact_ros.executor_node.node import main; sys.exit(main())"
 _CALLS = {"enable": SetBool, "halt": Trigger, "clear": Trigger, "approve": Trigger}
 _LOST = 2.0  # s without an answer, which gets lost while the server does not know the client yet
 _SETTLED = 0.3  # s of silence before the judge is asked

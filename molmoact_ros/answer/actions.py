@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Action values as text and back: the codebooks `vocab_tail` and `byte_level` (spec section 12).
+"""Action values as text and back: the codebooks `vocab_tail` and `byte_level` (format.md 12).
 
 Both codebooks name the same 256 bins of [-1, 1]: bin k is written as `strings[k]`, and a larger
 bin is a larger value. Bin k covers [e_k, e_k+1) of the edges e = linspace(-1, 1, 256); bin 255
@@ -86,7 +86,7 @@ class ActionTokenizer:
         """Value of one string exactly as the reference reads it, wrong strings included.
 
         An ordinary string of the Qwen2 base vocabulary gives the largest value, anything else
-        that is no action string the smallest (spec 18, quirk 6). For control use `bin_of`.
+        that is no action string the smallest (fidelity.md row 6). For control use `bin_of`.
         """
         bin_ = self._bins.get(string)
         if bin_ is None:

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth tokens as text, as codes and as a picture of relative depth (spec section 13)."""
+"""Depth tokens as text, as codes and as a picture of relative depth (format.md 13)."""
 
 import math
 import re

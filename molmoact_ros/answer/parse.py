@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From the model's answer to depth codes, a trajectory and actions (spec sections 11 to 14).
+"""From the model's answer to depth codes, a trajectory and actions (format.md 11 to 14).
 
 Two modes:
 
@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from molmoact_ros.answer.actions import ActionTokenizer
-from molmoact_ros.answer.compatible import read_compatible
 from molmoact_ros.answer.depth import DepthTokenizer
 from molmoact_ros.answer.result import Answer
 from molmoact_ros.answer.stats import ActionStats
-from molmoact_ros.answer.strict import Expectation, read_strict
+
+from .reference_parser import read_compatible
+from .strict_parser import Expectation, read_strict
 
 
 def parse_answer(

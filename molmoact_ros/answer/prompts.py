@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The exact texts that MolmoAct was trained on (spec section 11).
+"""The exact texts that MolmoAct was trained on (format.md 11).
 
 One wrong character moves the prompt away from everything the model has seen, so the texts are
 written out in full instead of being assembled from parts.

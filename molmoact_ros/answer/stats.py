@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Action statistics of a data set, and the way from bins to robot units (spec section 12)."""
+"""Action statistics of a data set, and the way from bins to robot units (format.md 12)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

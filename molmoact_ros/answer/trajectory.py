@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Trajectories as text, as grid coordinates 0..255 and as pixels (spec section 14)."""
+"""Trajectories as text, as grid coordinates 0..255 and as pixels (format.md 14)."""
 
 import re
 

@@ -3,7 +3,7 @@
 """Which strings are entries of the Qwen2 base vocabulary.
 
 The reference looks every action string up in that vocabulary and decodes an ordinary entry, such as
-"hello", differently from a string that is no entry at all (spec section 12). To give the same
+"hello", differently from a string that is no entry at all (format.md 12). To give the same
 values without shipping or fetching the vocabulary, this module keeps 32 bits of a hash of each
 entry: a string that is no entry passes for one in 1 of 28,000 cases.
 """

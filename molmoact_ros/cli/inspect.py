@@ -15,8 +15,8 @@ from molmoact_ros.cli.table import format_bytes, format_list, format_table
 from molmoact_ros.model import MolmoActConfig
 from molmoact_ros.model.memory import CONTEXT_LENGTH, PRECISIONS, memory_need
 from molmoact_ros.output_files import reports_write_errors
-from molmoact_ros.preflight import PolicyRequest, Preflight, check_policy
-from molmoact_ros.profile import GENERIC, CheckpointProfile
+from molmoact_ros.policy.checkpoint_profile import GENERIC, CheckpointProfile
+from molmoact_ros.policy.preflight import PolicyRequest, Preflight, check_policy
 
 
 @reports_write_errors
@@ -48,8 +48,8 @@ def _look(arguments: argparse.Namespace) -> Preflight:
         return check_policy(request)
     # Here and not above: only the parameters of the node need ROS.
     try:
+        from molmoact_ros.policy_node.parameters import PolicyParameters, check_setup
         from molmoact_ros.ros.parameter_files import read_parameters
-        from molmoact_ros.ros.policy_setup import PolicyParameters, check_setup
     except ImportError as error:
         raise ValueError(f"--params needs ROS 2, which is not there: {error}") from error
     given = {key: getattr(arguments, key) for key in ("checkpoint", "revision", "profile")}

@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmoact_ros.answer.trajectory import from_pixels, to_pixels
-from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_policy
 from molmoact_ros.cli.table import format_list, format_table
 from molmoact_ros.output_files import reports_write_errors, write_picture, write_text
-from molmoact_ros.reasoning import Observation
-from molmoact_ros.ros.pixels import rgb_from_file
+from molmoact_ros.policy.pixels import rgb_from_file
+from molmoact_ros.policy.types import Observation
 from molmoact_ros.small_files import one_line
 from molmoact_ros.viz import depth_picture, draw_overlay, side_by_side
 
+from .policy_arguments import add_image_limit, add_policy_arguments, load_policy
+
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
-    from molmoact_ros.reasoning import Reasoning
+    from molmoact_ros.policy.types import Reasoning
 
 OVERLAY_FILE = "overlay.png"
 JSON_FILE = "answer.json"

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from molmoact_ros.cli.policy import add_image_limit, add_policy_arguments, load_policy
 from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
+from .policy_arguments import add_image_limit, add_policy_arguments, load_policy
+
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
-    from molmoact_ros.preflight import Preflight
+    from molmoact_ros.policy.preflight import Preflight
     from molmoact_ros.replay import Bag, Replay, ReplaySettings
-    from molmoact_ros.replay.outputs import Outputs
     from molmoact_ros.replay.recording import ActionMeaning
+    from molmoact_ros.replay.result_folder import Outputs
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 _FALLBACK_PERIOD = 0.1  # s between action rows, where neither profile nor option says it
@@ -118,7 +119,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from molmoact_ros.replay import Bag, Replay
-    from molmoact_ros.replay.outputs import Outputs, check_folder
+    from molmoact_ros.replay.result_folder import Outputs, check_folder
     from molmoact_ros.replay.types import message_types
 
     # Everything that can be wrong with bag and folder is found before the weights are loaded.

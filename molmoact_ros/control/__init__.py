@@ -9,7 +9,7 @@ from .command import Command, Preview
 from .executor import Executor
 from .limits import JointLimit, Limits, MotionLimit, OrientationCone, Workspace
 from .pose import Pose
-from .profile import RobotProfile, load_profile
+from .robot_profile import RobotProfile, load_profile
 from .status import Outcome, State, Status
 
 __all__ = [

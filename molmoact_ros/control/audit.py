@@ -8,8 +8,8 @@ import numpy as np
 
 from .limits import MotionLimit
 from .pose import Pose
-from .profile import RobotProfile
 from .reference import Position
+from .robot_profile import RobotProfile
 from .rotation import rotate
 
 _ROUNDING = 1e-6  # relative, and absolute in SI units

@@ -21,15 +21,15 @@ from .command import Command
 from .counters import Counters
 from .following import Following
 from .forecast import Forecast
-from .gripper import GripperLogic
+from .gripper_logic import GripperLogic
 from .intake import Intake
 from .motion import Clamps
 from .movers import make_mover
 from .plan import Plan, Schedule
 from .planner import Planner
 from .pose import Pose
-from .profile import RobotProfile
 from .reference import moved_on
+from .robot_profile import RobotProfile
 from .sampled import SampledMotion
 from .sensing import Sensing
 from .status import Outcome, State, Status

@@ -12,8 +12,8 @@ from . import rotation
 from .braking import norm
 from .limits import JointLimit, MotionLimit
 from .pose import Pose
-from .profile import RobotProfile
 from .reference import Position
+from .robot_profile import RobotProfile
 
 # Shares of max_following_error. Measured motion within +- the first is noise. Commanded motion to
 # and fro within +- the second is not held against a robot: one that lags hardly makes it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from .command import Preview
-from .outputs import JointTrajectoryOutput
+from .output_settings import JointTrajectoryOutput
 from .plan import Schedule
 from .sampled import SampledMotion
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from .chunk import ActionChunk, Refusal, chunk_fault
-from .profile import RobotProfile
+from .robot_profile import RobotProfile
 from .sequence import SequenceGuard
 
 

@@ -15,8 +15,8 @@ from .jerk import JerkFilter, samples_for
 from .limits import JointLimit, Limits, MotionLimit, Workspace
 from .motion import Clamps, Joints, Rotation, Translation
 from .pose import Pose
-from .profile import RobotProfile
 from .reference import Setpoint
+from .robot_profile import RobotProfile
 
 TRACKING_GAIN = 5.0  # 1/s; share of a position error that is made up per second
 # Stand-ins for axes that the action does not use: nothing ever asks them to move.

@@ -8,8 +8,8 @@ import numpy as np
 
 from .chunk import ActionChunk, Refusal
 from .plan import Plan, make_plan
-from .profile import RobotProfile
 from .reference import Position, Reference, build_reference
+from .robot_profile import RobotProfile
 
 _ABSURD = 1e3  # m or rad; nothing larger is even computed with
 _GRIPPER = (-1.0, 2.0)  # 0 open .. 1 closed, and one whole way beyond either end

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from molmoact_ros.decoding.cache import StaticCache
 from molmoact_ros.decoding.passes import BlockPass
 from molmoact_ros.decoding.tree import block_layout
+
+from .static_cache import StaticCache
 
 # As shares of the largest logit: far more than rounding does, far less than a wrong pass does.
 _TOLERANCES = {torch.float32: 1e-3}

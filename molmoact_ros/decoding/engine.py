@@ -32,14 +32,15 @@ import torch
 from torch import Tensor
 
 from molmoact_ros.decoding.blocks import DEFAULT_COSTS, block_sizes_for, choose_block
-from molmoact_ros.decoding.cache import ContextTooLongError, StaticCache
 from molmoact_ros.decoding.capture import attention_kernels
 from molmoact_ros.decoding.check import PassReport
 from molmoact_ros.decoding.pass_set import PassSet
-from molmoact_ros.decoding.result import GenerationResult
 from molmoact_ros.decoding.tree import EMPTY_TREE, TokenTree, block_layout, count_sources
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.device import device_faults
+
+from .generation_result import GenerationResult
+from .static_cache import ContextTooLongError, StaticCache
 
 
 class TokenDraft(Protocol):

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import torch
 
-from molmoact_ros.decoding.cache import StaticCache
 from molmoact_ros.decoding.capture import GraphStream
 from molmoact_ros.decoding.check import PassReport, chain_tokens, compare_passes, unequal_slots
 from molmoact_ros.decoding.passes import BlockPass, EagerPass, FixedPass, GraphPass
 from molmoact_ros.model import MolmoActForActionReasoning
+
+from .static_cache import StaticCache
 
 _PROMPT = 64  # tokens in the cache while passes are checked
 _log = logging.getLogger(__name__)

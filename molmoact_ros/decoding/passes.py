@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molmoact_ros.decoding.cache import StaticCache
 from molmoact_ros.decoding.capture import GraphStream
 from molmoact_ros.model import MolmoActForActionReasoning
+
+from .static_cache import StaticCache
 
 
 class BlockPass(Protocol):

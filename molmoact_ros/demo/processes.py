@@ -13,7 +13,7 @@ from types import TracebackType
 
 from ament_index_python.packages import get_package_prefix
 
-from molmoact_ros.dds import image_settings
+from molmoact_ros.launching.dds import image_settings
 
 from .graph import PACKAGE, NodeSpec
 from .lifetime import die_with_parent

@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from molmoact_ros.answer import ActionStats
-from molmoact_ros.chunks import ActionFormat
-from molmoact_ros.reasoning import Observation, Reasoning
+from molmoact_ros.policy.chunks import ActionFormat
+from molmoact_ros.policy.types import Observation, Reasoning
+from molmoact_ros.sim.expert import expert_move
 from molmoact_ros.small_files import MAX_JSON_BYTES, json_object, read_small_file
 
 from .episode import Episode, EvaluationError, Moment
@@ -141,18 +140,10 @@ class ExpertActor:
     sees = False
     chunk_seconds = TABLETOP.step_period
 
-    def __init__(self) -> None:
-        """Find the expert.
-
-        Raises:
-            EvaluationError: The repository's training package can not be imported.
-        """
-        self._move: Callable[..., tuple[np.ndarray, float]] = training_expert().expert_move
-
     def answer(self, look: Look) -> Reasoning:
         """Return the next step from where gripper and blocks are."""
         now = look.moment
-        move, closed = self._move(look.episode.task, now.gripper, now.fingers, now.blocks)
+        move, closed = expert_move(look.episode.task, now.gripper, now.fingers, now.blocks)
         row = np.array([*move, 0.0, 0.0, 0.0, closed])
         return _as_reasoning(np.tile(row, (_EXPERT_ROWS, 1)), "")
 
@@ -166,21 +157,6 @@ def make_baseline(name: str, checkpoint: Path) -> Actor | None:
     if name == "expert":
         return ExpertActor()
     return RandomActor.from_checkpoint(checkpoint) if name == "random" else None
-
-
-def training_expert() -> Any:
-    """Return the module of the scripted expert, which is in the repository only.
-
-    Raises:
-        EvaluationError: It can not be imported.
-    """
-    try:
-        return importlib.import_module("training.expert")
-    except ImportError as error:
-        raise EvaluationError(
-            "the expert is part of the repository's training/, which is not installed: run in "
-            f"the repository's folder with PYTHONPATH=. ({error})"
-        ) from error
 
 
 def _as_reasoning(actions: np.ndarray, key: str) -> Reasoning:

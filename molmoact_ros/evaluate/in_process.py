@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molmoact_ros.chunks import action_chunk
 from molmoact_ros.control import ActionChunk, Executor, Pose, RobotProfile, State
-from molmoact_ros.reasoning import Reasoning
-from molmoact_ros.ros.pacing import pause_after_answer
+from molmoact_ros.policy.chunks import action_chunk
+from molmoact_ros.policy.pacing import pause_after_answer
+from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.sim import Tabletop
 
 from .actors import Actor, Look
 from .episode import Episode, EvaluationError, Moment
+from .episode_video import EpisodeFilms
 from .measurement import Measurement
 from .results import EpisodeResult
-from .video import EpisodeFilms
 
 PICTURE = 252  # px, width and height of the simulator node's pictures
 NO_MOTION = 1.5  # s; how long an arm that never moves is watched

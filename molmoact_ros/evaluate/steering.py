@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from molmoact_ros.ros.hints import clipped, simplified
-from molmoact_ros.ros.pixels import grid_of
+from molmoact_ros.policy.hints import clipped, simplified
+from molmoact_ros.policy.pixels import grid_of
 from molmoact_ros.sim import CameraModel, Hold
 
 NEAR_END = 25.0  # units of 0..255 between the gripper in the picture and the line's end

@@ -108,8 +108,8 @@ class _Seat:
 
 
 def _in_process(setting: Setting, name: str, stack: ExitStack) -> Runner:
+    from .episode_video import EpisodeFilms
     from .in_process import InProcess, Timing
-    from .video import EpisodeFilms
 
     robot = tabletop_robot(setting.execute_steps, **setting.execution)
     actor: Actor | None
@@ -154,7 +154,7 @@ def _load_policy(setting: Setting) -> PolicyActor:
 
 
 def _graph(setting: Setting, name: str, stack: ExitStack) -> Runner:
-    from .graph import Graph
+    from .in_graph import Graph
 
     has_policy = name == "policy"
     domain = setting.domain

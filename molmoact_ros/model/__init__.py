@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MolmoAct network and its checkpoints; nothing here knows of robots or ROS."""
 
-from .cache import KVCache
 from .config import AdapterConfig, LlmConfig, MolmoActConfig, VitConfig
 from .files import CheckpointError, checkpoint_directory, read_json
+from .kv_cache import KVCache
 from .loading import LoadProgress, load_config
 from .molmoact import MolmoActForActionReasoning
 from .quantization import QUANTIZATIONS

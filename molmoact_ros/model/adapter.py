@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From image crops to vectors of the language model's width (spec 5)."""
+"""From image crops to vectors of the language model's width (format.md 5)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class VisionBackbone(nn.Module):
 
     Attributes:
         use_padding_embedding: Add ``pad_embed`` to padded patches when masks are given. The
-            reference's forward drops the masks (spec 18.2), so this is off; training of the
+            reference's forward drops the masks (fidelity.md row 2), so this is off; training of the
             checkpoints that hold ``pad_embed`` used it.
     """
 
@@ -102,7 +102,7 @@ class VisionBackbone(nn.Module):
 def gather_slots(
     features: torch.Tensor, pooled_patches_idx: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Collect the four patches of each image token and their mean (spec 5.2 and 5.3).
+    """Collect the four patches of each image token and their mean (format.md 5.2 and 5.3).
 
     Args:
         features: ``[B, T * N, A]``.

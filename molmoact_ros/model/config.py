@@ -3,7 +3,8 @@
 """The configuration of a MolmoAct network: ``config.json`` as checked, typed values.
 
 The three nested parts are frozen dataclasses without defaults for any size: the defaults of the
-reference classes disagree with the released models (spec 18.9), so a missing key is an error.
+reference classes disagree with the released models (fidelity.md row 9), so a missing key is
+an error.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class _ConfigPart:
 
 @dataclasses.dataclass(frozen=True)
 class VitConfig(_ConfigPart):
-    """The vision tower (spec 2 and 4)."""
+    """The vision tower (format.md 2 and 4)."""
 
     hidden_size: int
     intermediate_size: int
@@ -151,7 +152,7 @@ class VitConfig(_ConfigPart):
 
 @dataclasses.dataclass(frozen=True)
 class AdapterConfig(_ConfigPart):
-    """Pooling and projection of image features (spec 2 and 5)."""
+    """Pooling and projection of image features (format.md 2 and 5)."""
 
     vit_layers: tuple[int, ...]
     hidden_size: int
@@ -176,7 +177,7 @@ class AdapterConfig(_ConfigPart):
 
 @dataclasses.dataclass(frozen=True)
 class LlmConfig(_ConfigPart):
-    """The language model (spec 2 and 7)."""
+    """The language model (format.md 2 and 7)."""
 
     hidden_size: int
     num_attention_heads: int
@@ -207,7 +208,7 @@ class LlmConfig(_ConfigPart):
 
 
 class MolmoActConfig(PretrainedConfig):
-    """Configuration of a whole MolmoAct network (spec 2).
+    """Configuration of a whole MolmoAct network (format.md 2).
 
     Args:
         vit_config: Vision tower, as a JSON object or `VitConfig`.
@@ -215,7 +216,7 @@ class MolmoActConfig(PretrainedConfig):
         llm_config: Language model, as a JSON object or `LlmConfig`.
         image_patch_id: Token id whose positions receive the image features.
         n_action_bins: Number of action tokens.
-        norm_stats: Statistics to un-normalise actions, by key (spec 12), or None.
+        norm_stats: Statistics to un-normalise actions, by key (format.md 12), or None.
         action_codebook: Codebook of the action tokens: ``vocab_tail`` or ``byte_level``.
         **kwargs: Keys that belong to transformers.
 

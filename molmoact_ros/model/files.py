@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Finding and reading the files of a checkpoint (spec 1): local directory or hub id."""
+"""Finding and reading the files of a checkpoint (format.md 1): local directory or hub id."""
 
 from __future__ import annotations
 

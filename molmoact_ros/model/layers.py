@@ -36,7 +36,7 @@ def activation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 class RMSNorm(nn.Module):
-    """Root mean square norm in float32; the weight multiplies after casting back (spec 7)."""
+    """Root mean square norm in float32; the weight multiplies after casting back (format.md 7)."""
 
     def __init__(self, size: int, eps: float) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class RMSNorm(nn.Module):
 def rotary_angles(
     position_ids: torch.Tensor, head_dim: int, theta: float, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return cos and sin of the rotary embedding, each ``[B, 1, S, head_dim]`` (spec 7).
+    """Return cos and sin of the rotary embedding, each ``[B, 1, S, head_dim]`` (format.md 7).
 
     The frequencies are computed here, in float32, and not kept as a buffer: a buffer would lose
     its precision when the model is cast to half precision.

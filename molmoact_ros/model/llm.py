@@ -1,14 +1,14 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The language model: token embeddings and decoder blocks (spec 6 and 7)."""
+"""The language model: token embeddings and decoder blocks (format.md 6 and 7)."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from .cache import KVCache
 from .config import LlmConfig
+from .kv_cache import KVCache
 from .layers import (
     RMSNorm,
     activation,
@@ -23,7 +23,7 @@ from .layers import (
 class TokenEmbedding(nn.Module):
     """Two tables read as one: ids from ``vocab_size`` on belong to the second.
 
-    The reference joins both tables at every pass (spec 18.3); here each is indexed.
+    The reference joins both tables at every pass (fidelity.md row 3); here each is indexed.
     """
 
     def __init__(self, vocab_size: int, additional_size: int, width: int) -> None:

@@ -14,8 +14,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from transformers.modeling_outputs import CausalLMOutput
 
 from .adapter import VisionBackbone
-from .cache import KVCache
 from .config import MolmoActConfig
+from .kv_cache import KVCache
 from .layers import RMSNorm
 from .llm import TokenEmbedding, Transformer
 from .loading import LoadProgress, load_model
@@ -33,7 +33,7 @@ class MolmoActModel(nn.Module):
 
 
 class MolmoActForActionReasoning(PreTrainedModel):
-    """MolmoAct with its language head: images and text in, logits out (spec 3 to 8).
+    """MolmoAct with its language head: images and text in, logits out (format.md 3 to 8).
 
     Attributes:
         precision: How the weights were kept when they were loaded; None: they were not.
@@ -135,7 +135,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
         pooled_patches_idx: torch.Tensor | None = None,
         image_masks: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return the merged embeddings ``[B, L, D]``; arguments as in `forward` (spec 6).
+        """Return the merged embeddings ``[B, L, D]``; arguments as in `forward` (format.md 6).
 
         Image features are added to the embedding of the patch token, in flattened batch order.
 
@@ -185,7 +185,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
         return self.model.transformer.wte
 
     def get_output_embeddings(self) -> nn.Module:
-        """Return the head. The reference returns nothing here (spec 18.1)."""
+        """Return the head. The reference returns nothing here (fidelity.md row 1)."""
         return self.lm_head
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The vision tower: patches of image crops to features of selected blocks (spec 4)."""
+"""The vision tower: patches of image crops to features of selected blocks (format.md 4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .layers import activation
 
 
 class VisionAttention(nn.Module):
-    """Attention without a mask, of the vision tower and of the pooling (spec 4.3 and 5.4)."""
+    """Attention without a mask, of the vision tower and of the pooling (format.md 4.3 and 5.4)."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class VisionTower(nn.Module):
 
 
 def resize_positions(table: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Resize a square table of position embeddings to `grid` rows and columns (spec 4).
+    """Resize a square table of position embeddings to `grid` rows and columns (format.md 4).
 
     Args:
         table: ``[g * g, width]``, without the class token's row.

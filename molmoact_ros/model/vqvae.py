@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The VQ-VAE that turns depth images into codes and back (spec 13)."""
+"""The VQ-VAE that turns depth images into codes and back (format.md 13)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bringing camera frames to the size and crop that a checkpoint was trained with (spec 16).
+"""Bringing camera frames to the size and crop that a checkpoint was trained with (format.md 16).
 
 Training data was resized by Pillow; `resample` has the numbers of Pillow 11, bit for bit, without
 needing Pillow (Pillow 13 swaps its two passes for some sizes, which moves values by 1).

@@ -13,7 +13,7 @@ import torch
 from transformers import BatchFeature, PreTrainedTokenizerFast
 
 from ..model import CheckpointError, checkpoint_directory, read_json
-from .images import ImageInputs, check_frame, prepare_images
+from .image_inputs import ImageInputs, check_frame, prepare_images
 from .settings import ImageSettings
 from .tokenizer import check_instruction, load_tokenizer
 
@@ -26,7 +26,7 @@ _FILES = (
 
 
 class MolmoActProcessor:
-    """Turns one prompt and its images into model input (spec 9 and 10).
+    """Turns one prompt and its images into model input (format.md 9 and 10).
 
     Attributes:
         tokenizer: The checkpoint's tokenizer.
@@ -40,7 +40,7 @@ class MolmoActProcessor:
         self.tokenizer = tokenizer
         self.settings = settings
         self.use_col_tokens = use_col_tokens
-        # Ids are looked up once; None is "not there", an id of 0 is valid (spec 18.11).
+        # Ids are looked up once; None is "not there", an id of 0 is valid (fidelity.md row 11).
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self._bos = eos if bos is None else bos
         if self._bos is None:
@@ -81,7 +81,7 @@ class MolmoActProcessor:
 
         Args:
             images: None, one RGB uint8 array ``[H, W, 3]`` (no prefix), or a list of them, which
-                get the prefixes "Image 1", "Image 2", ... even when it is one (spec 10.2).
+                get the prefixes "Image 1", "Image 2", ... even when it is one (format.md 10.2).
             text: The user's prompt, without "User:" and "Assistant:".
             device: Where images are resized and where the result lies.
 
@@ -119,7 +119,7 @@ class MolmoActProcessor:
 
     @staticmethod
     def wrap(prompt: str) -> str:
-        """Return the single-turn chat text of a prompt (spec 10.4)."""
+        """Return the single-turn chat text of a prompt (format.md 10.4)."""
         return f"User: {prompt} Assistant:"
 
     def _prepare(

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Resizing and normalising pixels, with the numbers of the reference (spec 9.3).
+"""Resizing and normalising pixels, with the numbers of the reference (format.md 9.3).
 
 Everything is torch, so that the same code runs where the frame lies: on the CPU or on a GPU.
 """

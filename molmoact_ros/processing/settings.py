@@ -21,13 +21,13 @@ _MOST_CROPS = 1_000
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """How images become crops (spec 9.1).
+    """How images become crops (format.md 9.1).
 
     Attributes:
         crop_mode: Which views are made: base and high resolution
             (``overlap-and-resize-c2``), only high resolution (``overlap-and-resize``), or only
             base (``resize``).
-        resize_mode: How a view is resized (spec 9.3).
+        resize_mode: How a view is resized (format.md 9.3).
         normalize_mode: How pixel values are shifted and scaled.
         crop_size: Side of a square crop in pixels.
         patch_size: Side of a patch in pixels.

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which crops an image is cut into, and which patches form which image token (spec 9.2)."""
+"""Which crops an image is cut into, and which patches form which image token (format.md 9.2)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def select_tiling(height: int, width: int, window: int, max_crops: int) -> tuple
     """Choose rows and columns of crops for an image, margins already taken off its size.
 
     The least enlargement wins; if every choice shrinks the image, the least shrinking. Sizes of
-    zero or below give infinite or negative ratios, which are compared like any other (spec 9.2).
+    zero or below give infinite or negative ratios, compared like any other (format.md 9.2).
 
     Args:
         height: Image height minus the margin, in pixels; may be zero or negative.

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizer of a checkpoint and its reserved tokens (spec 8 and 10)."""
+"""The tokenizer of a checkpoint and its reserved tokens (format.md 8 and 10)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.serde import SerdeError
 from rosbags.typesys.store import Typestore
 
-from molmoact_ros.ros.pixels import RGB_ENCODINGS
+from molmoact_ros.policy.pixels import RGB_ENCODINGS
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"

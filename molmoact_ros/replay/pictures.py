@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from molmoact_ros.ros.pixels import pixels_of
+from molmoact_ros.policy.pixels import pixels_of
 from molmoact_ros.viz import depth_picture, draw_overlay, side_by_side
 
 from .run import Answer

@@ -15,7 +15,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from molmoact_ros.output_files import writing
-from molmoact_ros.ros.pixels import jpeg_from_rgb
+from molmoact_ros.policy.pixels import jpeg_from_rgb
 
 from .run import Answer
 

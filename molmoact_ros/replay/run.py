@@ -11,15 +11,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from molmoact_ros.reasoning import Observation, Reasoning
-from molmoact_ros.ros.frames import Frame, FrameMatcher, NoMatch
-from molmoact_ros.ros.pixels import (
+from molmoact_ros.policy.frame_matcher import Frame, FrameMatcher, NoMatch
+from molmoact_ros.policy.pixels import (
     MAX_IMAGE_PIXELS,
     ImageError,
     pixels_of,
     rgb_from_compressed,
     rgb_from_image,
 )
+from molmoact_ros.policy.types import Observation, Reasoning
 
 from .bag import COMPRESSED_IMAGE, Bag, Message
 

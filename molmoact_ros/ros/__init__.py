@@ -1,3 +1,3 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ROS 2 beside the nodes: messages, images, QoS, parameters, diagnostics, frame matching."""
+"""What all nodes share: life cycle, threads, parameters, diagnostics, QoS, messages."""

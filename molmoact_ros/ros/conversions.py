@@ -12,13 +12,12 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
 from std_msgs.msg import Header
 
-from molmoact_ros.chunks import ActionFormat
 from molmoact_ros.control import ActionChunk
 from molmoact_ros.msg import ActionChunk as ActionChunkMessage
 from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
-from molmoact_ros.reasoning import Reasoning
-
-from .pixels import grid_of, pixels_of
+from molmoact_ros.policy.chunks import ActionFormat
+from molmoact_ros.policy.pixels import grid_of, pixels_of
+from molmoact_ros.policy.types import Reasoning
 
 _NANOSECONDS = 1_000_000_000
 _MOST_POINTS = 10_000  # of a trajectory; a person draws hundreds, a checkpoint answers with five

@@ -10,7 +10,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from .pixels import (
+from molmoact_ros.policy.pixels import (
     ImageError,
     check_compressed,
     jpeg_from_rgb,

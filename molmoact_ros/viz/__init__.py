@@ -3,9 +3,10 @@
 """Pictures for people: trajectory overlay, depth, frames for videos, and the steering line."""
 
 from molmoact_ros.viz.depth import depth_picture, side_by_side
-from molmoact_ros.viz.film import Film
 from molmoact_ros.viz.overlay import draw_hint, draw_overlay, path_colours
-from molmoact_ros.viz.overlay_film import OverlayFilm
+
+from .overlay_video import OverlayFilm
+from .video import Film
 
 __all__ = [
     "Film",

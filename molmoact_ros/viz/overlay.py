@@ -12,7 +12,7 @@ from molmoact_ros.viz.text import put_text
 
 Source = Literal["predicted", "user"]
 
-HINT_COLOUR = (0, 255, 255)  # the model was trained on exactly this colour (spec section 14)
+HINT_COLOUR = (0, 255, 255)  # the model was trained on exactly this colour (format.md 14)
 _HINT_THICKNESS = 2
 _GRID_MAX = 255
 
@@ -63,7 +63,7 @@ def draw_overlay(
 
 
 def draw_hint(rgb: NDArray[np.uint8], points: ArrayLike) -> NDArray[np.uint8]:
-    """Draw a steering trajectory as the model was trained to see it (spec section 14).
+    """Draw a steering trajectory as the model was trained to see it (format.md 14).
 
     Args:
         rgb: RGB uint8 [H, W, 3]; not changed.

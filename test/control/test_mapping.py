@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from molmoact_ros.control import ActionChunk, ProfileError
-from molmoact_ros.control.gripper import GripperLogic
+from molmoact_ros.control.gripper_logic import GripperLogic
 from molmoact_ros.control.mapping import ActionMapping, AxisSource, GripperAction
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "text" / "policy.json"

@@ -13,7 +13,7 @@ from molmoact_ros.control.braking import brakable_speed, braked
 from molmoact_ros.control.clock import ClockWatch
 from molmoact_ros.control.history import StateHistory
 from molmoact_ros.control.jerk import JerkFilter, samples_for
-from molmoact_ros.control.pacing import Pacer
+from molmoact_ros.executor_node.loop import Pacer
 
 ANGLE = st.floats(-3.0, 3.0)
 VECTOR = st.tuples(ANGLE, ANGLE, ANGLE).map(np.array)

@@ -16,8 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from molmoact_ros.decoding.cache import StaticCache
 from molmoact_ros.decoding.passes import EagerPass, FixedPass
+from molmoact_ros.decoding.static_cache import StaticCache
 from molmoact_ros.decoding.tree import block_layout
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from molmoact_ros.decoding import Decoder, generate
-from molmoact_ros.decoding.cache import StaticCache
 from molmoact_ros.decoding.passes import EagerPass, FixedPass
+from molmoact_ros.decoding.static_cache import StaticCache
 from molmoact_ros.decoding.tree import block_layout
 
 PARENTS = (-1, 0, 0, 2, -1, 4)

@@ -80,7 +80,7 @@ def test_no_node_survives_a_killed_parent(tmp_path: Path) -> None:
 def test_the_users_own_dds_profile_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("molmoact_ros.dds._free_shared_memory", lambda: 1 << 40)
+    monkeypatch.setattr("molmoact_ros.launching.dds._free_shared_memory", lambda: 1 << 40)
     monkeypatch.delenv("ROS_DISTRO", raising=False)
     profile = private_environment(7)["FASTDDS_DEFAULT_PROFILES_FILE"]
     assert Path(profile).name == "fastdds.xml"
@@ -93,5 +93,5 @@ def test_the_users_own_dds_profile_is_kept(monkeypatch: pytest.MonkeyPatch) -> N
 def test_little_shared_memory_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("molmoact_ros.dds._free_shared_memory", lambda: 64 << 20)
+    monkeypatch.setattr("molmoact_ros.launching.dds._free_shared_memory", lambda: 64 << 20)
     assert not any("PROFILES" in name for name in private_environment(7))

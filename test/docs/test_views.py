@@ -78,7 +78,7 @@ def test_rviz_names_its_panels_tools_and_displays(rviz: dict[str, Any]) -> None:
 
 
 def test_rviz_expects_the_markers_namespace(rviz: dict[str, Any]) -> None:
-    markers = pytest.importorskip("molmoact_ros.ros.markers")
+    markers = pytest.importorskip("molmoact_ros.markers_node.markers")
     display = next(
         d for d in rviz["Visualization Manager"]["Displays"] if d["Class"].endswith("/MarkerArray")
     )

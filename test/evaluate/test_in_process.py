@@ -15,11 +15,11 @@ import pytest
 from molmoact_ros.demo.graph import default_checkpoint
 from molmoact_ros.evaluate.actors import TABLETOP, ExpertActor, Look, PolicyActor
 from molmoact_ros.evaluate.episode import make_episodes
+from molmoact_ros.evaluate.episode_video import EpisodeFilms
 from molmoact_ros.evaluate.in_process import InProcess, Timing
-from molmoact_ros.evaluate.video import EpisodeFilms
 from molmoact_ros.evaluate.workers import Setting, run_episodes, tabletop_robot
 from molmoact_ros.policy import MolmoActPolicy
-from molmoact_ros.reasoning import Reasoning
+from molmoact_ros.policy.types import Reasoning
 
 FIRST_SEED = 100_000
 SCENES = 4  # of the shipped checkpoint, per row

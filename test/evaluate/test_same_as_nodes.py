@@ -14,7 +14,6 @@ from molmoact_ros.msg import ActionReasoning
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
-from molmoact_ros.chunks import action_chunk
 from molmoact_ros.control import ActionChunk, Command, Executor, Pose
 from molmoact_ros.control.reference import moved_on
 from molmoact_ros.demo.graph import POLICY, SIMULATOR, default_checkpoint, demo_graph
@@ -22,10 +21,11 @@ from molmoact_ros.evaluate.actors import Look, PolicyActor
 from molmoact_ros.evaluate.episode import Episode, Moment
 from molmoact_ros.evaluate.in_process import PICTURE
 from molmoact_ros.evaluate.workers import tabletop_robot
+from molmoact_ros.executor_node.parameters import ExecutorParameters, robot_profile
 from molmoact_ros.policy import MolmoActPolicy
+from molmoact_ros.policy.chunks import action_chunk
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import chunk_from_message, seconds
-from molmoact_ros.ros.executor_setup import ExecutorParameters, robot_profile
 from molmoact_ros.ros.images import image_from_rgb
 from molmoact_ros.sim import Tabletop, Task
 

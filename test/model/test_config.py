@@ -25,7 +25,7 @@ def content(golden):
     ],
 )
 def test_sizes_are_never_guessed(content, part, key):
-    """The reference's defaults disagree with its releases (spec 18.9)."""
+    """The reference's defaults disagree with its releases (fidelity.md row 9)."""
     del content[part][key]
     with pytest.raises(ValueError, match=f"'{part}' misses the keys {key}"):
         MolmoActConfig.from_dict(content)
@@ -91,7 +91,7 @@ def test_tied_embeddings_are_refused(content):
 
 
 def test_layers_count_from_the_whole_tower(content, golden):
-    """Negative indices resolve by the original depth, not by the stored blocks (spec 2)."""
+    """Negative indices resolve by the original depth, not by the stored blocks (format.md 2)."""
     assert MolmoActConfig.from_dict(content).vit_layers == (7, 1)
     olmo = json.loads((golden / "olmo_clip" / "config.json").read_text())
     assert MolmoActConfig.from_dict(olmo).vit_layers == (8, 1)

@@ -30,7 +30,7 @@ def test_vision_tower_and_pooling(image_case, models):
 
 @torch.no_grad()
 def test_features_do_not_see_padding_masks_by_default(image_case, models):
-    """As the reference's forward, which drops them (spec 18.2)."""
+    """As the reference's forward, which drops them (fidelity.md row 2)."""
     backbone, inputs = models[image_case.variant].model.vision_backbone, image_case.inputs()
     features = backbone(inputs["images"], inputs["pooled_patches_idx"], inputs["image_masks"])
     _close(features, image_case.arrays["vision.features"])

@@ -53,7 +53,7 @@ def test_every_parameter_learns(golden, batch):
 
 @torch.no_grad()
 def test_both_tables_read_as_one(model):
-    """Ids from the vocabulary size on read the second table; -1 reads row 0 (spec 6)."""
+    """Ids from the vocabulary size on read the second table; -1 reads row 0 (format.md 6)."""
     table = model.get_input_embeddings()
     joined = torch.cat([table.embedding, table.new_embedding])
     ids = torch.tensor([[0, 895, 896, 898, 1023, -1]])
@@ -64,13 +64,13 @@ def test_both_tables_read_as_one(model):
 
 
 def test_the_head_is_the_output_embedding(model):
-    """The reference returns nothing here (spec 18.1)."""
+    """The reference returns nothing here (fidelity.md row 1)."""
     assert model.get_output_embeddings() is model.lm_head
 
 
 @torch.no_grad()
 def test_features_are_added_not_written(model, batch):
-    """Spec 18.16: another runtime overwrites; training added."""
+    """fidelity.md row 16: another runtime overwrites; training added."""
     row = {key: value[:1] for key, value in batch.items()}
     embeds = model.embed(row["input_ids"], row["images"], row["pooled_patches_idx"])
     features = model.model.vision_backbone(row["images"], row["pooled_patches_idx"])
@@ -81,7 +81,7 @@ def test_features_are_added_not_written(model, batch):
 
 
 def test_pooling_mean_divides_by_four_always():
-    """Empty slots are zeros that count (spec 18.14)."""
+    """Empty slots are zeros that count (fidelity.md row 14)."""
     features = torch.arange(12.0).reshape(1, 6, 2) + 1
     query, slots = gather_slots(features, torch.tensor([[[0, 2, -1, -1], [1, 3, 4, 5]]]))
     assert torch.equal(slots[0], torch.tensor([[1.0, 2.0], [5.0, 6.0], [0.0, 0.0], [0.0, 0.0]]))
@@ -98,7 +98,7 @@ def test_wrong_number_of_patch_tokens(model, batch):
 
 @torch.no_grad()
 def test_equal_neighbouring_crops_are_encoded_once(model, batch):
-    """A small image's high-resolution crop equals its base crop (spec 9.2)."""
+    """A small image's high-resolution crop equals its base crop (format.md 9.2)."""
     backbone = model.model.vision_backbone
     seen = []
     hook = backbone.image_vit.register_forward_hook(
@@ -162,7 +162,7 @@ def test_fresh_network_is_initialised(models):
 @torch.no_grad()
 @pytest.mark.parametrize("qk_norm_type", ["olmo", "qwen3"])
 def test_kinds_of_qk_norm_differ_only_by_their_span(models, qk_norm_type):
-    """qwen3 normalises each head, olmo the whole vector (spec 7)."""
+    """qwen3 normalises each head, olmo the whole vector (format.md 7)."""
     content = models["olmo_clip"].config.to_dict()
     content["llm_config"]["qk_norm_type"] = qk_norm_type
     network = MolmoActForActionReasoning(type(models["olmo_clip"].config).from_dict(content))

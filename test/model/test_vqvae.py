@@ -40,7 +40,7 @@ def test_all_four_pickle_layouts(tmp_path, state, wrapped, prefix):
 
 
 def test_released_architecture_has_the_released_size():
-    """Spec 13: 53 tensors, 7,820,401 values, 320 px to 10x10 codes."""
+    """format.md 13: 53 tensors, 7,820,401 values, 320 px to 10x10 codes."""
     network = VqVae()
     tensors = network.state_dict()
     assert (len(tensors), sum(tensor.numel() for tensor in tensors.values())) == (53, 7_820_401)

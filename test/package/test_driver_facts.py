@@ -160,7 +160,7 @@ def test_launch_leaves_the_robots_side_to_the_profile() -> None:
 
 
 def test_servo_node_knows_the_codes() -> None:
-    from molmoact_ros.ros import servo
+    from molmoact_ros.executor_node import servo
 
     assert servo.INT8_WORDS == FLAT["moveit_servo_humble.status_words"]["value"]
     assert list(servo.INT8_HALTS) == FLAT["moveit_servo_humble.halts"]["value"]

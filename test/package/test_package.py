@@ -144,9 +144,9 @@ def test_ros_and_messages_come_from_one_environment() -> None:
 
 
 def parameter_specs() -> dict[str, type]:
-    from molmoact_ros.nodes.tabletop_node import TabletopParameters
-    from molmoact_ros.ros.executor_setup import ExecutorParameters
-    from molmoact_ros.ros.policy_setup import PolicyParameters
+    from molmoact_ros.executor_node.parameters import ExecutorParameters
+    from molmoact_ros.policy_node.parameters import PolicyParameters
+    from molmoact_ros.tabletop_node.node import TabletopParameters
 
     return {
         "/**/molmoact_policy": PolicyParameters,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from molmoact_ros.processing import ImageSettings
-from molmoact_ros.processing.images import prepare_images
+from molmoact_ros.processing.image_inputs import prepare_images
 from molmoact_ros.processing.tiling import select_tiling
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -68,7 +68,7 @@ def test_tiling_table(window, max_crops, column):
 
 
 def test_small_image_gives_two_equal_crops(read_image):
-    """The high-resolution crop of an image within one crop is the base crop (spec 9.2)."""
+    """The high-resolution crop of an image within one crop is the base crop (format.md 9.2)."""
     for settings in SETTINGS.values():
         images = prepare_images([read_image("images/256x256_2.png")], 8, settings).images
         assert images.shape[0] == 2

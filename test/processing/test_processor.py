@@ -35,7 +35,7 @@ def _edit(path, **changes):
 
 
 def test_bare_image_has_no_prefix_and_a_list_of_one_has(processor):
-    """Spec 18.12: single views are passed bare, as they were trained."""
+    """fidelity.md row 12: single views are passed bare, as they were trained."""
     bare = processor(images=FRAME, text="go")["input_ids"][0].tolist()
     listed = processor(images=[FRAME], text="go")["input_ids"][0].tolist()
     prefix = processor.tokenizer.encode("Image 1")
@@ -51,7 +51,7 @@ def test_list_uses_its_own_limit_of_crops(golden, checkpoint):
 
 
 def test_several_images_with_one_text(processor):
-    """Spec 18.13: the reference raises an index error here."""
+    """fidelity.md row 13: the reference raises an index error here."""
     batch = processor(images=[FRAME, FRAME], text="go")
     assert batch["images"].shape[:2] == (1, 4)
     assert batch["input_ids"].tolist()[0].count(898) == batch["pooled_patches_idx"].shape[1]
@@ -93,7 +93,7 @@ def test_text_must_be_one_string(processor):
 
 
 def test_pillow_images_are_converted_and_not_turned(processor):
-    """Spec 18.22: EXIF orientation is left alone, alpha is dropped, as in the reference."""
+    """fidelity.md row 22: EXIF orientation is left alone, alpha is dropped, as in the reference."""
 
     class Picture:
         def convert(self, mode):
@@ -117,7 +117,7 @@ def test_views_of_frames_need_no_copy_by_the_caller(processor):
     ids=["as stored", "id 0", "none: EOS"],
 )
 def test_first_token(checkpoint, changes, first):
-    """The reference ignores a BOS of id 0 (spec 18.11); here it counts."""
+    """The reference ignores a BOS of id 0 (fidelity.md row 11); here it counts."""
     vocabulary = json.loads((checkpoint / "tokenizer.json").read_text())["model"]["vocab"]
     assert vocabulary["!"] == 0
     _edit(checkpoint / "tokenizer_config.json", **changes)
@@ -224,6 +224,6 @@ def test_missing_and_broken_files_are_named(checkpoint, file):
 
 
 def test_no_switches_per_call(processor):
-    """The reference accepts do_pad and do_convert_rgb and ignores them (spec 18.10)."""
+    """The reference accepts do_pad and do_convert_rgb and ignores them (fidelity.md row 10)."""
     with pytest.raises(TypeError, match="do_pad"):
         processor(images=FRAME, text="go", do_pad=False)

@@ -13,7 +13,7 @@ from rosbags.typesys.store import Typestore
 
 from molmoact_ros.answer import DepthTokenizer
 from molmoact_ros.model import load_vqvae
-from molmoact_ros.reasoning import Observation, Reasoning
+from molmoact_ros.policy.types import Observation, Reasoning
 from molmoact_ros.replay import Bag
 from molmoact_ros.replay.types import message_types
 

@@ -11,9 +11,9 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys.store import Typestore
 
+from molmoact_ros.policy.pixels import rgb_from_compressed
 from molmoact_ros.replay import Bag, BagError, choose_images, choose_instruction
 from molmoact_ros.replay.bag import COMPRESSED_IMAGE, IMAGE
-from molmoact_ros.ros.pixels import rgb_from_compressed
 
 CAMERA = "/tabletop/camera/image/compressed"
 INSTRUCTION = "/molmoact_policy/instruction"

@@ -9,7 +9,7 @@ import pytest
 from molmoact_ros.msg import Trajectory2D
 from std_msgs.msg import Header
 
-from molmoact_ros.reasoning import Reasoning
+from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.ros.conversions import (
     ActionFormat,
     MessageError,

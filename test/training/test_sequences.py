@@ -10,9 +10,9 @@ import pytest
 from molmoact_ros.answer import ActionStats, ActionTokenizer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_prompt
 from molmoact_ros.sim import Task
+from molmoact_ros.sim.expert import GOAL_ABOVE_BLOCK, Scenes, expert_labels
 from molmoact_ros.sim.scene import COLORS
 from training.data import halve, to_unit
-from training.expert import GOAL_ABOVE_BLOCK, Scenes, expert_labels
 from training.export import norm_statistics
 from training.make_checkpoint import STILL
 from training.sequences import GROUPS, gripping

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.policy import MolmoActPolicy, Observation
-from molmoact_ros.profile import choose_profile
+from molmoact_ros.policy.checkpoint_profile import choose_profile
 from molmoact_ros.sim import Tabletop
 from training.evaluate import AnswerPolicy, draw_tasks, run_episodes
 from training.make_checkpoint import TEST_SEEDS

@@ -30,7 +30,7 @@ def two_namespaces(attempt: Attempt) -> None:
     processes = []
     try:
         for module in ("tabletop_node", "executor_node"):
-            code = f"import sys; from molmoact_ros.nodes.{module} import main; sys.exit(main())"
+            code = f"import sys; from molmoact_ros.{module}.node import main; sys.exit(main())"
             command = [sys.executable, "-c", code, "--ros-args", "-r", "__ns:=/left"]
             processes.append(Process(command, attempt.folder / f"{module}.log", environment))
         deadline = time.monotonic() + _PATIENCE

@@ -3,6 +3,7 @@
 """What an answer may say next: its form, the answers before, the rows just decoded."""
 
 from molmoact_ros.decoding.drafts.draft import SOURCES, Draft
-from molmoact_ros.decoding.drafts.reader import AnswerReader
+
+from .answer_splitter import AnswerReader
 
 __all__ = ["SOURCES", "AnswerReader", "Draft"]

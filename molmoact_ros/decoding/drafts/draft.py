@@ -9,20 +9,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from molmoact_ros.answer import ActionTokenizer
-from molmoact_ros.decoding.drafts.history import History
-from molmoact_ros.decoding.drafts.mixture import Mixture
 from molmoact_ros.decoding.drafts.predictors import (
     BinPredictor,
     CoordinatePredictor,
     DepthPredictor,
     Predictor,
 )
-from molmoact_ros.decoding.drafts.reader import AnswerReader
 from molmoact_ros.decoding.drafts.template import MAX_TRAJECTORIES, Literal, Slot, Template
 from molmoact_ros.decoding.drafts.trie import Tokens
-from molmoact_ros.decoding.drafts.walker import Cursor, realign
 from molmoact_ros.decoding.drafts.wording import example_answers
 from molmoact_ros.decoding.tree import ROOT, TokenTree
+
+from .answer_history import History
+from .answer_splitter import AnswerReader
+from .cursor import Cursor, realign
+from .expert_weights import Mixture
 
 SOURCES = frozenset({"grammar", "time", "order", "row", "teacher"})
 

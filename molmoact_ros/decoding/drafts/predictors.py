@@ -13,9 +13,10 @@ from collections.abc import Hashable, Sequence
 from math import isqrt
 from typing import Protocol
 
-from molmoact_ros.decoding.drafts.history import History
-from molmoact_ros.decoding.drafts.mixture import Expert
 from molmoact_ros.decoding.drafts.template import BIN, DEPTH, NUMBER, Values
+
+from .answer_history import History
+from .expert_weights import Expert
 
 
 class Predictor(Protocol):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The published wordings of answers, a first guess until the checkpoint's own was read.
 
-Spec section 11; A1 and A2 are in part inferred, so these are never more than drafts.
+format.md 11; A1 and A2 are in part inferred, so these are never more than drafts.
 """
 
 from __future__ import annotations

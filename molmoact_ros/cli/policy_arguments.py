@@ -1,0 +1,107 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which policy a command runs: the arguments, and loading with progress."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
+
+if TYPE_CHECKING:
+    from molmoact_ros.model.loading import LoadProgress
+    from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.policy.preflight import Preflight
+
+
+def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `load_policy` reads."""
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="PATH_OR_ID", help="directory, or hub id owner/name")
+    add("--revision", help="branch, tag or commit of a hub id")
+    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: as the profile says)")
+    add("--profile", metavar="FILE", help="profile to use instead of choosing one")
+    add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
+    add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
+    add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
+    add(
+        "--repeatable",
+        action=argparse.BooleanOptionalAction,
+        help="keep drafts from changing any id, in every number type (default: on GPUs)",
+    )
+    add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
+
+
+def add_image_limit(parser: argparse._ActionsContainer) -> None:
+    """Add ``--max-image-pixels``, as the policy node's parameter."""
+    parser.add_argument(
+        "--max-image-pixels",
+        type=_pixels,
+        default=MAX_IMAGE_PIXELS,
+        metavar="PIXELS",
+        help="largest width x height of an image, as its header declares it "
+        f"(default: {MAX_IMAGE_PIXELS})",
+    )
+
+
+def load_policy(
+    arguments: argparse.Namespace,
+    n_images: int | None = None,
+    instruction: str = "",
+    also: Callable[[Preflight], Iterable[str]] = lambda found: (),
+) -> MolmoActPolicy:
+    """Check everything that can be checked before, and load; on a terminal with progress.
+
+    Args:
+        arguments: Those of `add_policy_arguments`.
+        n_images: Images that the policy will be given; None: as the profile says.
+        instruction: What it will be asked for; empty: not known yet.
+        also: Returns further problems, see `molmoact_ros.policy.preflight.check_policy`.
+
+    Raises:
+        CheckpointError: A file is missing or broken, or an argument does not fit the checkpoint or
+            this machine.
+    """
+    import torch
+
+    from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.policy.preflight import PolicyRequest, check_policy
+
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    request = PolicyRequest(
+        arguments.checkpoint,
+        revision=arguments.revision,
+        unnorm_key=arguments.unnorm_key,
+        profile=arguments.profile,
+        device=device,
+        dtype=arguments.dtype or ("float32" if device == "cpu" else "bfloat16"),
+        quantization=arguments.quantization,
+        max_new_tokens=arguments.max_new_tokens,
+        n_images=n_images,
+        instruction=instruction,
+    )
+    found = check_policy(request, also)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    progress = _show_progress if sys.stderr.isatty() else None
+    return MolmoActPolicy.from_preflight(
+        found,
+        progress,
+        max_new_tokens=arguments.max_new_tokens,
+        repeatable=arguments.repeatable,
+    )
+
+
+def _pixels(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels, 1 or more")
+    return value
+
+
+def _show_progress(progress: LoadProgress) -> None:
+    end = "\n" if progress.bytes_done == progress.bytes_total else ""
+    print(f"\rloading {progress} ", end=end, file=sys.stderr, flush=True)

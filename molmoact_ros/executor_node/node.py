@@ -1,0 +1,355 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The executor as a ROS node: action chunks in, bounded commands out, in a process of its own."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.exceptions import NameValidationException
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool, Trigger
+
+from molmoact_ros.control import Command, Executor, Outcome, Pose, RobotProfile, State
+from molmoact_ros.msg import ActionChunk, ExecutorStatus
+from molmoact_ros.ros import qos
+from molmoact_ros.ros.bounded_subscription import BoundedSubscription
+from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
+from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.lifecycle import ManagedNode
+from molmoact_ros.ros.optional import MissingPackage
+from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
+from molmoact_ros.ros.running import StartError, run_node
+
+from .log import ExecutorLog
+from .loop import LoopStatistics, Pacer
+from .output import robot_topic
+from .outputs import create_outputs
+from .parameters import ExecutorParameters, adapted_profile, read_profile
+
+_STATUS_PERIOD = 0.1  # s
+# Bytes of a serialized message. A longer one would keep the loop waiting, and no robot needs it:
+_LARGEST_CHUNK = 262_144  # 1000 rows of 16 values with their spread
+_LARGEST_STATE = 65_536  # position, velocity and effort of 1000 joints with names of 32 letters
+_FLUSH = 0.5  # s that the last command may take to reach its subscribers
+_GIL_SWITCH = 0.0005  # s; a callback must not keep the loop from running for longer
+
+
+class ExecutorNode(ManagedNode):
+    """Callbacks feed the executor core; while active, a thread of its own runs it and publishes."""
+
+    def __init__(self) -> None:
+        """Check the parameters; with ``autostart`` the loop starts as soon as the node spins."""
+        super().__init__("molmoact_executor")
+        self._settings = declare_parameters(self, ExecutorParameters)
+        self._lock = threading.Lock()  # guards the core
+        self._log = ExecutorLog(self.get_logger())
+        self._robot: RobotProfile | None = None  # as in its file
+        self._loop = LoopStatistics()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        watch_parameters(self, self._settings, self._take_parameters)
+        Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
+        _take_priority(self, self._settings.realtime_priority)
+        if self._settings.autostart:
+            self.start_by_itself()
+
+    def configure(self) -> None:
+        """Read the profile, create topics and services; nothing is published."""
+        robot = read_profile(self._settings)
+        self._profile = adapted_profile(robot, self._settings)
+        self._core = Executor(self._profile)
+        self._robot = robot
+        self._create_interfaces()
+
+    def activate(self) -> None:
+        """Start the loop; motion is off."""
+        self._pacer = Pacer(self._profile.execution.dt)  # of the loop's thread alone
+        # A halt outlives deactivation, and only a person enables motion after it.
+        self._enable_wanted = self._settings.enable_on_start and not self._core.is_latched
+        self._told: tuple[State, str, bool] | None = None
+        self._next_status = 0.0
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+        self.get_logger().info(f"ready: robot {self._profile.robot}, motion is off")
+
+    def _create_interfaces(self) -> None:
+        try:
+            name = "ee_pose" if self._profile.action.cartesian else "joint_states"
+            state = robot_topic(self, name, self._profile.topics.get(name, ""))
+            self._outputs = create_outputs(self, self._profile)
+        except (MissingPackage, NameValidationException) as error:
+            raise StartError(f"parameter 'robot': {error}") from error
+        self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
+        self._subscribe(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT, _LARGEST_CHUNK)
+        if self._profile.action.cartesian:
+            self._subscribe(PoseStamped, state, self._on_pose, qos.STATE, _LARGEST_STATE)
+        else:
+            self._subscribe(JointState, state, self._on_joints, qos.STATE, _LARGEST_STATE)
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        for name, act in (
+            ("halt", self._halt),
+            ("clear", lambda _: self._core.clear()),
+            ("approve", self._core.approve),
+        ):
+            self.create_service(Trigger, f"~/{name}", self._answer(act))
+
+    def _subscribe(
+        self, kind: type, topic: str, callback: Callable, profile: QoSProfile, capacity: int
+    ) -> None:
+        counter = "refused_unreadable" if kind is ActionChunk else "state_unreadable"
+
+        def refuse(reason: str) -> None:
+            with self._lock:
+                self._core.counters.add(counter)
+            self.get_logger().error(f"{topic} dropped: {reason}", throttle_duration_sec=2.0)
+
+        BoundedSubscription(self, kind, topic, callback, profile, capacity, refuse)
+
+    def deactivate(self) -> None:
+        """Ramp down, publish zero, let it arrive, and be silent."""
+        if self._thread is None:
+            return
+        with self._lock:
+            self._enable_wanted = False
+            self._core.disable()
+        deadline = time.monotonic() + _longest_ramp(self._profile)
+        while self._thread.is_alive() and time.monotonic() < deadline and not self._is_silent():
+            time.sleep(self._profile.execution.dt)
+        self._stopping.set()
+        self._thread.join(1.0)
+        self._thread = None
+        for output in self._outputs:
+            output.flush(_FLUSH)
+
+    def close(self) -> None:
+        """Ramp down, publish zero, and let it arrive."""
+        self.deactivate()
+
+    def _take_parameters(self, parameters: ExecutorParameters) -> str | None:
+        """Take over a change at run time, or return why it does not fit the robot."""
+        if self._robot is not None:
+            try:
+                self._profile = adapted_profile(self._robot, parameters)
+            except StartError as error:
+                return str(error)
+            with self._lock:
+                self._core.adopt(self._profile)
+        self._settings = parameters
+        self.get_logger().info(
+            f"action_scale {parameters.action_scale:g}, min_confidence "
+            f"{parameters.min_confidence:g}: from the next chunk on"
+        )
+        return None
+
+    # The loop.
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                time.sleep(self._pacer.wait(time.monotonic()))
+                self._step()
+        except BaseException:  # noqa: BLE001 - whatever it is, the robot must not be left moving
+            reason = f"the control loop failed:\n{traceback.format_exc()}"
+            try:
+                self._publish(self._core.rest(self._now()))
+            finally:
+                self.fail(reason)
+
+    def _step(self) -> None:
+        self._pacer.start(time.monotonic(), self._now())
+        with self._lock:
+            now = self._now()  # here, so that the stamp does not age while the lock is waited for
+            if self._enable_wanted and self._enable(now).success:
+                self._enable_wanted = False
+            self._core.fault = _first(output.fault() for output in self._outputs)
+            command = self._core.step(now)
+        if command is not None:
+            self._publish(command)
+        self._tell(now)
+
+    def _publish(self, command: Command) -> None:
+        for output in self._outputs:
+            output.publish(command)
+
+    def _tell(self, now: float) -> None:
+        """Publish the status at 10 Hz and on change."""
+        with self._lock:
+            status = self._core.status(now)
+        told = (status.state, status.reason, status.awaiting_approval)
+        steady = time.monotonic()
+        if told == self._told and steady < self._next_status:
+            return
+        if self._told is None or told[:2] != self._told[:2]:
+            self._log.change(status)
+        self._told, self._next_status = told, steady + _STATUS_PERIOD
+        self._loop = loop = self._pacer.statistics()
+        message = ExecutorStatus(
+            state=int(status.state),
+            reason=status.reason,
+            awaiting_approval=status.awaiting_approval,
+            sequence=status.sequence,
+            step=status.step,
+            steps_remaining=status.steps_remaining,
+            confidence=math.nan if status.confidence is None else status.confidence,
+            loop_rate=loop.rate,
+            loop_jitter=loop.jitter,
+            counter_names=list(status.counters),
+            counter_values=list(status.counters.values()),
+        )
+        message.header.stamp = time_message(max(now, 0.0))
+        message.header.frame_id = self._profile.frame
+        self._status.publish(message)
+
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
+    def _is_silent(self) -> bool:
+        with self._lock:
+            return self._core.is_silent
+
+    # Inputs.
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        if not self.is_active:
+            return
+        try:
+            chunk = chunk_from_message(message)
+        except MessageError as error:
+            with self._lock:
+                self._core.counters.add("refused_shape")
+            self.get_logger().warning(f"action_chunk dropped: {error}", throttle_duration_sec=2.0)
+            return
+        with self._lock:
+            before = self._core.counters.values["refused_not_enabled"]
+            refusal = self._core.submit(chunk, self._now())
+            not_enabled = self._core.counters.values["refused_not_enabled"] > before
+        if refusal is not None:
+            self._log.refusal(refusal, not_enabled=not_enabled)
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        if message.header.frame_id != self._profile.frame:
+            self.get_logger().error(
+                f"ee_pose dropped: it is in frame '{message.header.frame_id:.64}', "
+                f"the robot profile says '{self._profile.frame}'",
+                throttle_duration_sec=5.0,
+            )
+            return
+        p, q = message.pose.position, message.pose.orientation
+        pose = Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+        with self._lock:
+            self._core.observe(pose, seconds(message.header.stamp), self._now())
+
+    def _on_joints(self, message: JointState) -> None:
+        places = {name: i for i, name in enumerate(message.name)}
+        try:
+            positions = [message.position[places[name]] for name in self._profile.action.joints]
+        except (KeyError, IndexError):
+            return  # from another part of the robot
+        with self._lock:
+            self._core.observe(np.array(positions), seconds(message.header.stamp), self._now())
+
+    # Services.
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        with self._lock:
+            self._enable_wanted = False
+            outcome = self._enable(self._now()) if request.data else self._core.disable()
+        return _filled(response, outcome)
+
+    def _enable(self, now: float) -> Outcome:
+        problem = self._output_problem() if self.is_active else "the node is not active"
+        return Outcome(False, problem) if problem else self._core.enable(now)
+
+    def _halt(self, _: float) -> Outcome:
+        self._enable_wanted = False
+        return self._core.halt("~/halt was called")
+
+    def _output_problem(self) -> str | None:
+        return _first(output.problem() for output in self._outputs)
+
+    def _answer(self, act: Callable[[float], Outcome]) -> Callable:
+        def answer(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            with self._lock:
+                outcome = act(self._now())
+            return _filled(response, outcome)
+
+        return answer
+
+    # Diagnostics.
+
+    def _executor_status(self) -> Status:
+        if not self.is_active:
+            return Status(Level.OK, "not active")
+        now = self._now()
+        with self._lock:
+            status = self._core.status(now)
+            problem = self._core.problem(now) or self._output_problem() or self._core.fault
+        values = {"state": status.state.name, "reason": status.reason, **status.counters}
+        for output in self._outputs:
+            values |= output.notes()
+        if status.state is State.HALTED:
+            return Status(Level.ERROR, status.reason, values)
+        if problem is not None:
+            return Status(Level.WARN, problem, values)
+        return Status(Level.OK, f"{status.state.name}: {status.reason}", values)
+
+    def _loop_status(self) -> Status:
+        if not self.is_active:
+            return Status(Level.OK, "not active")
+        period, loop = self._profile.execution.dt, self._loop
+        values = {
+            "rate": f"{loop.rate:.1f}",
+            "largest deviation of a start in the last second [s]": f"{loop.jitter:.5f}",
+            "real-time factor of the clock": f"{loop.real_time_factor:.3f}",
+            "messages on /clock that were no time": self.dropped_clocks,
+        }
+        if loop.jitter > period:
+            return Status(Level.WARN, f"the loop was {loop.jitter:.3f} s late", values)
+        return Status(Level.OK, "on time", values)
+
+
+def _first(problems: Iterable[str | None]) -> str | None:
+    return next(filter(None, problems), None)
+
+
+def _filled(response: SetBool.Response, outcome: Outcome) -> SetBool.Response:
+    response.success, response.message = outcome.success, outcome.message
+    return response
+
+
+def _longest_ramp(profile: RobotProfile) -> float:
+    """Return how long a stop can take, s: from the highest speed, with the clock standing still."""
+    limits = [profile.limits.linear, profile.limits.angular, *profile.limits.joints.values()]
+    slowest = max(limit.speed / limit.acceleration for limit in limits if limit is not None)
+    return slowest + profile.execution.clock_timeout + 0.5
+
+
+def _take_priority(node: ManagedNode, priority: int) -> None:
+    """Run this thread, and those that it starts, with SCHED_FIFO where that is permitted."""
+    if priority == 0:
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (AttributeError, OSError) as error:
+        node.get_logger().info(
+            f"running with ordinary priority ({error}); a busy machine may delay commands. "
+            "To permit realtime_priority, give this user an rtprio in /etc/security/limits.conf"
+        )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node."""
+    sys.setswitchinterval(_GIL_SWITCH)
+    return run_node(ExecutorNode, args)

@@ -1,0 +1,57 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Images of depth cameras in m (REP-118). No ROS in it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from molmoact_ros.policy.pixels import (
+    MAX_IMAGE_PIXELS,
+    ImageError,
+    ImageMessage,
+    check_size,
+    shortened,
+)
+
+_MILLIMETRE = 0.001
+_TYPES: dict[str, np.dtype] = {
+    "32FC1": np.dtype("f4"),
+    "16UC1": np.dtype("u2"),
+    "mono16": np.dtype("u2"),
+}
+
+
+def metres_from_image(
+    message: ImageMessage, topic: str, max_pixels: int = MAX_IMAGE_PIXELS
+) -> np.ndarray:
+    """Read a depth image.
+
+    Args:
+        message: Encoding 32FC1 (m), 16UC1 or mono16 (mm).
+        topic: Named in errors.
+        max_pixels: Larger images are refused before anything is computed from them.
+
+    Returns:
+        float32 ``[H, W]`` along the optical axis, m; holes are 0 or NaN, as in the message.
+
+    Raises:
+        ImageError: Another encoding, too many pixels, or the data does not fit height and step.
+    """
+    kind = _TYPES.get(message.encoding)
+    if kind is None:
+        known = ", ".join(_TYPES)
+        encoding = shortened(message.encoding)
+        raise ImageError(f"{topic}: depth encoding {encoding} is not one of {known}")
+    kind = kind.newbyteorder(">" if message.is_bigendian else "<")
+    height, width, step = message.height, message.width, message.step
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    check_size((width, height), data.size, topic, max_pixels)
+    if step < width * kind.itemsize or data.size < height * step:
+        raise ImageError(
+            f"{topic}: {data.size} bytes do not hold {width}x{height} px of {message.encoding} "
+            f"with step {step}"
+        )
+    rows = data[: height * step].reshape(height, step)[:, : width * kind.itemsize]
+    values = np.ascontiguousarray(rows).view(kind).astype(np.float32)
+    return values if message.encoding == "32FC1" else values * np.float32(_MILLIMETRE)

@@ -1,0 +1,126 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Loads the policy in a thread of its own: with progress, and given up when the node ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from molmoact_ros.faults import DeviceLostError, DeviceMemoryError
+from molmoact_ros.ros.running import StartError, StartFault
+from molmoact_ros.small_files import one_line
+
+from .parameters import PolicyParameters, camera_topics, load_policy
+
+if TYPE_CHECKING:
+    from rclpy.impl.rcutils_logger import RcutilsLogger
+
+    from molmoact_ros.model.loading import LoadProgress
+    from molmoact_ros.policy import MolmoActPolicy
+
+_LOG_PERIOD = 5.0  # s
+_POLL = 0.1  # s
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What is being done: its name, how far it is where that is known, and since when (s)."""
+
+    name: str = ""
+    detail: str = ""
+    begin: float = field(default_factory=time.monotonic)
+
+
+class PolicyLoader:
+    """Loads one policy at a time."""
+
+    def __init__(self, logger: RcutilsLogger) -> None:
+        """Prepare.
+
+        Args:
+            logger: Hears the progress.
+        """
+        self._logger = logger
+        self._cancelled = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stage = _Stage()
+
+    @property
+    def progress(self) -> str:
+        """What happens now, for a person; empty while nothing is loaded."""
+        stage = self._stage
+        seconds = time.monotonic() - stage.begin
+        return f"{stage.name}: {stage.detail or f'{seconds:.0f} s so far'}" if stage.name else ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the thread runs; it can outlive `load` for as long as torch does not return."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def cancel(self) -> None:
+        """End a load, and all later ones."""
+        self._cancelled.set()
+
+    def load(self, parameters: PolicyParameters) -> MolmoActPolicy:
+        """Load and warm up; other threads go on meanwhile.
+
+        Raises:
+            DeviceLostError: The device failed for good.
+            StartError: The checkpoint can not be loaded, or `cancel` was called.
+        """
+        outcome: list[MolmoActPolicy | Exception] = []
+
+        def work() -> None:
+            try:
+                outcome.append(self._load(parameters))
+            except Exception as error:  # noqa: BLE001 - handed to the waiting thread
+                outcome.append(error)
+
+        self._stage = _Stage("loading torch and checking the checkpoint")
+        self._thread = threading.Thread(target=work, name="loading", daemon=True)
+        self._thread.start()
+        logged, next_log = "", 0.0
+        while self._thread.is_alive() and not self._cancelled.is_set():
+            if self._stage.name != logged or time.monotonic() >= next_log:
+                logged, next_log = self._stage.name, time.monotonic() + _LOG_PERIOD
+                self._logger.info(self.progress)
+            self._thread.join(_POLL)
+        self._stage = _Stage()
+        if not outcome or self._cancelled.is_set():
+            raise StartError("loading was cancelled")
+        result = outcome.pop()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _load(self, parameters: PolicyParameters) -> MolmoActPolicy:
+        policy = load_policy(parameters, self._on_progress, self._logger.warning)
+        # Here and not above: it loads torch, and a wrong path is told at once without.
+        from molmoact_ros.decoding import StoppedError
+
+        self._stage = _Stage("warming up")
+        start = time.monotonic()
+        try:
+            n_images = len(camera_topics(parameters, policy.profile))
+            policy.warm_up(n_images, self._cancelled.is_set)
+        except StoppedError as error:
+            raise StartError("loading was cancelled") from error
+        except DeviceLostError:
+            raise
+        except DeviceMemoryError as error:
+            raise StartFault(str(error)) from error
+        except (RuntimeError, ValueError, MemoryError) as error:
+            kind = StartError if isinstance(error, ValueError) else StartFault
+            raise kind(f"the policy can not be warmed up: {one_line(error)}") from error
+        self._logger.info(f"warmed up in {time.monotonic() - start:.1f} s")
+        for warning in policy.pass_report.warnings if policy.pass_report else ():
+            self._logger.warning(warning)
+        return policy
+
+    def _on_progress(self, progress: LoadProgress) -> None:
+        if self._cancelled.is_set():
+            raise StartError("loading was cancelled")
+        self._stage = _Stage("loading the checkpoint", str(progress))

@@ -1,0 +1,355 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy node's parameters, and the policy that they ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from molmoact_ros.answer.prompts import MAX_INSTRUCTION
+from molmoact_ros.control import ACTION_SPACES
+from molmoact_ros.faults import DeviceLostError
+from molmoact_ros.policy.chunks import ActionFormat
+from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
+from molmoact_ros.ros.parameters import parameter
+from molmoact_ros.ros.running import StartError, StartFault
+from molmoact_ros.small_files import one_line
+
+from .cameras import COMPRESSED, RAW
+
+if TYPE_CHECKING:
+    from molmoact_ros.answer import ActionStats
+    from molmoact_ros.model.loading import LoadProgress
+    from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.policy.checkpoint_profile import CheckpointProfile
+    from molmoact_ros.policy.preflight import Preflight
+
+
+@dataclass(frozen=True)
+class PolicyParameters:
+    """Parameters of the policy node; empty or 0 mostly means: as in the checkpoint's profile."""
+
+    checkpoint: str = parameter("", "Checkpoint directory, or a Hugging Face hub id.")
+    revision: str = parameter("", "Revision of a hub id (branch, tag or commit); empty: main.")
+    unnorm_key: str = parameter(
+        "", "Entry of the checkpoint's norm_stats; empty: the only one there is."
+    )
+    profile: str = parameter(
+        "", "YAML file of the checkpoint's profile; empty: found by name or content."
+    )
+    device: str = parameter("cuda", "Torch device of the network, e.g. cuda, cuda:1 or cpu.")
+    dtype: str = parameter(
+        "bfloat16", "Precision of the weights.", choices=("float32", "bfloat16", "float16")
+    )
+    quantization: str = parameter(
+        "",
+        "Weights of fewer bits, to save GPU memory; empty: none.",
+        choices=("", "int8", "int4", "fp8"),
+    )
+    repeatable: bool | None = parameter(
+        None,
+        "Drafts never change a token of an answer, in every number type; passes of full size cost "
+        "little on a GPU, several times the time on a CPU. Not set: on GPUs.",
+    )
+    threads: int = parameter(
+        0, "CPU threads of the network; 0: torch's choice.", minimum=0, maximum=256
+    )
+    rows: int = parameter(
+        0, "Action rows that an answer must have; 0: as in the profile.", minimum=0, maximum=1000
+    )
+    max_new_tokens: int = parameter(
+        0, "Tokens of one answer at most; 0: as in the profile.", minimum=0, maximum=4096
+    )
+    action_decoding: str = parameter(
+        "argmax",
+        "Value of an action: the bin that the model wrote, or the mean over all its bins.",
+        choices=("argmax", "expectation"),
+    )
+    cameras: tuple[str, ...] = parameter(
+        (), "Names of the cameras in the checkpoint's order; empty: as in the profile."
+    )
+    image_topics: tuple[str, ...] = parameter(
+        (), "One image topic per camera; empty: ~/<camera>/image (with /compressed)."
+    )
+    image_transport: str = parameter(
+        RAW, "Kind of the image messages: Image or CompressedImage.", choices=(RAW, COMPRESSED)
+    )
+    max_image_pixels: int = parameter(
+        MAX_IMAGE_PIXELS,
+        "Largest width x height of an image, as its header declares it; larger ones are dropped "
+        "before they are decoded. 4K has 8.3 million.",
+        unit="px",
+        minimum=10_000,
+        maximum=500_000_000,
+    )
+    max_camera_skew: float = parameter(
+        0.05,
+        "Largest difference between the stamps of two cameras' frames.",
+        unit="s",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    max_image_age: float = parameter(
+        0.5,
+        "Largest age of a frame by the node's clock; older ones are not inferred from.",
+        unit="s",
+        minimum=0.01,
+        maximum=60.0,
+    )
+    execute_steps: int = parameter(
+        0,
+        "Rows of each chunk that the executor follows, as set there; 0: all. While a chunk lasts "
+        "not much longer than an inference, the next look waits for its end.",
+        minimum=0,
+        maximum=1000,
+    )
+    inference_period: float = parameter(
+        0.0,
+        "Least time between the starts of two inferences; 0: as fast as new frames allow.",
+        unit="s",
+        minimum=0.0,
+        maximum=3600.0,
+        read_only=False,
+    )
+    instruction: str = parameter(
+        "",
+        "What to do; empty: wait for ~/instruction.",
+        max_length=MAX_INSTRUCTION,
+        read_only=False,
+    )
+    hint_steps: int = parameter(
+        0,
+        "Answers that follow a ~/trajectory_hint; 0: all until it is cleared.",
+        minimum=0,
+        maximum=1000,
+        read_only=False,
+    )
+    done_chunks: int = parameter(
+        3,
+        "Answers in a row that must ask for no motion until a goal of ~/execute_instruction is "
+        "done; 0: never, a goal ends by its timeout or when it is cancelled.",
+        minimum=0,
+        maximum=1000,
+        read_only=False,
+    )
+    autostart: bool = parameter(
+        True, "Configure and activate without a supervisor; motion is the executor's matter."
+    )
+    action_space: str = parameter(
+        "",
+        "What a row of actions means; empty: as in the profile.",
+        choices=("", *ACTION_SPACES),
+    )
+    action_names: tuple[str, ...] = parameter(
+        (), "Name of each action dimension; empty: as in the profile."
+    )
+    action_frame: str = parameter(
+        "",
+        "Frame of the actions, named in each chunk; the executor refuses those of another frame "
+        "than its robot's. Empty: not named, the frame of the robot profile is meant.",
+    )
+    control_period: float = parameter(
+        0.0,
+        "Time between two rows of a chunk, as in the training data; 0: as in the profile.",
+        unit="s",
+        minimum=0.0,
+        maximum=10.0,
+    )
+
+
+def check_setup(parameters: PolicyParameters) -> Preflight:
+    """Check everything that files and parameters show before a weight is read; takes seconds.
+
+    Args:
+        parameters: Of the policy node.
+
+    Returns:
+        What was found; its problems are why the node would refuse to start.
+
+    Raises:
+        StartError: There is nothing to look at.
+    """
+    checkpoint = checkpoint_path(parameters)
+    # torch's threads wait for each other busily, which takes the cores from cameras and executor:
+    # a third more CPU for the same answers. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Loading torch takes seconds: wrong parameters were refused before, and signals work meanwhile.
+    from molmoact_ros.policy.preflight import PolicyRequest, check_policy
+
+    request = PolicyRequest(
+        checkpoint,
+        revision=parameters.revision or None,
+        unnorm_key=parameters.unnorm_key or None,
+        profile=parameters.profile or None,
+        device=parameters.device,
+        dtype=parameters.dtype,
+        quantization=parameters.quantization or None,
+        max_new_tokens=parameters.max_new_tokens or None,
+        n_images=len(parameters.cameras) or None,
+        instruction=parameters.instruction,
+    )
+    return check_policy(request, lambda found: _problems(parameters, found))
+
+
+def load_policy(
+    parameters: PolicyParameters,
+    progress: Callable[[LoadProgress], None] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> MolmoActPolicy:
+    """Check the checkpoint and the parameters, and load.
+
+    Args:
+        parameters: Say which and how.
+        progress: Called while weights are loaded.
+        warn: Called with each thing that is wrong and yet no reason to refuse.
+
+    Raises:
+        DeviceLostError: The device failed for good.
+        StartError: The checkpoint is missing, broken, or does not fit the parameters or this
+            machine.
+        StartFault: It cannot be read now, or memory is short.
+    """
+    found = check_setup(parameters)
+    for warning in found.warnings:
+        warn(warning)
+    if found.problems:
+        may_pass = set(found.problems) <= set(found.passing)
+        raise (StartFault if may_pass else StartError)(_joined(parameters, found.problems))
+    import torch
+
+    from molmoact_ros.policy import MolmoActPolicy
+
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
+    try:
+        return MolmoActPolicy.from_preflight(
+            found,
+            progress,
+            rows=parameters.rows or None,
+            max_new_tokens=parameters.max_new_tokens or None,
+            action_decoding=parameters.action_decoding,
+            repeatable=parameters.repeatable,
+        )
+    except (StartError, DeviceLostError):
+        raise  # the first from `progress`
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        # All was well a moment ago: a disk, a file that changes, memory that others took.
+        raise StartFault(_joined(parameters, [one_line(error)])) from error
+
+
+def camera_topics(parameters: PolicyParameters, profile: CheckpointProfile) -> dict[str, str]:
+    """Return the image topic of each camera, in the order in which the model sees them.
+
+    Raises:
+        StartError: Names are repeated, or there are more or fewer topics than cameras.
+    """
+    cameras, topics = parameters.cameras, parameters.image_topics
+    if not cameras:
+        cameras = profile.prompt.cameras
+    if len(set(cameras)) != len(cameras):
+        raise StartError(f"parameter 'cameras': names one camera twice: {', '.join(cameras)}")
+    if not topics:
+        end = "/compressed" if parameters.image_transport == COMPRESSED else ""
+        topics = tuple(f"~/{camera}/image{end}" for camera in cameras)
+    if len(topics) != len(cameras):
+        raise StartError(
+            f"parameter 'image_topics': {len(topics)} topics for the {len(cameras)} cameras "
+            f"{', '.join(cameras)}"
+        )
+    return dict(zip(cameras, topics, strict=True))
+
+
+def action_format(
+    parameters: PolicyParameters, profile: CheckpointProfile, stats: ActionStats
+) -> ActionFormat:
+    """Return what the columns of the actions mean.
+
+    Raises:
+        StartError: The number of names is not that of the statistics, or the period is unknown.
+    """
+    space = parameters.action_space or profile.actions.action_space
+    names = _action_names(parameters, profile, stats)
+    return ActionFormat(space, names, _step_period(parameters, profile), parameters.action_frame)
+
+
+def _action_names(
+    parameters: PolicyParameters, profile: CheckpointProfile, stats: ActionStats
+) -> tuple[str, ...]:
+    names = parameters.action_names or profile.actions.names
+    if len(names) != stats.dof:
+        raise StartError(
+            f"parameter 'action_names': {len(names)} names ({', '.join(names)}), "
+            f"but '{stats.key}' has {stats.dof} action dimensions"
+        )
+    return names
+
+
+def _step_period(parameters: PolicyParameters, profile: CheckpointProfile) -> float:
+    period = parameters.control_period or profile.actions.control_period
+    if period is None:
+        raise StartError(
+            "parameter 'control_period': give the time between two rows of actions; "
+            f"the checkpoint's profile '{profile.name}' does not say"
+        )
+    return period
+
+
+def _problems(parameters: PolicyParameters, found: Preflight) -> list[str]:
+    """Return why the parameters do not fit a checkpoint."""
+    profile, stats = found.profile, found.stats
+    problems: list[str] = []
+
+    def attempt(step: Callable[[], object]) -> None:
+        try:
+            step()
+        except StartError as error:
+            problems.append(str(error))
+
+    if profile is not None:
+        attempt(lambda: camera_topics(parameters, profile))
+        attempt(lambda: _step_period(parameters, profile))
+        if stats is not None:
+            attempt(lambda: _action_names(parameters, profile, stats))
+    return problems
+
+
+def checkpoint_path(parameters: PolicyParameters) -> str | Path:
+    """Return the directory or hub id."""
+    checkpoint = parameters.checkpoint
+    if not checkpoint:
+        raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
+    try:
+        os.fsencode(checkpoint)
+    except UnicodeEncodeError as error:
+        raise StartError(
+            f"parameter 'checkpoint': '{checkpoint}' can not be the name of a file in this locale: "
+            "set LC_ALL=C.UTF-8"
+        ) from error
+    try:
+        directory = Path(checkpoint).expanduser()
+    except RuntimeError as error:  # ~somebody
+        raise StartError(f"parameter 'checkpoint': '{checkpoint}': {error}") from error
+    if directory.is_dir():
+        return directory
+    # A hub id is "owner/name"; anything else can only be a directory.
+    if checkpoint.count("/") != 1 or checkpoint[0] in "/.~":
+        raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")
+    return checkpoint
+
+
+def _joined(parameters: PolicyParameters, problems: list[str]) -> str:
+    """Return one sentence of all problems, those of parameters first."""
+    own = [problem for problem in problems if problem.startswith("parameter '")]
+    rest = []
+    for problem in problems:
+        if problem.startswith("instruction "):
+            own.append(f"parameter 'instruction': {problem}")
+        elif problem not in own:
+            rest.append(problem)
+    if rest:
+        own.append(f"checkpoint '{parameters.checkpoint}': {'; '.join(rest)}")
+    return "; ".join(own)

@@ -1,0 +1,35 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Joint states that are too large beside good ones."""
+
+from pathlib import Path
+
+import pytest
+from sensor_msgs.msg import JointState
+
+from molmoact_ros.control import load_profile
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.long
+def test_joint_states_of_a_limited_size(new_lab):
+    """Other joints of the same robot do no harm, twenty thousand of them are not read."""
+    lab = new_lab(robot="so101_forward")
+    joints = list(load_profile(ROOT / "config" / "robots" / "so101_forward.yaml").action.joints)
+
+    def state(extra):
+        names = joints + [f"joint_{i}" for i in range(extra)]
+        message = JointState(name=names, position=[0.0] * len(names))
+        message.header.stamp = lab.now()
+        return message
+
+    def enabled():
+        lab.publish(JointState, "joint_states", state(500))
+        return lab.enable().success
+
+    lab.until(lambda: lab.statuses, "the executor")
+    for extra in (20_000, 200_000):
+        lab.until_refused(JointState, "joint_states", state(extra))
+    assert "nothing came on joint_states" in lab.enable().message
+    lab.until(enabled, "enable")

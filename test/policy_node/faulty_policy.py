@@ -1,0 +1,40 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy node on a device that is slightly wrong, and lost at the third answer."""
+
+import sys
+
+import torch
+
+from molmoact_ros.decoding import pass_set
+from molmoact_ros.decoding.passes import FixedPass
+from molmoact_ros.faults import DeviceLostError
+from molmoact_ros.policy import MolmoActPolicy
+from molmoact_ros.policy_node.node import main
+
+infer = MolmoActPolicy.infer
+asked = 0
+
+
+class SlotDependent(FixedPass):
+    """From slot 8 on a row's result depends on where it is, in the last bit."""
+
+    def __call__(self, tokens, depths, visible):
+        """Compute and spoil."""
+        logits = super().__call__(tokens, depths, visible)
+        logits[8:] = torch.nextafter(logits[8:], torch.tensor(float("inf")))
+        return logits
+
+
+def infer_twice(self, *arguments):
+    """Fail for good after two answers."""
+    global asked
+    asked += 1
+    if asked > 2:
+        raise DeviceLostError("cuda:0 has failed and every further call fails")
+    return infer(self, *arguments)
+
+
+pass_set.FixedPass = SlotDependent
+MolmoActPolicy.infer = infer_twice
+sys.exit(main())

@@ -1,0 +1,68 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Goals are followed in the order in which they were accepted, whichever thread runs first."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from molmoact_ros.action import ExecuteInstruction
+from rclpy.action import GoalResponse
+
+from molmoact_ros.policy.task import TaskDesk
+from molmoact_ros.policy_node.instruction_server import InstructionServer
+
+Goal, Result = ExecuteInstruction.Goal, ExecuteInstruction.Result
+
+
+@pytest.fixture
+def desk() -> TaskDesk:
+    return TaskDesk()
+
+
+@pytest.fixture
+def server(client: Any, desk: TaskDesk) -> InstructionServer:
+    def blindness(order: int) -> str | None:
+        if desk.task.instruction == "fail":
+            raise RuntimeError("broken")
+        return "dark" if desk.task.instruction == "look" else None
+
+    made = InstructionServer(client.node, desk, lambda text: None, lambda: 0, blindness)
+    made.open()
+    return made
+
+
+def execute(server: InstructionServer, goal: Goal) -> Result:
+    handle = SimpleNamespace(request=goal, is_cancel_requested=False, abort=lambda: None)
+    return server._execute(handle)
+
+
+def test_the_later_goal_wins_even_when_the_earlier_one_is_executed_later(
+    server: InstructionServer, desk: TaskDesk
+) -> None:
+    first, second = Goal(instruction="open"), Goal(instruction="close", timeout=0.01)
+    for goal in (first, second):
+        assert server._on_goal(goal) == GoalResponse.ACCEPT
+    assert execute(server, first).outcome == Result.OUTCOME_PREEMPTED
+    assert desk.task.instruction == "close"
+    assert execute(server, second).outcome == Result.OUTCOME_TIMEOUT
+    assert desk.task.instruction == ""
+
+
+def test_a_goal_without_images_fails_with_the_reason(server: InstructionServer) -> None:
+    goal = Goal(instruction="look")
+    assert server._on_goal(goal) == GoalResponse.ACCEPT
+    result = execute(server, goal)
+    assert (result.outcome, result.message) == (Result.OUTCOME_FAILED, "dark")
+
+
+def test_a_goal_whose_thread_fails_is_followed_no_more(
+    server: InstructionServer, desk: TaskDesk
+) -> None:
+    goal = Goal(instruction="fail")
+    assert server._on_goal(goal) == GoalResponse.ACCEPT
+    with pytest.raises(RuntimeError):  # rclpy logs it and aborts the goal
+        execute(server, goal)
+    assert desk.task.instruction == ""
