@@ -56,5 +56,5 @@ def test_an_executable_starts_from_the_workspace(install: Path) -> None:
 
 def test_sources_are_linked(install: Path) -> None:
     packages = next((install / "molmoact_ros" / "lib").glob("python*/site-packages/molmoact_ros"))
-    assert (packages / "policy.py").resolve() == ROOT / "molmoact_ros" / "policy.py"
+    assert (packages / "yaml_config.py").resolve() == ROOT / "molmoact_ros" / "yaml_config.py"
     assert (install / "molmoact_ros" / "share" / "molmoact_ros" / "config").is_dir()
