@@ -13,9 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from molmoact_ros.answer.trajectory import clipped, simplified
 from molmoact_ros.evaluate.steering import path_to_block
 from molmoact_ros.model import MolmoActForActionReasoning
-from molmoact_ros.policy.hints import clipped, simplified
 from molmoact_ros.sim.tabletop import START_AREA, draw_in
 from molmoact_ros.viz import draw_hint
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Trajectories as text, as grid coordinates 0..255 and as pixels (format.md 14)."""
+"""Trajectories as text, as points on a grid of 0..255 and as pixels (format.md 14)."""
 
 import re
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 GRID_MAX = 255  # both axes run 0..255 whatever the image's size
+_POINTS = 5  # of a trajectory in the training data
+_DETAIL = 1.0  # units of 0..255
 
 _BLOCK = re.compile(r"\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]")  # at most one nesting level
 _GROUP = re.compile(r"\[([^\[\]]*)\]")
@@ -58,22 +60,61 @@ def trajectory_text(points: ArrayLike) -> str:
     return "[" + ", ".join(f"[{x}, {y}]" for x, y in rounded) + "]"
 
 
-def to_pixels(points: ArrayLike, width: int, height: int) -> NDArray[np.int64]:
-    """Scale points from 0..255 to pixels.
+def to_pixels(points: ArrayLike, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Scale points to pixels.
 
     Args:
         points: [K, 2] (x, y), 0..255.
-        width: image width in pixels.
-        height: image height in pixels.
+        size: Width and height of the image in pixels.
 
     Returns:
-        int64 [K, 2], 0..width-1 and 0..height-1, halves rounded to even.
+        float64 [K, 2], 0..width-1 and 0..height-1, not rounded.
     """
-    scale = np.array([width - 1, height - 1], dtype=np.float64)
-    return np.rint(np.asarray(points, dtype=np.float64) / GRID_MAX * scale).astype(np.int64)
+    return np.asarray(points, dtype=np.float64).reshape(-1, 2) / GRID_MAX * (np.array(size) - 1)
 
 
-def from_pixels(pixels: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
-    """Scale pixels [K, 2] to 0..255; points outside the image are moved to its border."""
-    size = np.array([max(width - 1, 1), max(height - 1, 1)], dtype=np.float64)
-    return np.clip(np.asarray(pixels, dtype=np.float64) / size, 0, 1) * GRID_MAX
+def from_pixels(pixels: ArrayLike, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Scale pixels [K, 2] to 0..255, the inverse of `to_pixels`; what is outside stays outside."""
+    last = np.maximum(np.array(size) - 1, 1)
+    return np.asarray(pixels, dtype=np.float64).reshape(-1, 2) * GRID_MAX / last
+
+
+def clipped(points: ArrayLike) -> NDArray[np.float64]:
+    """Move points [K, 2], 0..255, that are outside the image to its edge."""
+    return np.clip(np.asarray(points, dtype=np.float64), 0.0, GRID_MAX)
+
+
+def simplified(
+    points: NDArray[np.float64], most: int = _POINTS, detail: float = _DETAIL
+) -> NDArray[np.float64]:
+    """Reduce a drawn path to its ends and the corners that shape it most.
+
+    Args:
+        points: [K, 2], K >= 0.
+        most: Points that may be left, at least 2; the training data has up to five.
+        detail: Corners nearer than this to the path without them are left out, too.
+    """
+    if len(points) <= 2:
+        return points
+    kept = [0, len(points) - 1]
+    while len(kept) < most:
+        distances = np.zeros(len(points))
+        for first, last in zip(kept[:-1], kept[1:], strict=True):
+            inner = slice(first + 1, last)
+            distances[inner] = _distances(points[inner], points[first], points[last])
+        farthest = int(distances.argmax())
+        if distances[farthest] <= detail:
+            break
+        kept = sorted([*kept, farthest])
+    return points[kept]
+
+
+def _distances(
+    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the distances of points [K, 2] from the straight piece between two points."""
+    way = end - start
+    square = float(way @ way)
+    along = np.zeros(len(points)) if square == 0.0 else (points - start) @ way / square
+    nearest = start + np.clip(along, 0.0, 1.0)[:, None] * way
+    return np.linalg.norm(points - nearest, axis=1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molmoact_ros.answer.trajectory import from_pixels, to_pixels
+from molmoact_ros.answer.trajectory import clipped, from_pixels, to_pixels
 from molmoact_ros.cli.table import format_list, format_table
 from molmoact_ros.output_files import reports_write_errors, write_picture, write_text
 from molmoact_ros.policy.pixels import rgb_from_file
@@ -111,7 +111,7 @@ def _read_hint(text: str, image: NDArray[np.uint8]) -> NDArray[np.float64]:
         raise ValueError(f"--hint: {text!r} is not like '40,200 120,80'") from error
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not np.isfinite(points).all():
         raise ValueError(f"--hint: {text!r} needs two or more points like '40,200 120,80'")
-    return from_pixels(points, image.shape[1], image.shape[0])
+    return clipped(from_pixels(points, (image.shape[1], image.shape[0])))
 
 
 def _report(reasoning: Reasoning, names: tuple[str, ...]) -> str:
@@ -150,7 +150,7 @@ def _write_overlay(
 ) -> None:
     height, width = image.shape[:2]
     label = "valid" if reasoning.valid else f"{len(reasoning.problems)} problems"
-    points = to_pixels(reasoning.trajectory, width, height)
+    points = to_pixels(reasoning.trajectory, (width, height))
     picture = draw_overlay(image, points, instruction, label, reasoning.trajectory_source)
     if reasoning.depth_codes is not None:
         depth = policy.relative_depth(reasoning.depth_codes)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from molmoact_ros.answer.trajectory import GRID_MAX
 from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.viz import OverlayFilm, depth_picture
 
 from .episode import Episode
 
 RATE = 10.0  # pictures per second, as the simulator's camera
-_GRID = 255.0  # largest coordinate of a trajectory
 _DEPTH_SIZE = (252, 252)  # px
 
 RelativeDepth = Callable[[np.ndarray], np.ndarray | None]
@@ -32,7 +32,7 @@ class EpisodeFilm(OverlayFilm):
         """Show an answer from now on."""
         trust = "" if reasoning.valid else ": not trusted"
         label = f"chunk {number}{trust}"
-        self.plan(reasoning.trajectory / _GRID, label, reasoning.trajectory_source)
+        self.plan(reasoning.trajectory / GRID_MAX, label, reasoning.trajectory_source)
         codes = reasoning.depth_codes
         depth = None if codes is None else self._relative_depth(codes)
         if depth is not None:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from molmoact_ros.policy.hints import clipped, simplified
-from molmoact_ros.policy.pixels import grid_of
+from molmoact_ros.answer.trajectory import clipped, from_pixels, simplified
 from molmoact_ros.sim import CameraModel, Hold
 
 NEAR_END = 25.0  # units of 0..255 between the gripper in the picture and the line's end
@@ -29,7 +28,7 @@ def line_to_block(camera: CameraModel, gripper: np.ndarray, block: np.ndarray) -
         ``[K, 2]`` (x, y), 0..255 of the picture, at most as many points as a hint may have.
     """
     path = path_to_block(gripper, block)
-    return simplified(clipped(grid_of(camera.project(path), (camera.width, camera.height))))
+    return simplified(clipped(from_pixels(camera.project(path), (camera.width, camera.height))))
 
 
 def path_to_block(gripper: np.ndarray, block: np.ndarray) -> np.ndarray:
@@ -57,7 +56,8 @@ class LineJudge:
     def error(self, gripper: np.ndarray) -> float:
         """Return how far the grip point ``[3]`` is from the line's end, units of 0..255."""
         size = (self._camera.width, self._camera.height)
-        return float(np.linalg.norm(grid_of(self._camera.project(gripper), size)[0] - self._end))
+        place = from_pixels(self._camera.project(gripper), size)[0]
+        return float(np.linalg.norm(place - self._end))
 
     def update(self, time: float, gripper: np.ndarray) -> bool:
         """Take the grip point ``[3]``, m, at ``time``, s; return whether it is there to stay."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from molmoact_ros.answer.gripper_conventions import CONVENTIONS, GripperConverter
+from molmoact_ros.answer.trajectory import GRID_MAX, clipped
 from molmoact_ros.processing.frames import KERNELS, centre_crop, fit_longest_side, resample
 from molmoact_ros.yaml_config import ProfileError, build, read_yaml, require, require_choice
 
@@ -28,7 +29,7 @@ PROMPT_STYLES = ("by_camera_count", "one_image", "several_images")
 ACTION_SPACES = ("ee_delta", "ee_pose", "joint_delta", "joint_position")
 _TEMPLATE = "template.yaml"
 _MAX_IMAGE_SIDE = 4096
-_CENTRE = 127.5  # of trajectories, which run 0..255
+_CENTRE = GRID_MAX / 2
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class ImagePreparation:
     def from_camera(self, points: ArrayLike) -> NDArray[np.float64]:
         """The inverse of `to_camera`; points outside the crop are moved to its border."""
         prepared = _CENTRE + (np.asarray(points, np.float64) - _CENTRE) / self.crop_area**0.5
-        return np.clip(prepared, 0.0, 2 * _CENTRE)
+        return clipped(prepared)
 
 
 @dataclass(frozen=True)

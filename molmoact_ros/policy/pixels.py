@@ -21,8 +21,6 @@ _BYTES_PER_PIXEL = 8  # at most, of any encoding, with room for padding
 
 _LONGEST_QUOTE = 40  # characters
 
-_GRID_MAX = 255.0  # coordinates of the model, both axes (format.md 14)
-
 # Encoding to (channels in memory, index of the RGB channels among them).
 _RGB_CHANNELS = {
     "rgb8": (3, slice(None)),
@@ -182,17 +180,6 @@ def shortened(text: str) -> str:
     return repr(text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "...")
 
 
-def pixels_of(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return points ``[K, 2]``, 0..255, as pixels of an image of (width, height) (format.md 14)."""
-    scaled = np.asarray(points, dtype=np.float64).reshape(-1, 2) / _GRID_MAX
-    return scaled * _last_pixel(size)
-
-
-def grid_of(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return pixels ``[K, 2]`` of an image of (width, height) as points, 0..255 (format.md 14)."""
-    return np.asarray(pixels, dtype=np.float64).reshape(-1, 2) * _GRID_MAX / _last_pixel(size)
-
-
 def _rgb_by_cv_bridge(message: ImageMessage, topic: str) -> np.ndarray:
     try:
         from cv_bridge import CvBridge
@@ -227,7 +214,3 @@ def _decoded(data: np.ndarray, name: str) -> np.ndarray:
     if bgr is None:
         raise ImageError(f"{name}: OpenCV cannot decode {data.size} bytes")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-
-
-def _last_pixel(size: tuple[int, int]) -> np.ndarray:
-    return np.array(size, dtype=np.float64) - 1.0

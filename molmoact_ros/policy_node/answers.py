@@ -12,11 +12,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from molmoact_ros.answer import to_pixels
 from molmoact_ros.msg import ActionChunk, ActionReasoning, DepthTokens, Trajectory2D
 from molmoact_ros.policy.chunks import ActionFormat
 from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.ros import qos
-from molmoact_ros.ros.conversions import chunk_to_message, pixels_of, reasoning_to_message
+from molmoact_ros.ros.conversions import chunk_to_message, reasoning_to_message
 from molmoact_ros.ros.images import compressed_from_rgb, image_from_rgb
 from molmoact_ros.viz import depth_picture, draw_overlay
 
@@ -106,7 +107,7 @@ class AnswerPublisher:
         if not raw and not jpeg:
             return
         start = time.perf_counter()
-        points = pixels_of(reasoning.trajectory, (rgb.shape[1], rgb.shape[0]))
+        points = to_pixels(reasoning.trajectory, (rgb.shape[1], rgb.shape[0]))
         label = f"chunk {sequence}" if reasoning.valid else f"chunk {sequence}: not trusted"
         picture = draw_overlay(rgb, points, instruction, label, reasoning.trajectory_source)
         if raw:

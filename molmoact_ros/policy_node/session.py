@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from std_msgs.msg import String
 
 from molmoact_ros.answer.standstill import is_at_rest
+from molmoact_ros.answer.trajectory import clipped, simplified
 from molmoact_ros.msg import Trajectory2D
 from molmoact_ros.policy.frame_matcher import FrameMatcher
-from molmoact_ros.policy.hints import clipped, simplified
 from molmoact_ros.policy.task import TaskDesk
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import MessageError, trajectory_from_message

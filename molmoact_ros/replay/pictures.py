@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from molmoact_ros.policy.pixels import pixels_of
+from molmoact_ros.answer import to_pixels
 from molmoact_ros.viz import depth_picture, draw_overlay, side_by_side
 
 from .run import Answer
@@ -28,7 +28,7 @@ def overlay_picture(answer: Answer, rgb: np.ndarray | None = None) -> np.ndarray
     rgb = answer.rgb if rgb is None else rgb
     reasoning = answer.reasoning
     trust = "" if reasoning.valid else ": not trusted"
-    points = pixels_of(reasoning.trajectory, (rgb.shape[1], rgb.shape[0]))
+    points = to_pixels(reasoning.trajectory, (rgb.shape[1], rgb.shape[0]))
     label = f"chunk {answer.sequence}{trust}"
     return draw_overlay(rgb, points, answer.instruction, label, reasoning.trajectory_source)
 

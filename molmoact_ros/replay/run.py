@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from molmoact_ros.answer import to_pixels
 from molmoact_ros.policy.frame_matcher import Frame, FrameMatcher, NoMatch
 from molmoact_ros.policy.pixels import (
     MAX_IMAGE_PIXELS,
     ImageError,
-    pixels_of,
     rgb_from_compressed,
     rgb_from_image,
 )
@@ -89,7 +89,7 @@ class Answer:
     @property
     def trajectory_px(self) -> np.ndarray:
         """The trajectory, float64 ``[K, 2]``, in pixels of `rgb`."""
-        return pixels_of(self.reasoning.trajectory, (self.rgb.shape[1], self.rgb.shape[0]))
+        return to_pixels(self.reasoning.trajectory, (self.rgb.shape[1], self.rgb.shape[0]))
 
 
 @dataclass(frozen=True)

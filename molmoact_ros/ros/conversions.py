@@ -12,11 +12,11 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
 from std_msgs.msg import Header
 
+from molmoact_ros.answer import from_pixels, to_pixels
 from molmoact_ros.control import ActionChunk
 from molmoact_ros.msg import ActionChunk as ActionChunkMessage
 from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
 from molmoact_ros.policy.chunks import ActionFormat
-from molmoact_ros.policy.pixels import grid_of, pixels_of
 from molmoact_ros.policy.types import Reasoning
 
 _NANOSECONDS = 1_000_000_000
@@ -58,7 +58,7 @@ def trajectory_to_message(
         header: Header of the image.
         size: Width and height of the image, px.
     """
-    pixels = pixels_of(points, size)
+    pixels = to_pixels(points, size)
     return Trajectory2D(
         header=header,
         image_width=size[0],
@@ -89,7 +89,7 @@ def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
             "image_width and image_height must say which image x and y refer to "
             f"(2 .. {_LARGEST_IMAGE} px), they are {size[0]} and {size[1]}"
         )
-    return grid_of(pixels, size)
+    return from_pixels(pixels, size)
 
 
 def depth_to_message(codes: np.ndarray | None, header: Header) -> DepthTokens:

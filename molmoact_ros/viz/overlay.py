@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from molmoact_ros.answer import to_pixels
 from molmoact_ros.viz.text import put_text
 
 Source = Literal["predicted", "user"]
 
 HINT_COLOUR = (0, 255, 255)  # the model was trained on exactly this colour (format.md 14)
 _HINT_THICKNESS = 2
-_GRID_MAX = 255
 
 _DARK = (20, 20, 20)
 _WHITE = (255, 255, 255)
@@ -73,9 +73,7 @@ def draw_hint(rgb: NDArray[np.uint8], points: ArrayLike) -> NDArray[np.uint8]:
         A new RGB image with a cyan line of two pixels.
     """
     picture = np.ascontiguousarray(rgb).copy()
-    height, width = picture.shape[:2]
-    scale = np.array([width - 1, height - 1])
-    pixels = np.rint(np.asarray(points, dtype=np.float64).reshape(-1, 2) / _GRID_MAX * scale)
+    pixels = np.rint(to_pixels(points, (picture.shape[1], picture.shape[0])))
     corners = [(int(x), int(y)) for x, y in pixels]
     # Segment by segment: cv2.polylines anti-aliases the joints differently from the reference.
     for start, end in zip(corners, corners[1:], strict=False):

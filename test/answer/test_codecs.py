@@ -19,6 +19,7 @@ from molmoact_ros.answer import (
     steering_prompt,
     to_pixels,
 )
+from molmoact_ros.answer.trajectory import clipped
 
 
 @pytest.mark.parametrize("codebook", CODEBOOKS)
@@ -90,17 +91,17 @@ def test_flat_depth_is_zero():
 
 @given(arrays(np.float64, (5, 2), elements=st.floats(0, 255)))
 def test_pixels_and_back(points):
-    pixels = to_pixels(points, 640, 480)
+    pixels = np.rint(to_pixels(points, (640, 480)))
     assert pixels.min() >= 0 and np.all(pixels.max(axis=0) <= [639, 479])
-    assert np.abs(from_pixels(pixels, 640, 480) - points).max() <= 255 / 479 / 2 + 1e-9
+    assert np.abs(from_pixels(pixels, (640, 480)) - points).max() <= 255 / 479 / 2 + 1e-9
 
 
 def test_halves_round_to_even():
-    assert to_pixels([[127.5, 127.5]], 2, 4).tolist() == [[0, 2]]
+    assert np.rint(to_pixels([[127.5, 127.5]], (2, 4))).tolist() == [[0, 2]]
 
 
 def test_points_outside_the_image_move_to_its_border():
-    assert from_pixels([[-5, 500]], 640, 480).tolist() == [[0, 255]]
+    assert clipped(from_pixels([[-5, 500]], (640, 480))).tolist() == [[0, 255]]
 
 
 @pytest.mark.parametrize("write", [reasoning_prompt, steering_prompt])

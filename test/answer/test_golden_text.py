@@ -122,7 +122,7 @@ def test_depth_grid_shapes():
 
 def test_trajectory_points_to_pixels():
     for (x, y, width, height), expected in POLICY["scale_pt"]:
-        assert to_pixels([[x, y]], width, height)[0].tolist() == expected
+        assert np.rint(to_pixels([[x, y]], (width, height)))[0].tolist() == expected
 
 
 def test_prompts():

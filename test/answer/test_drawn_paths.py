@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from molmoact_ros.policy.hints import clipped, simplified
+from molmoact_ros.answer.trajectory import clipped, simplified
 
 
 def test_points_outside_of_the_image_are_moved_to_its_edge() -> None:
