@@ -1,17 +1,22 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether drafted and plain decoding agree when numbers are coarse: bf16 and quantised weights.
+"""Whether drafted decoding gives the ids of plain decoding, by number type, and what that costs.
 
-    python -m benchmarks.agreement [--checkpoint checkpoints/tabletop] [--pictures 40]
+    python -m benchmarks.agreement [--modes bfloat16 int8] [--device cuda] [--progress FOLDER]
 
-In float32 they must agree. In coarser modes a pass over 64 tokens rounds otherwise than a pass
-over one, so a near tie may fall the other way; this counts how often, and how near the ties were.
+Every picture is decoded four times: plain and drafted, each with `repeatable` (one block size, keys
+in the order of positions) and with ordinary blocks. All of it takes an hour and a half on one core;
+with --progress it can be interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +31,18 @@ from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.sim import Tabletop
 
 MODES = {
-    "float32": (torch.float32, None),
     "bfloat16": (torch.bfloat16, None),
     "int8": (torch.bfloat16, "int8"),
+    "float32": (torch.float32, None),
     "int4": (torch.bfloat16, "int4"),
+    "fp8": (torch.bfloat16, "fp8"),
 }
+CHECKPOINTS = (Path("checkpoints/tabletop"), Path("checkpoints/tabletop_tail"))
+TABLE = "Same pictures, same weights, with and without drafts"
 FIRST_SEED = 7000
 COLORS = ("red", "green", "blue")
+CAPACITY, MAX_NEW_TOKENS = 1024, 512
+RUNS = ("repeatable plain", "repeatable drafted", "ordinary plain", "ordinary drafted")
 
 
 def pictures(count: int) -> list[tuple[np.ndarray, str]]:
@@ -50,86 +60,159 @@ def pictures(count: int) -> list[tuple[np.ndarray, str]]:
     return found[:count]
 
 
-def compare(
-    checkpoint: Path, mode: str, scenes: Sequence[tuple[np.ndarray, str]]
-) -> tuple[dict[str, Any], list[list[int]]]:
-    """A row of the table, and the plain answers."""
+@dataclass(frozen=True)
+class Answer:
+    """One answer: its ids, the passes that it took, and seconds."""
+
+    ids: list[int]
+    passes: int
+    seconds: float
+
+
+class Run:
+    """Decodes with one kind of blocks, plain or with a draft of its own.
+
+    Attributes:
+        answers: All so far.
+    """
+
+    def __init__(self, decoder: Decoder, draft: Draft | None, earlier: Sequence[Answer]) -> None:
+        """Go on behind earlier answers, from which the draft learns as when they were given."""
+        self._decoder, self._draft = decoder, draft
+        self.answers = list(earlier)
+        if draft is not None:
+            for answer in earlier:
+                draft.begin()
+                draft.extend(answer.ids)
+                draft.observe(answer.ids)
+
+    def answer(self, batch: Any, clock: Callable[[], float]) -> None:
+        """Decode one picture."""
+        start = clock()
+        result = self._decoder.generate(batch, MAX_NEW_TOKENS, self._draft)
+        self.answers.append(Answer(result.ids, result.forward_passes, clock() - start))
+        if self._draft is not None:
+            self._draft.observe(result.ids)
+
+    @property
+    def passes(self) -> float:
+        """Mean of all answers."""
+        return statistics.mean(answer.passes for answer in self.answers)
+
+    @property
+    def seconds(self) -> float:
+        """Mean of all answers."""
+        return statistics.mean(answer.seconds for answer in self.answers)
+
+    def differs_from(self, other: Run) -> int:
+        """Number of answers with other ids."""
+        pairs = zip(self.answers, other.answers, strict=True)
+        return sum(mine.ids != others.ids for mine, others in pairs)
+
+
+def measure(
+    checkpoint: Path,
+    mode: str,
+    scenes: Sequence[tuple[np.ndarray, str]],
+    device: str,
+    progress: Path | None = None,
+) -> dict[str, Any]:
+    """Return a row of the table.
+
+    Args:
+        checkpoint: Directory.
+        mode: Of `MODES`.
+        scenes: Pictures and instructions.
+        device: Of the network.
+        progress: File that holds all answers so far, read first and written after each picture.
+    """
     dtype, quantization = MODES[mode]
     model = MolmoActForActionReasoning.from_pretrained(
-        checkpoint, dtype=dtype, quantization=quantization
+        checkpoint, dtype=dtype, quantization=quantization, device=device
     )
     processor = MolmoActProcessor.from_pretrained(checkpoint)
-    actions = ActionTokenizer(model.config.action_codebook)
-    draft = Draft.from_tokenizer(processor.tokenizer, actions, processor.tokenizer.eos_token_id)
-    decoder = Decoder(model, 1024)
-    answers, same, common, total = [], 0, 0, 0
-    gaps: list[float] = []
-    for rgb, instruction in scenes:
+    tokenizer, actions = processor.tokenizer, ActionTokenizer(model.config.action_codebook)
+    earlier = _read(progress)
+    runs = {}
+    for name in RUNS:
+        draft = None
+        if name.endswith("drafted"):
+            draft = Draft.from_tokenizer(tokenizer, actions, tokenizer.eos_token_id)
+        decoder = Decoder(model, CAPACITY, repeatable=name.startswith("repeatable"))
+        runs[name] = Run(decoder, draft, earlier.get(name, [])[: len(scenes)])
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    for rgb, instruction in scenes[len(runs[RUNS[0]].answers) :]:
         batch = processor(images=rgb, text=reasoning_prompt(instruction, 1))
-        plain = decoder.generate(batch, 512).ids
-        drafted = decoder.generate(batch, 512, draft).ids
-        draft.observe(drafted)
-        answers.append(plain)
-        same += plain == drafted
-        common += _common_length(plain, drafted)
-        total += len(plain)
-        gaps += _gaps(model, batch, plain)
-    row = {
+        for run in runs.values():
+            run.answer(batch, clock)
+        if progress is not None:
+            everything = {name: [asdict(a) for a in run.answers] for name, run in runs.items()}
+            new = progress.with_suffix(".new")
+            new.write_text(json.dumps(everything))
+            new.replace(progress)  # never half a file
+    plain, drafted, ordinary_plain, ordinary = (runs[name] for name in RUNS)
+    return {
+        "checkpoint": checkpoint.name,
         "mode": mode,
         "answers": len(scenes),
-        "equal answers": same,
-        "tokens before the first difference": common / total,
-        "tokens equal on the same text": 1 - len(gaps) / total,
-        "largest gap where not": max(gaps, default=0.0),
+        "differ": drafted.differs_from(plain),
+        "tokens": statistics.mean(float(len(answer.ids)) for answer in plain.answers),
+        "passes": float(drafted.passes),
+        "more passes": drafted.passes / ordinary.passes - 1.0,
+        "s": drafted.seconds,
+        "plain s": plain.seconds,
+        "ordinary blocks: differ": ordinary.differs_from(ordinary_plain),
+        "ordinary: passes": float(ordinary.passes),
+        "ordinary: s": ordinary.seconds,
+        "ordinary: plain s": ordinary_plain.seconds,
     }
-    return row, answers
 
 
-def _common_length(a: Sequence[int], b: Sequence[int]) -> int:
-    pairs = zip(a, b, strict=False)
-    return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
-
-
-@torch.no_grad()
-def _gaps(model: MolmoActForActionReasoning, batch: Any, ids: Sequence[int]) -> list[float]:
-    """Where one pass over the whole text chooses other tokens than `ids`: by how much in logits."""
-    prompt = batch["input_ids"]
-    whole = torch.cat([prompt, torch.tensor([list(ids)], dtype=prompt.dtype)], dim=1)
-    images = {key: batch[key] for key in ("images", "pooled_patches_idx", "image_masks")}
-    logits = model(whole, **images).logits[0, prompt.shape[1] - 1 : -1]
-    chosen = logits.gather(1, torch.tensor(ids)[:, None])[:, 0]
-    differs = logits.argmax(-1) != torch.tensor(ids)
-    return (logits.max(-1).values - chosen)[differs].tolist()
+def _read(progress: Path | None) -> dict[str, list[Answer]]:
+    if progress is None or not progress.is_file():
+        return {}
+    content = json.loads(progress.read_text())
+    return {name: [Answer(**answer) for answer in answers] for name, answers in content.items()}
 
 
 def main() -> None:
-    """Compare all modes and write the results."""
+    """Measure all modes and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/tabletop"))
-    parser.add_argument("--pictures", type=int, default=40)
+    parser.add_argument("--checkpoints", nargs="+", type=Path, default=CHECKPOINTS)
+    parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--progress", type=Path, metavar="FOLDER", help="keep all answers here and go on from them"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     scenes = pictures(arguments.pictures)
-    rows, exact = [], None
+    rows = []
     for mode in arguments.modes:
-        row, answers = compare(arguments.checkpoint, mode, scenes)
-        exact = exact or answers
-        pairs = list(zip(exact, answers, strict=True))
-        row[f"answers as in {arguments.modes[0]}"] = sum(a == b for a, b in pairs)
-        agreed = sum(_common_length(a, b) for a, b in pairs) / sum(len(a) for a in exact)
-        row[f"tokens before differing from {arguments.modes[0]}"] = agreed
-        rows.append(row)
-    path = write_results(
+        for checkpoint in arguments.checkpoints:
+            progress = arguments.progress
+            if progress is not None:
+                progress.mkdir(parents=True, exist_ok=True)
+                progress = progress / f"{checkpoint.name}_{mode}.json"
+            rows.append(measure(checkpoint, mode, scenes, arguments.device, progress))
+            print(rows[-1], flush=True)
+    print(_write(rows, arguments.device).read_text())
+
+
+def _write(rows: list[dict[str, Any]], device: str) -> Path:
+    return write_results(
         "agreement",
         "Drafted against plain decoding by number type",
-        {"Same pictures, same weights, with and without drafts": rows},
-        {"checkpoint": arguments.checkpoint.name, "pictures": arguments.pictures},
-        "After their first difference the two ways of decoding see different texts, so what follows"
-        " is not compared. `same text`: one pass over plain decoding's whole answer chooses the"
-        " same tokens; the gap is that of its logits between its choice and plain decoding's.",
+        {TABLE: rows},
+        {"device": device, "threads": 1, "pass costs": "default"},
+        "`differ`: answers whose ids are not those of plain decoding, out of `answers`; without a"
+        " word before it with `repeatable`, that is with one size of blocks and keys in the order"
+        " of their positions. `more passes`: of drafted decoding, against ordinary blocks. `s`:"
+        " seconds per answer with vision and prefill, of the processor where the device is the"
+        " CPU. Ordinary blocks have 1 to 64 slots, chosen by default costs, and as plain"
+        " decoding one.",
     )
-    print(path.read_text())
 
 
 if __name__ == "__main__":
