@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ class PassReport:
             share of the largest logit; None where nothing was captured.
         unequal_slots: slots of the fixed block whose token had other logits than in a pass of its
             own; None where no equality is promised.
+        compared_slots: how many slots were compared.
         seconds: that the checks took.
         warnings: what is not as it should be, for a person.
     """
@@ -37,6 +39,7 @@ class PassReport:
     captured: bool
     difference: float | None
     unequal_slots: tuple[int, ...] | None
+    compared_slots: int
     seconds: float
     warnings: tuple[str, ...]
 
@@ -67,10 +70,15 @@ def compare_passes(
     return worst, close
 
 
-def unequal_slots(
-    block: BlockPass, cache: StaticCache, size: int, vocab_size: int, slots: Sequence[int]
-) -> tuple[int, ...]:
-    """Return those of ``slots`` whose token has other logits in a drafted block than alone.
+def compare_slots(
+    block: BlockPass,
+    cache: StaticCache,
+    size: int,
+    vocab_size: int,
+    slots: Iterable[int],
+    deadline: float,
+) -> dict[int, bool]:
+    """Find out in which of ``slots`` a token has the same logits in a drafted block as alone.
 
     This is what drafted decoding relies on to give the ids of plain decoding: a token that was
     checked in slot 17 of a block has, bit for bit, the logits of plain decoding, where it is in
@@ -82,17 +90,22 @@ def unequal_slots(
         size: slots of the block.
         vocab_size: tokens are below.
         slots: which to compare.
+        deadline: of time.perf_counter; no further slot is compared after it.
+
+    Returns:
+        For each slot that was compared, one at least, whether all logits are equal.
     """
     tokens = chain_tokens(size, vocab_size, seed=2)
     # To the host each time: a pass reads its inputs while it runs, and the next one writes them.
     chained = block(tokens, *block_layout(range(-1, size - 2), size)).cpu()
     depths, visible = block_layout((), size)
-    start, unequal = cache.length, []
+    start, equal = cache.length, {}
     # From the last on: a pass overwrites what lies behind its own first slot.
     for slot in sorted(slots, reverse=True):
         cache.length = start + slot
         alone = block([tokens[slot]] + [0] * (size - 1), depths, visible)[0].cpu()
-        if not torch.equal(alone, chained[slot]):
-            unequal.append(slot)
+        equal[slot] = torch.equal(alone, chained[slot])
+        if time.perf_counter() > deadline:
+            break
     cache.length = start
-    return tuple(sorted(unequal))
+    return equal

@@ -142,13 +142,17 @@ class Decoder:
         del self._passes, self._cache
 
     @torch.no_grad()
-    def check(self) -> PassReport:
+    def check(self, slots: int = 3, seconds: float = 3.0) -> PassReport:
         """Compare captured with eager passes, and blocks with single tokens; see PassReport.
 
-        A captured pass that is wrong is replaced. Takes a few passes of each block size.
+        A captured pass that is wrong is replaced. Takes four passes of each block size.
+
+        Args:
+            slots: how many slots of a block to compare with tokens alone, a pass each; 2 or more.
+            seconds: after which no further slot is compared.
         """
         with self._device():
-            return self._passes.check(list(self.pass_costs))
+            return self._passes.check(list(self.pass_costs), slots, seconds)
 
     @torch.no_grad()
     def warm_up(

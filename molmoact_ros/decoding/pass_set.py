@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from molmoact_ros.decoding.capture import GraphStream
-from molmoact_ros.decoding.check import PassReport, chain_tokens, compare_passes, unequal_slots
+from molmoact_ros.decoding.check import PassReport, chain_tokens, compare_passes, compare_slots
 from molmoact_ros.decoding.passes import BlockPass, EagerPass, FixedPass, GraphPass
 from molmoact_ros.model import MolmoActForActionReasoning
 
@@ -57,14 +57,19 @@ class PassSet:
             self._passes[size] = self._captured(size) or self._eager(size)
         return self._passes[size]
 
-    def check(self, sizes: Sequence[int]) -> PassReport:
+    def check(self, sizes: Sequence[int], slots: int, seconds: float) -> PassReport:
         """Compare captured with eager passes, and slots of a block with tokens alone.
 
-        Captured passes are left for good where one differs. Takes a few passes of each size; the
-        cache is empty afterwards.
+        Captured passes are left for good where one differs. Takes four passes of each size and one
+        for each slot; the cache is empty afterwards.
+
+        Args:
+            sizes: of the blocks.
+            slots: how many slots of the largest block to compare, 2 or more, evenly spread.
+            seconds: after which no further slot is compared.
         """
         if not self._graphs and not self._repeatable:
-            return PassReport(False, None, None, 0.0, self.warnings)
+            return PassReport(False, None, None, 0, 0.0, self.warnings)
         started = time.perf_counter()
         vocab_size = self._model.config.llm_config.vocab_size
         self._cache.length = 0
@@ -77,12 +82,19 @@ class PassSet:
         )
         self._cache.length = len(prompt)
         difference = self._compare(sizes, vocab_size)
-        unequal = None
+        unequal, equal = None, {}
         if self._repeatable:
             size = max(sizes)
             last = min(size, self._cache.capacity - len(prompt) - size + 1) - 1
-            slots = sorted({last, last // 2, min(1, last)})
-            unequal = unequal_slots(self.of_size(size), self._cache, size, vocab_size, slots)
+            equal = compare_slots(
+                self.of_size(size),
+                self._cache,
+                size,
+                vocab_size,
+                {last * part // (slots - 1) for part in range(slots)},
+                started + seconds,
+            )
+            unequal = tuple(slot for slot in sorted(equal) if not equal[slot])
             if unequal:
                 self._warn(
                     f"a token's logits depend on its slot on {device} (slots "
@@ -90,8 +102,8 @@ class PassSet:
                     "equally likely, drafted answers may differ from plain ones"
                 )
         self._cache.length = 0
-        seconds = time.perf_counter() - started
-        return PassReport(self._graphs, difference, unequal, seconds, self.warnings)
+        taken = time.perf_counter() - started
+        return PassReport(self._graphs, difference, unequal, len(equal), taken, self.warnings)
 
     def _compare(self, sizes: Sequence[int], vocab_size: int) -> float | None:
         """Return the largest difference of captured passes; leave them if they are wrong."""

@@ -133,9 +133,16 @@ def test_memory_that_does_not_suffice_is_no_reason_to_go_on_without(
 def test_rows_that_depend_on_their_slot_are_named(random_model, monkeypatch):
     monkeypatch.setattr(pass_set, "FixedPass", _SlotDependent)
     report = Decoder(random_model(2), 200, repeatable=True).check()
-    assert report.unequal_slots == (31, 63)
+    assert report.unequal_slots == (31, 63) and report.compared_slots == 3
     (warning,) = report.warnings
     assert "slots 31, 63 of 64" in warning and "may differ from plain ones" in warning
+
+
+def test_every_slot_or_as_many_as_there_is_time_for(random_model):
+    decoder = Decoder(random_model(2), 200, repeatable=True)
+    assert decoder.check(slots=64, seconds=60.0).compared_slots == 64
+    report = decoder.check(slots=64, seconds=0.0)
+    assert report.compared_slots == 1 and report.unequal_slots == ()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
