@@ -31,7 +31,7 @@ from molmoact_ros.control import (
     rotation,
 )
 from molmoact_ros.control.output_settings import ForwardOutput, Outputs
-from molmoact_ros.control.reference import Position, moved_on
+from molmoact_ros.control.pose import Position, moved_on
 
 ROBOTS = Path(__file__).parents[1] / "config" / "robots"
 VELOCITIES = "widowx_trajectory, as velocities"  # no shipped profile commands a joint's velocity
@@ -93,7 +93,7 @@ class Fuzz:
             if len(self._commands) > 5000:
                 self._check()
         self._check()
-        self.tally.counters.update(self.executor.counters.values)
+        self.tally.counters.update(self.executor.counters)
         return self.tally
 
     def _request(self) -> None:

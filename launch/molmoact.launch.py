@@ -20,7 +20,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
 from molmoact_ros.control import load_profile
-from molmoact_ros.control.robots import robot_path
+from molmoact_ros.control.robot_profile import robot_path
 from molmoact_ros.launching.dds import image_settings
 from molmoact_ros.launching.description import (
     LaunchError,

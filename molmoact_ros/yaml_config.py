@@ -12,7 +12,8 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +76,22 @@ def require_positive(owner: object, *keys: str) -> None:
     for key in keys:
         value = getattr(owner, key)
         require(value is None or value > 0.0, key, f"must be > 0, is {value}")
+
+
+def require_range(key: str, value: float, low: float, high: float, unit: str = "") -> None:
+    """Raise a `ProfileError` that names both bounds unless `low <= value <= high`."""
+    words = f"must be {low:g}..{high:g} {unit}".rstrip()
+    given = f"{value:g}" if isinstance(value, float) else str(value)[:20]
+    require(low <= value <= high, key, f"{words}, is {given}")
+
+
+@contextmanager
+def below(parent: str) -> Iterator[None]:
+    """Have the errors of a part of a file name that part, too."""
+    try:
+        yield
+    except ProfileError as error:
+        raise error.below(parent) from None
 
 
 def require_choice(owner: object, key: str, choices: tuple[str, ...]) -> None:
@@ -142,10 +159,8 @@ def build(cls: type[T], data: Any, path: str = "") -> T:
         if name not in data and not optional:
             raise ProfileError(join(path, name), "is missing")
     values = {key: _convert(hints[key], value, join(path, key)) for key, value in data.items()}
-    try:
+    with below(path):
         return cls(**values)
-    except ProfileError as error:
-        raise error.below(path) from None
 
 
 def _convert(hint: Any, value: Any, path: str) -> Any:

@@ -21,7 +21,7 @@ _REST = 1e-12  # m/s or rad/s; rounding must not leave a crumb of motion
 
 
 def brakable_speed(distance: float, acceleration: float, dt: float) -> float:
-    """Return the largest speed for the next period that can still stop within ``distance``.
+    """Return the largest speed for the next period that can still stop within `distance`.
 
     Args:
         distance: m or rad to the boundary; 0 or less: the boundary is reached.
@@ -38,13 +38,13 @@ def brakable_speed(distance: float, acceleration: float, dt: float) -> float:
 def brakable_speeds(
     distance: np.ndarray, acceleration: np.ndarray | float, dt: float
 ) -> np.ndarray:
-    """``brakable_speed`` for several independent axes at once."""
+    """`brakable_speed` for several independent axes at once."""
     step = acceleration * dt
     return np.sqrt(step * step + 2.0 * acceleration * np.maximum(distance, 0.0)) - step
 
 
 def braked(velocity: np.ndarray, change: float) -> np.ndarray:
-    """Return ``velocity`` ``[n]`` slowed in its own direction by ``change``, at most to rest."""
+    """Return `velocity` `[n]` slowed in its own direction by `change`, at most to rest."""
     speed = norm(velocity)
     if speed <= change + _REST:
         return np.zeros_like(velocity)
@@ -52,13 +52,13 @@ def braked(velocity: np.ndarray, change: float) -> np.ndarray:
 
 
 def braked_each(velocity: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Return ``velocity`` ``[n]`` with each axis slowed by its own ``change``, at most to rest."""
+    """Return `velocity` `[n]` with each axis slowed by its own `change`, at most to rest."""
     slower = velocity - np.clip(velocity, -change, change)
     return np.where(np.abs(velocity) <= change + _REST, 0.0, slower)
 
 
 def shortened(vector: np.ndarray, longest: float) -> np.ndarray:
-    """Return ``vector``, or where it is longer than ``longest`` its direction at that length."""
+    """Return `vector`, or where it is longer than `longest` its direction at that length."""
     length = norm(vector)
     return vector if length <= longest else vector * (longest / length)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the executor tells the robot."""
+"""The executor's output: one command per control period."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .reference import Position
+from .pose import Position
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Preview:
     """What is planned from now on, ending at rest; for outputs that take whole trajectories.
 
     Attributes:
-        times: ``[K]`` s from the command's stamp, rising, > 0.
-        positions: ``[K, J]``.
-        velocities: ``[K, J]``, the last row is zero.
+        times: `[K]` s from the command's stamp, rising, > 0.
+        positions: `[K, J]`.
+        velocities: `[K, J]`, the last row is zero.
     """
 
     times: np.ndarray
@@ -28,13 +28,13 @@ class Preview:
 
 @dataclass(frozen=True)
 class Command:
-    """What the robot is told now; every part of it keeps the limits.
+    """What the robot shall do now; every part of it keeps the limits.
 
     Attributes:
         stamp: s, when it was computed.
-        velocity: ``[6]`` linear m/s and angular rad/s in the profile's frame, or ``[J]``.
-        position: The pose or joint positions ``[J]`` that belong to it.
-        gripper: 0 open .. 1 closed, None: nothing to say.
+        velocity: `[6]` linear m/s and angular rad/s in the profile's frame, or `[J]`.
+        position: The pose or joint positions `[J]` that belong to it.
+        gripper: 0 open .. 1 closed, None: not commanded.
         preview: When a trajectory is due, else None.
         final: The last command before silence; its velocity is zero.
     """

@@ -2,37 +2,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The executor: chunks and measured states in, bounded commands out, whatever the policy does.
 
-All time is passed in: ``now`` is the clock that stamps are compared with, in s. Call ``step`` once
-per ``1 / rate`` s; early and late calls change what is published, never its limits. Not
+All time is passed in: `now` is the clock that stamps are compared with, in s. Call `step` once
+per `1 / rate` s; early and late calls change what is published, never its limits. Not
 thread-safe.
 
 States: DISABLED --enable--> READY --chunk--> EXECUTING --end, fault--> STOPPING --at rest--> READY,
-or DISABLED after ``disable``, or HALTED after ``halt`` (latched until ``clear``).
+or DISABLED after `disable`, or HALTED after `halt` (latched until `clear`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .audit import Audit
+from .audit import command_fault
 from .chunk import ActionChunk, Refusal
-from .clock import Advance, ClockWatch
 from .command import Command
-from .counters import Counters
 from .following import Following
-from .forecast import Forecast
-from .gripper_logic import GripperLogic
-from .intake import Intake
+from .intake import SequenceGuard, check_chunk
+from .mapping import GripperLogic
 from .motion import Clamps
 from .movers import make_mover
-from .plan import Plan, Schedule
-from .planner import Planner
-from .pose import Pose
-from .reference import moved_on
+from .plan import Plan, Schedule, make_plan
+from .pose import Motion, Position, moved_on
 from .robot_profile import RobotProfile
-from .sampled import SampledMotion
-from .sensing import Sensing
-from .status import Outcome, State, Status
+from .sampled_motion import Forecast, SampledMotion
+from .sensing import Advance, ClockWatch, Sensing
+from .status import COUNTERS, Outcome, State, Status
 
 HOLD_TIME = 1.0  # s that a finished chunk's last target is still approached with at_end: hold
 
@@ -40,28 +35,25 @@ HOLD_TIME = 1.0  # s that a finished chunk's last target is still approached wit
 class Executor:
     """Follows chunks within the limits of a robot profile; starts disabled.
 
-    Set ``fault`` to why the robot's side does not follow at present (None: it does): motion stops,
+    Set `fault` to why the robot's side does not follow at present (None: it does): motion stops,
     and chunks are refused while it lasts.
     """
 
     def __init__(self, profile: RobotProfile) -> None:
         self.profile = profile
         self.fault: str | None = None
-        self.counters = Counters()
-        self._execution = execution = profile.execution
-        self._motion = SampledMotion(make_mover(profile), execution.dt)
-        self._said = (self._motion.velocity, self._motion.position)  # by the last command
-        name = "ee_pose" if profile.action.cartesian else "joint_states"
-        self._sensing = Sensing(name, execution, self.counters)
-        self._following = Following(profile)
-        self._audit = Audit(profile)
-        self._intake = Intake(profile)
-        self._planner = Planner(profile)
+        self.counters = dict.fromkeys(COUNTERS, 0)
+        execution = profile.execution
+        self._sensing = Sensing(profile.state_input, execution, self.counters)
+        self._clock = ClockWatch(execution.dt, execution.clock_timeout)
+        self._sequence = SequenceGuard()
         self._schedule = Schedule(execution.blend_steps, execution.memory)
+        self._motion = SampledMotion(make_mover(profile), execution.dt)
+        self._sent = Motion(self._motion.velocity, self._motion.position)  # by the last command
+        self._following = Following(profile)
         gripper, trajectory = profile.action.gripper, profile.outputs.joint_trajectory
         self._gripper = None if gripper is None else GripperLogic(gripper)
         self._forecast = None if trajectory is None else Forecast(trajectory, execution.dt)
-        self._clock = ClockWatch(execution.dt, execution.clock_timeout)
         self._stepped = 0.0  # the clock at the last step
         self._state, self._reason = State.DISABLED, "not enabled yet"
         self._enabled = False
@@ -84,11 +76,11 @@ class Executor:
         self._enabled = True
         self._following.reset()
         if self._gripper is not None:
-            self._gripper.reset()  # somebody may have moved it: nothing is said before a chunk
+            self._gripper.reset()  # somebody may have moved it: no command before a chunk
         if self._state is State.DISABLED:
             assert self._sensing.latest is not None
             self._motion.reset(self._sensing.latest[1])
-            self._said = (self._motion.velocity, self._motion.position)
+            self._sent = Motion(self._motion.velocity, self._motion.position)
             self._final_due = False
             self._enter(State.READY, "enabled, waiting for a chunk")
         else:
@@ -104,9 +96,9 @@ class Executor:
         return Outcome(True, "disabled")
 
     def halt(self, reason: str) -> Outcome:
-        """Ramp down, zero once, then silence until ``clear`` and ``enable``."""
+        """Ramp down, zero once, then silence until `clear` and `enable`."""
         if self._latched is None:
-            self.counters.add("halted")
+            self.counters["halted"] += 1
             self._latched = f"halted: {reason}"
         self._enabled = False
         self._pending = None
@@ -128,24 +120,23 @@ class Executor:
         if self._pending is None:
             return Outcome(False, "no chunk waits for an approval")
         chunk, self._pending = self._pending[0], None
-        refusal = self._start(chunk, now)
-        if refusal is not None:
+        try:
+            self._start(chunk, now)
+        except Refusal as refusal:
             return Outcome(False, self._refused(chunk, refusal))
         return Outcome(True, f"chunk {chunk.sequence} is executed")
 
     def adopt(self, profile: RobotProfile) -> None:
         """Take over a profile's scale and least confidence, from the next chunk on."""
         self.profile = profile
-        self._intake.adopt(profile)
-        self._planner = Planner(profile)
 
     # Inputs.
 
-    def observe(self, position: Pose | np.ndarray, stamp: float, now: float) -> None:
-        """Take a measured pose, or joint positions ``[J]`` in the profile's order.
+    def observe(self, position: Position, stamp: float, now: float) -> None:
+        """Take a measured pose, or joint positions `[J]` in the profile's order.
 
         Args:
-            position: Measured at ``stamp``; what is not finite is counted and dropped.
+            position: Measured at `stamp`; what is not finite is counted and dropped.
             stamp: s.
             now: s.
         """
@@ -157,22 +148,24 @@ class Executor:
         Returns:
             None if it is executed (or waits for an approval), else why not.
         """
-        refusal = self._intake.check(chunk, now) or self._state_refusal(now)
-        if refusal is None and self._execution.require_approval:
-            self._pending = (chunk, now)
-            return None
-        refusal = refusal or self._start(chunk, now)
-        if refusal is None:
-            return None
-        if refusal.counter == "refused_two_policies" and self._state is State.EXECUTING:
-            self.counters.add("stopped_two_policies")
-            self._stop("two policies publish chunks at once")
-        return self._refused(chunk, refusal)
+        try:
+            check_chunk(chunk, self.profile, now)
+            self._sequence.check(chunk.sequence, chunk.stamp, now)
+            self._check_state(now)
+            if self.profile.execution.require_approval:
+                self._pending = (chunk, now)
+            else:
+                self._start(chunk, now)
+        except Refusal as refusal:
+            if refusal.counter == "refused_two_policies" and self._state is State.EXECUTING:
+                self._count_stop("two_policies", "two policies publish chunks at once")
+            return self._refused(chunk, refusal)
+        return None
 
     # The loop.
 
     def step(self, now: float) -> Command | None:
-        """Advance to ``now``; call it ``rate`` times per second.
+        """Advance to `now`; call it `rate` times per second.
 
         Returns:
             What to publish, None: nothing.
@@ -194,8 +187,7 @@ class Executor:
 
     def rest(self, now: float) -> Command:
         """Return the command to rest at once, for a loop that cannot go on."""
-        velocity, position = self._said
-        return Command(now, np.zeros_like(velocity), position, final=True)
+        return Command(now, np.zeros_like(self._sent.velocity), self._sent.position, final=True)
 
     def status(self, now: float) -> Status:
         """Return a snapshot."""
@@ -208,7 +200,7 @@ class Executor:
             step=plan.row(now) if plan else 0,
             steps_remaining=plan.rows_remaining(now) if plan else 0,
             confidence=chunk.confidence if chunk else None,
-            counters=dict(self.counters.values),
+            counters=dict(self.counters),
         )
 
     @property
@@ -223,7 +215,7 @@ class Executor:
 
     @property
     def is_latched(self) -> bool:
-        """Whether a halt holds that only ``clear`` ends."""
+        """Whether a halt holds that only `clear` ends."""
         return self._latched is not None
 
     @property
@@ -243,46 +235,44 @@ class Executor:
         """All stamps are from another time: start anew."""
         self._sensing.clear()
         self._following.reset()
-        self._intake.sequence.reset()
+        self._sequence.reset()
         was_executing = self._state is State.EXECUTING
         self._schedule.forget_time()
         self._pending = None
-        self.counters.add("clock_jumped_back")
+        self.counters["clock_jumped_back"] += 1
         if was_executing:
-            self.counters.add("stopped_clock")
-            self._stop(f"the clock jumped back by {seconds:.3g} s")
+            self._count_stop("clock", f"the clock jumped back by {seconds:.3g} s")
 
     def _watch(self, now: float) -> None:
         """Stop the motion when something it needs is missing."""
-        if self._pending and now - self._pending[1] > self._execution.approval_timeout:
+        if self._pending and now - self._pending[1] > self.profile.execution.approval_timeout:
             self._pending = None
-            self.counters.add("approval_expired")
+            self.counters["approval_expired"] += 1
         plan = self._schedule.plan
         if self._state is not State.EXECUTING or plan is None:
             return
         if self._clock.stands_still:
-            self.counters.add("stopped_clock")
-            self._stop("the clock stands still")
+            self._count_stop("clock", "the clock stands still")
         elif (problem := self._sensing.problem(now)) is not None:
-            self.counters.add("stopped_state")
-            self._stop(problem)
+            self._count_stop("state", problem)
         elif self.fault is not None:
-            self.counters.add("stopped_fault")
-            self._stop(self.fault)
+            self._count_stop("fault", self.fault)
         elif now >= plan.end + self._hold_time(plan):
-            self.counters.add("stopped_no_chunk")
-            self._stop(f"chunk {plan.chunk.sequence} is done and no newer one came")
+            done = f"chunk {plan.chunk.sequence} is done and no newer one came"
+            self._count_stop("no_chunk", done)
 
     def _hold_time(self, plan: Plan) -> float:
-        return HOLD_TIME if self._execution.at_end == "hold" and plan.reference.knots else 0.0
+        return HOLD_TIME if self.profile.execution.at_end == "hold" and plan.knots else 0.0
 
     def _tick(self, now: float) -> None:
-        """Move on by one control period, to the grid point at ``now``."""
+        """Move on by one control period, to the grid point at `now`."""
         if self.is_silent:
             return
         self._anchor(now)
         if self._state is State.EXECUTING:
-            self._count(self._motion.step(self._schedule.sample(now)))
+            clamps = self._motion.step(self._schedule.sample(now))
+            for name, happened in zip(Clamps._fields, clamps, strict=True):
+                self.counters[f"clamped_{name}"] += happened
             self._move_gripper(now)
         elif self._state is State.STOPPING:
             self._motion.brake()
@@ -290,18 +280,17 @@ class Executor:
                 self._settle()
 
     def _check_command(self, seconds: float) -> None:
-        """Look once more at what goes out next, ``seconds`` after the command before."""
-        before, place = self._said
-        velocity = self._motion.velocity
-        position = self._motion.position if np.isfinite(velocity).all() else place
-        fault = self._audit.fault(before, velocity, position, place, seconds)
+        """Check what is published next, `seconds` after the command before."""
+        before, velocity = self._sent, self._motion.velocity
+        position = self._motion.position if np.isfinite(velocity).all() else before.position
+        self._sent = Motion(velocity, position)
+        fault = command_fault(self.profile, before, self._sent, seconds)
         if fault is not None:
-            # Nothing of this command goes out: rest at once, and only a person can go on.
-            self._motion.reset(place)
-            self.counters.add("halted_internal")
+            # Nothing of this command is published: rest at once, and only a person can go on.
+            self._motion.reset(before.position)
+            self.counters["halted_internal"] += 1
             self.halt(f"internal error: {fault}")
-            velocity, position = np.zeros_like(before), place
-        self._said = (velocity, position)
+            self._sent = Motion(np.zeros_like(before.velocity), before.position)
 
     def _anchor(self, now: float) -> None:
         """Where only velocities are commanded, the robot is where it was measured, moved on."""
@@ -309,7 +298,7 @@ class Executor:
         if self.profile.outputs.commands_positions or latest is None:
             return
         stamp, position = latest
-        ahead = min(max(now - stamp, 0.0), self._execution.state_timeout)
+        ahead = min(max(now - stamp, 0.0), self.profile.execution.state_timeout)
         mover = self._motion.mover
         mover.position = moved_on(position, mover.velocity * ahead)
 
@@ -317,57 +306,55 @@ class Executor:
         latest = self._sensing.latest
         if latest is None or self._latched is not None or not self._enabled:
             return
-        velocity, position = self._said
         # A driver does not go on for longer without a command, and stale states stop the motion.
-        seconds = min(advance.elapsed, self._execution.state_timeout)
-        with_positions, progress = self.profile.outputs.commands_positions, self._motion.progress()
-        asked = progress if with_positions else velocity * seconds
-        fault = self._following.update(asked, seconds, position, latest[1])
+        seconds = min(advance.elapsed, self.profile.execution.state_timeout)
+        progress = self._motion.progress()
+        if not self.profile.outputs.commands_positions:
+            progress = self._sent.velocity * seconds
+        fault = self._following.update(progress, seconds, self._sent.position, latest[1])
         if fault is not None:
-            self.counters.add("halted_following_error")
+            self.counters["halted_following_error"] += 1
             self.halt(fault)
 
     def _move_gripper(self, now: float) -> None:
         plan = self._schedule.plan
-        if self._gripper is None or plan is None or plan.reference.gripper is None:
+        if self._gripper is None or plan is None or plan.gripper is None:
             return
         row = plan.row(now)
-        value = float(plan.reference.gripper[row])
-        if self._gripper.follow((plan.chunk.sequence, row), value):
-            self.counters.add("clamped_gripper")
+        if self._gripper.follow((plan.chunk.sequence, row), float(plan.gripper[row])):
+            self.counters["clamped_gripper"] += 1
 
-    def _start(self, chunk: ActionChunk, now: float) -> Refusal | None:
+    def _start(self, chunk: ActionChunk, now: float) -> None:
         """Execute a chunk that passed the intake, from the row that matches its stamp."""
-        refusal = self._state_refusal(now)
-        if refusal is not None:
-            return refusal
+        self._check_state(now)
         anchor = self._sensing.at(chunk.stamp)
         if anchor is None:
-            return Refusal("refused_no_state", "the robot's state at its stamp is not known")
+            raise Refusal("refused_no_state", "the robot's state at its stamp is not known")
         elapsed = self._schedule.motion_since(chunk.stamp)
-        plan = self._planner.plan(chunk, anchor, elapsed, now)
-        if isinstance(plan, Refusal):
-            return plan
-        self._schedule.replace(plan, now)
+        self._schedule.replace(make_plan(chunk, self.profile, anchor, elapsed, now), now)
         if self._forecast is not None:
             self._forecast.ask()  # until then the controller follows the plan before
         self._chunk = chunk
-        self.counters.add("accepted")
+        self.counters["accepted"] += 1
         self._enter(State.EXECUTING, f"executing chunk {chunk.sequence}")
-        return None
 
-    def _state_refusal(self, now: float) -> Refusal | None:
+    def _check_state(self, now: float) -> None:
         if not self._enabled:
-            return Refusal("refused_not_enabled", "motion is not enabled")
+            raise Refusal("refused_not_enabled", "motion is not enabled")
         problem = self.problem(now) or self.fault
-        return None if problem is None else Refusal("refused_unhealthy", problem)
+        if problem is not None:
+            raise Refusal("refused_unhealthy", problem)
 
     def _refused(self, chunk: ActionChunk, refusal: Refusal) -> str:
-        self.counters.add(refusal.counter)
-        return f"chunk {chunk.sequence} refused: {refusal.reason}"
+        self.counters[refusal.counter] += 1
+        return f"chunk {chunk.sequence} refused: {refusal}"
+
+    def _count_stop(self, cause: str, reason: str) -> None:
+        self.counters[f"stopped_{cause}"] += 1
+        self._stop(reason)
 
     def _stop(self, reason: str) -> None:
-        """Slow down; where to, the flags say."""
+        """Slow down; `_enabled` and `_latched` decide about the state after that."""
         self._schedule.clear()
         if self._state in (State.DISABLED, State.HALTED):
             self._enter(State.HALTED if self._latched else State.DISABLED, reason)
@@ -377,7 +364,7 @@ class Executor:
             self._settle()
 
     def _settle(self) -> None:
-        """At rest: wait for a chunk, or fall silent after one more command."""
+        """At rest: wait for a chunk, or publish one more command and no other."""
         self._motion.reset(self._motion.mover.position)  # zero, not its rounding
         if self._enabled:
             self._enter(State.READY, f"at rest: {self._reason}")
@@ -390,23 +377,11 @@ class Executor:
             self._forecast.ask()
         self._state, self._reason = state, reason
 
-    def _count(self, clamps: Clamps) -> None:
-        for name, happened in zip(Clamps._fields, clamps, strict=True):
-            if happened:
-                self.counters.add(f"clamped_{name}")
-
     def _command(self, now: float) -> Command:
         final, self._final_due = self._final_due, False
         preview = None
         moving = self._state in (State.EXECUTING, State.STOPPING)
         if self._forecast is not None and self._forecast.is_due(moving):
             preview = self._forecast.preview(self._motion, self._schedule, now)
-        velocity, position = self._said
-        return Command(
-            stamp=now,
-            velocity=velocity,
-            position=position,
-            gripper=self._gripper.command if self._gripper else None,
-            preview=preview,
-            final=final,
-        )
+        gripper = self._gripper.command if self._gripper else None
+        return Command(now, *self._sent, gripper=gripper, preview=preview, final=final)

@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import rotation
 from .braking import norm
-from .limits import JointLimit, MotionLimit
-from .pose import Pose
-from .reference import Position
+from .limits import MotionLimit
+from .pose import Position, difference
 from .robot_profile import RobotProfile
 
 # Shares of max_following_error. Measured motion within +- the first is noise. Commanded motion to
@@ -28,7 +26,7 @@ class _Group(NamedTuple):
     name: str
     unit: str
     axes: slice
-    limit: MotionLimit | JointLimit
+    limit: MotionLimit
 
 
 class Following:
@@ -36,21 +34,21 @@ class Following:
 
     Per axis (x, y, z, the parts of the rotation vector, or a joint) two things are watched.
 
-    *The following error*, at most ``max_following_error``. Position outputs: commanded minus
+    *The following error*, at most `max_following_error`. Position outputs: commanded minus
     measured position. Velocity outputs command no position: there it is the commanded minus the
     measured displacement since motion was enabled, minus an offset. By the displacements, a robot
     that stands still is seen after the same distance at any speed, and one that lags by L s is L
     times its speed away. The offset keeps drift and gain from adding up; it changes only where
 
-    - the robot is beside the way that was commanded in the last ``following_window`` s, where no
+    - the robot is beside the way that was commanded in the last `following_window` s, where no
       lag puts it, and moves towards that way: by 1 / share - 1 of what it moves. So nothing adds
-      up for a robot that moves at least ``min_following_share`` of what is commanded, and one that
+      up for a robot that moves at least `min_following_share` of what is commanded, and one that
       stands still or goes the other way is forgiven nothing;
     - nothing was commanded to an axis for a window, and it drifts, so slowly that a window does
-      not suffice for ``max_following_error``.
+      not suffice for `max_following_error`.
 
-    *The share of the motion*: commanded displacement of which not ``min_following_share`` is
-    measured adds up to ``following_distance`` at most: in one direction, and to and fro. This sees
+    *The share of the motion*: commanded displacement of which not `min_following_share` is
+    measured adds up to `following_distance` at most: in one direction, and to and fro. This sees
     a robot that stands still while commanded positions start again and again from where it is, or
     while it is commanded to and fro near one place.
     """
@@ -87,7 +85,7 @@ class Following:
         """Take what happened since the last call.
 
         Args:
-            asked: Displacement that was commanded meanwhile, ``[6]`` m and rad, or ``[J]``.
+            asked: Displacement that was commanded meanwhile, `[6]` m and rad, or `[J]`.
             seconds: How long that took, s.
             position: Commanded last.
             measured: Latest measured position.
@@ -96,13 +94,13 @@ class Following:
             What the robot does not follow, None where all is well.
         """
         before, self._before = self._before, measured
-        moved = np.zeros(self._size) if before is None else _difference(measured, before)
+        moved = np.zeros(self._size) if before is None else difference(measured, before)
         self._commanded += asked
         self._measured += moved
         answers = self._answers.update(self._measured)
         self._add_up(asked, answers / self._share)
         if self._with_positions:
-            return self._fault(_difference(position, measured))
+            return self._fault(difference(position, measured))
         self._take_out(answers, moved, seconds)
         return self._fault(self._commanded - self._measured - self._offset)
 
@@ -148,7 +146,7 @@ class _Play:
     """A follower with play, as in a worn gear: it moves only when it is pushed."""
 
     def __init__(self, play: np.ndarray) -> None:
-        """Have ``play`` to either side."""
+        """Have `play` to either side."""
         self._play = play
         self._place = np.zeros(len(play))
 
@@ -171,12 +169,3 @@ def _groups(profile: RobotProfile) -> list[_Group]:
         _Group(f"joint {name}", "rad or m", slice(i, i + 1), limits.joints[name])
         for i, name in enumerate(profile.action.joints)
     ]
-
-
-def _difference(a: Position, b: Position) -> np.ndarray:
-    """Return a minus b: ``[6]`` m and rotation vector, or ``[J]``."""
-    if isinstance(a, Pose) and isinstance(b, Pose):
-        turn = rotation.between(b.orientation, a.orientation)
-        return np.concatenate([a.position - b.position, turn])
-    assert isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
-    return a - b

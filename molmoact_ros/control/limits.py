@@ -8,9 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from molmoact_ros.yaml_config import ProfileError, require, require_positive
-
-from .bounds import below, require_range
+from molmoact_ros.yaml_config import below, require, require_positive, require_range
 
 Vector = tuple[float, float, float]
 
@@ -19,7 +17,7 @@ _LONGEST_RAMP = 10.0  # s; from full speed to rest, or from no acceleration to a
 _FARTHEST = 100.0  # m from the frame's origin, of a box
 _JOINT_RANGE = 1000.0  # rad or m
 
-# Beyond any robot arm: such a number is a slip, not a limit. By unit m or rad.
+# Beyond any robot arm: such a number is a mistake, not a limit. By unit m or rad.
 _LARGEST = {
     "speed": (10.0, 50.0),
     "acceleration": (100.0, 1000.0),
@@ -32,19 +30,18 @@ _LARGEST = {
 
 @dataclass(frozen=True)
 class MotionLimit:
-    """Limits of the end effector's translation (m) or rotation (rad); norms of the vector.
+    """Limits of a motion in m or rad: norms of the end effector's vectors, or one joint.
 
     Attributes:
-        speed: m/s or rad/s.
-        acceleration: m/s^2 or rad/s^2; also the deceleration of every stop.
-        max_step: m or rad that one action may ask for; a larger one is garbage and its chunk is
-            refused.
-        max_following_error: m or rad that the robot may be away from what was commanded; more
-            halts the motion (latched).
-        jerk: m/s^3 or rad/s^3, None: not limited.
+        speed: Per s.
+        acceleration: Per s^2; also the deceleration of every stop.
+        max_step: What one action may ask for; a larger one is garbage and its chunk is refused.
+        max_following_error: How far the robot may be away from what was commanded; more halts the
+            motion (latched).
+        jerk: Per s^3, None: not limited.
         min_following_share: 0.05..0.5; of the commanded motion that has to be measured.
-        following_distance: m or rad; a robot that has not moved that share of so long a way
-            (to and fro) halts, latched. None: twice ``max_following_error``.
+        following_distance: A robot that has not moved that share of so long a way (to and fro)
+            halts, latched. None: twice `max_following_error`.
     """
 
     speed: float
@@ -56,13 +53,39 @@ class MotionLimit:
     following_distance: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that are not positive, and stops that take too long."""
-        _require_motion(self)
+        """Refuse values that are not positive, and a share that means nothing."""
+        require_positive(self, *_LARGEST)
+        require_range("min_following_share", self.min_following_share, 0.05, 0.5)
+        require(
+            self.longest_unanswered >= 1.5 * self.max_following_error,
+            "following_distance",
+            "must be at least 1.5 x max_following_error: a robot that lags is nearly that far "
+            "behind",
+        )
 
     @property
     def longest_unanswered(self) -> float:
-        """``following_distance``, or its default: m or rad."""
+        """`following_distance`, or its default: m or rad."""
         return self.following_distance or _FOLLOWING_DISTANCE * self.max_following_error
+
+    def require_plausible(self, column: int, unit: str) -> None:
+        """Refuse numbers beyond any arm, and ramps that hardly end.
+
+        Args:
+            column: Of `_LARGEST`: 0 for m, 1 for rad.
+            unit: For the error.
+        """
+        per = {"speed": "/s", "acceleration": "/s^2", "jerk": "/s^3"}
+        for key, largest in _LARGEST.items():
+            value = getattr(self, key)
+            if value is not None:
+                require_range(key, value, 0.0, largest[column], unit + per.get(key, ""))
+        ramps = {"acceleration": self.speed / self.acceleration}
+        if self.jerk is not None:
+            ramps["jerk"] = 2.0 * self.acceleration / self.jerk
+        for key, seconds in ramps.items():
+            problem = f"a ramp would take {seconds:.3g} s, at most {_LONGEST_RAMP:g} s"
+            require(seconds <= _LONGEST_RAMP, key, f"is too small: {problem}")
 
 
 @dataclass(frozen=True)
@@ -99,60 +122,34 @@ class OrientationCone:
         for key in ("tool_axis", "direction"):
             length = math.hypot(*getattr(self, key))
             require(1e-3 <= length <= 1e3, key, f"must be 0.001..1000 long, not {length:g}")
-        require(
-            0.0 < self.max_angle < math.pi,
-            "max_angle",
-            f"must be between 0 and pi rad, is {self.max_angle}",
-        )
+        fits = 0.0 < self.max_angle < math.pi
+        require(fits, "max_angle", f"must be between 0 and pi rad, is {self.max_angle}")
 
 
-@dataclass(frozen=True)
-class JointLimit:
-    """Limits of one joint, rad or m.
+@dataclass(frozen=True, kw_only=True)
+class JointLimit(MotionLimit):
+    """Limits of one joint, rad or m; see also `MotionLimit`.
 
     Attributes:
         min: Lowest position.
         max: Highest position.
-        speed: Per s.
-        acceleration: Per s^2; also the deceleration of every stop.
-        max_step: What one action may ask for; a larger one is garbage and its chunk is refused.
-        max_following_error: How far the joint may be away from what was commanded.
-        margin: Distance that is kept from ``min`` and ``max``.
-        jerk: Per s^3, None: not limited.
-        min_following_share: 0.05..0.5; of the commanded motion that has to be measured.
-        following_distance: A joint that has not moved that share of so long a way (to and fro)
-            halts the motion, latched. None: twice ``max_following_error``.
+        margin: Distance that is kept from `min` and `max`.
     """
 
     min: float
     max: float
-    speed: float
-    acceleration: float
-    max_step: float
-    max_following_error: float
     margin: float = 0.0
-    jerk: float | None = None
-    min_following_share: float = 0.3
-    following_distance: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that are not positive, empty ranges, and stops that take too long."""
-        _require_motion(self)
-        _require_bounds(self, 1, "rad (or m)")
+        super().__post_init__()
+        self.require_plausible(1, "rad (or m)")
         for key in ("min", "max"):
             require_range(key, getattr(self, key), -_JOINT_RANGE, _JOINT_RANGE, "rad (or m)")
         require(self.margin >= 0.0, "margin", f"must be >= 0, is {self.margin}")
         require(self.min < self.max, "min", f"{self.min} is not below max = {self.max}")
-        require(
-            self.min + self.margin < self.max - self.margin,
-            "margin",
-            f"{self.margin} leaves nothing between min and max",
-        )
-
-    @property
-    def longest_unanswered(self) -> float:
-        """``following_distance``, or its default: rad or m."""
-        return self.following_distance or _FOLLOWING_DISTANCE * self.max_following_error
+        some = self.min + self.margin < self.max - self.margin
+        require(some, "margin", f"{self.margin} leaves nothing between min and max")
 
 
 @dataclass(frozen=True)
@@ -176,68 +173,36 @@ class Limits:
     def __post_init__(self) -> None:
         """Refuse what is beyond any arm, and what cannot be promised together."""
         for key, column, unit in (("linear", 0, "m"), ("angular", 1, "rad")):
-            limit = getattr(self, key)
+            limit: MotionLimit | None = getattr(self, key)
             if limit is not None:
-                below(key, lambda: _require_bounds(limit, column, unit))  # noqa: B023
+                with below(key):
+                    limit.require_plausible(column, unit)
         smooth = self.angular is not None and self.angular.jerk is not None
-        require(
-            not (smooth and self.orientation is not None),
-            "angular.jerk",
-            "can not be kept together with limits.orientation; remove one of them",
-        )
+        both = "cannot be kept together with limits.orientation; remove one of them"
+        require(not smooth or self.orientation is None, "angular.jerk", both)
 
     def require_for(self, axes: tuple[str, ...], cartesian: bool) -> None:
         """Refuse to go on without a limit for each used axis, or with one that nobody keeps.
 
         Args:
             axes: x, y, z, roll, pitch, yaw, or joint names.
-            cartesian: Whether ``axes`` are those of an end effector.
+            cartesian: Whether `axes` are those of an end effector.
 
         Raises:
             ProfileError: Names the key.
         """
         ignored = ("joints",) if cartesian else ("linear", "angular", "workspace", "orientation")
         for key in ignored:
-            require(not getattr(self, key), key, "can not be kept in this action space")
+            require(not getattr(self, key), key, "cannot be kept in this action space")
         if not cartesian:
             for name in self.joints:
                 require(name in axes, f"joints.{name}", f"unknown joint; joints: {', '.join(axes)}")
             for name in axes:
-                if name not in self.joints:
-                    raise ProfileError(f"joints.{name}", f"is missing: joint {name} is used")
+                used = f"is missing: joint {name} is used"
+                require(name in self.joints, f"joints.{name}", used)
             return
-        used = set(axes)
         translation, turn = ("x", "y", "z"), ("roll", "pitch", "yaw")
         for key, group in (("linear", translation), ("workspace", translation), ("angular", turn)):
-            moved = [axis for axis in group if axis in used]
-            if moved and getattr(self, key) is None:
-                raise ProfileError(key, f"is missing: the action uses {', '.join(moved)}")
-
-
-def _require_motion(limit: MotionLimit | JointLimit) -> None:
-    """Refuse values that are not positive, and a share that means nothing."""
-    require_positive(limit, *_LARGEST)
-    require_range("min_following_share", limit.min_following_share, 0.05, 0.5)
-    require(
-        limit.longest_unanswered >= 1.5 * limit.max_following_error,
-        "following_distance",
-        "must be at least 1.5 x max_following_error: a robot that lags is nearly that far behind",
-    )
-
-
-def _require_bounds(limit: MotionLimit | JointLimit, column: int, unit: str) -> None:
-    """Refuse numbers beyond any arm, in m (column 0) or rad (column 1), and endless ramps."""
-    per = {"speed": "/s", "acceleration": "/s^2", "jerk": "/s^3"}
-    for key, largest in _LARGEST.items():
-        value = getattr(limit, key)
-        if value is not None:
-            require_range(key, value, 0.0, largest[column], unit + per.get(key, ""))
-    ramps = {"acceleration": limit.speed / limit.acceleration}
-    if limit.jerk is not None:
-        ramps["jerk"] = 2.0 * limit.acceleration / limit.jerk
-    for key, seconds in ramps.items():
-        require(
-            seconds <= _LONGEST_RAMP,
-            key,
-            f"is too small: a ramp would take {seconds:.3g} s, at most {_LONGEST_RAMP:g} s",
-        )
+            moved = [axis for axis in group if axis in axes]
+            uses = f"is missing: the action uses {', '.join(moved)}"
+            require(not moved or getattr(self, key) is not None, key, uses)

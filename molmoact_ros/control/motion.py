@@ -4,7 +4,7 @@
 
 Position and velocity are what was commanded last. In this order: position limit, velocity limit,
 acceleration limit; then the result is checked once more to be brakable, because the three together
-may not be. Braking straight ahead always is, so it is the fallback that can not fail (braking.py).
+may not be. Braking straight ahead always is, so it is the fallback that cannot fail (braking.py).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Translation:
     def next(
         self, position: np.ndarray, velocity: np.ndarray, wanted: np.ndarray
     ) -> tuple[np.ndarray, Clamps]:
-        """Return the velocity ``[3]`` for the next period, as close to ``wanted`` as allowed."""
+        """Return the velocity `[3]` for the next period, as close to `wanted` as allowed."""
         limit, dt = self._limit, self._dt
         inside = np.clip(
             wanted,
@@ -67,7 +67,7 @@ class Translation:
         )
 
     def brake(self, velocity: np.ndarray) -> np.ndarray:
-        """Return the velocity ``[3]`` for the next period when braking straight ahead."""
+        """Return the velocity `[3]` for the next period when braking straight ahead."""
         return braked(velocity, self._limit.acceleration * self._dt)
 
     def _along_walls(
@@ -85,7 +85,7 @@ class Translation:
         return _towards(velocity, slid, self._limit.acceleration * self._dt)
 
     def _stops_inside(self, position: np.ndarray, velocity: np.ndarray) -> bool:
-        """Whether one period at ``velocity`` and braking straight ahead end inside the box."""
+        """Whether one period at `velocity` and braking straight ahead end inside the box."""
         seconds = self._dt + norm(velocity) / (2.0 * self._limit.acceleration)
         end = position + velocity * seconds
         over = (end > self._high + _SLACK) & (velocity > 0.0)
@@ -104,7 +104,7 @@ class Rotation:
     def next(
         self, orientation: np.ndarray, velocity: np.ndarray, wanted: np.ndarray
     ) -> tuple[np.ndarray, Clamps]:
-        """Return the angular velocity ``[3]`` for the next period, close to ``wanted``."""
+        """Return the angular velocity `[3]` for the next period, close to `wanted`."""
         limit, dt = self._limit, self._dt
         inside = wanted if self._cone is None else self._kept_in_cone(orientation, wanted)
         slow = shortened(inside, limit.speed)
@@ -123,11 +123,11 @@ class Rotation:
         )
 
     def brake(self, velocity: np.ndarray) -> np.ndarray:
-        """Return the angular velocity ``[3]`` when braking about the present axis."""
+        """Return the angular velocity `[3]` when braking about the present axis."""
         return braked(velocity, self._limit.acceleration * self._dt)
 
     def _kept_in_cone(self, orientation: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Limit the part of ``wanted`` that leans the tool further away."""
+        """Limit the part of `wanted` that leans the tool further away."""
         assert self._cone is not None
         tilt, outwards = self._cone.tilt(orientation)
         room = self._cone.max_angle - tilt
@@ -135,7 +135,7 @@ class Rotation:
         return wanted if excess <= 0.0 else wanted - outwards * excess
 
     def _stops_inside(self, orientation: np.ndarray, velocity: np.ndarray) -> bool:
-        """Whether one period at ``velocity`` and braking about its axis stay inside the cone."""
+        """Whether one period at `velocity` and braking about its axis stay inside the cone."""
         assert self._cone is not None
         speed = norm(velocity)
         seconds = self._dt + speed / (2.0 * self._limit.acceleration)
@@ -158,7 +158,7 @@ class Joints:
     def next(
         self, position: np.ndarray, velocity: np.ndarray, wanted: np.ndarray
     ) -> tuple[np.ndarray, Clamps]:
-        """Return the velocities ``[J]`` for the next period, as close to ``wanted`` as allowed."""
+        """Return the velocities `[J]` for the next period, as close to `wanted` as allowed."""
         inside = np.clip(
             wanted,
             -brakable_speeds(position - self._low, self._acceleration, self._dt),
@@ -174,7 +174,7 @@ class Joints:
         )
 
     def brake(self, velocity: np.ndarray) -> np.ndarray:
-        """Return the velocities ``[J]`` for the next period, each joint braking."""
+        """Return the velocities `[J]` for the next period, each joint braking."""
         return braked_each(velocity, self._acceleration * self._dt)
 
 
@@ -187,7 +187,7 @@ class _Cone:
         self._direction = np.array(cone.direction) / norm(np.array(cone.direction))
 
     def tilt(self, orientation: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the angle, rad, and the axis ``[3]`` about which a turn increases it."""
+        """Return the angle, rad, and the axis `[3]` about which a turn increases it."""
         tool = rotation.rotate(orientation, self._tool)
         outwards = rotation.cross(self._direction, tool)
         sine = norm(outwards)
@@ -195,7 +195,7 @@ class _Cone:
         return angle, outwards / sine if sine > 1e-9 else np.zeros(3)
 
     def largest_tilt(self, orientation: np.ndarray, about: np.ndarray, angle: float) -> float:
-        """Return the largest tilt, rad, while turning about an axis from 0 to ``angle``."""
+        """Return the largest tilt, rad, while turning about an axis from 0 to `angle`."""
         length = norm(about)
         start, _ = self.tilt(orientation)
         if length == 0.0 or angle == 0.0:
@@ -213,7 +213,7 @@ class _Cone:
 
 
 def _towards(current: np.ndarray, wanted: np.ndarray, longest: float) -> np.ndarray:
-    """Return ``wanted`` itself, or the point ``longest`` away from ``current`` on the way there."""
+    """Return `wanted` itself, or the point `longest` away from `current` on the way there."""
     change = wanted - current
     limited = shortened(change, longest)
     return wanted if limited is change else current + limited
@@ -222,7 +222,7 @@ def _towards(current: np.ndarray, wanted: np.ndarray, longest: float) -> np.ndar
 def _last_brakable(
     brake: np.ndarray, wanted: np.ndarray, is_brakable: Callable[[np.ndarray], bool]
 ) -> np.ndarray:
-    """Return the velocity on the way from ``brake`` to ``wanted`` that is still brakable."""
+    """Return the velocity on the way from `brake` to `wanted` that is still brakable."""
     if is_brakable(wanted):
         return wanted
     low, high = 0.0, 1.0

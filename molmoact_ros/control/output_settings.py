@@ -1,14 +1,17 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which commands are published for a robot. Topics are private (``~/twist`` ...); remap them."""
+"""Which commands are published for a robot. Topics are private (`~/twist` ...); remap them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from molmoact_ros.yaml_config import require, require_choice, require_positive
-
-from .bounds import require_range
+from molmoact_ros.yaml_config import (
+    require,
+    require_choice,
+    require_positive,
+    require_range,
+)
 
 _CARTESIAN = ("twist", "pose")
 _JOINT = ("joint_trajectory", "joint_jog", "forward")
@@ -20,8 +23,8 @@ class ServoOutput:
 
     Attributes:
         servo_command_type_service: Servo's service that switches it to this kind of command, e.g.
-            ``servo_node/switch_command_type``; empty: not called.
-        servo_status_topic: Servo's status, e.g. ``servo_node/status``; empty: ``status`` beside the
+            `servo_node/switch_command_type`; empty: not called.
+        servo_status_topic: Servo's status, e.g. `servo_node/status`; empty: `status` beside the
             service, or none where that is empty too.
     """
 
@@ -48,17 +51,17 @@ class ServoOutput:
 
 @dataclass(frozen=True)
 class TwistOutput(ServoOutput):
-    """geometry_msgs/TwistStamped on ``~/twist``: m/s and rad/s in the profile's frame."""
+    """geometry_msgs/TwistStamped on `~/twist`: m/s and rad/s in the profile's frame."""
 
 
 @dataclass(frozen=True)
 class PoseOutput(ServoOutput):
-    """geometry_msgs/PoseStamped on ``~/pose``: where the end effector shall be now."""
+    """geometry_msgs/PoseStamped on `~/pose`: where the end effector shall be now."""
 
 
 @dataclass(frozen=True)
 class JointTrajectoryOutput:
-    """trajectory_msgs/JointTrajectory on ``~/joint_trajectory``, for a JointTrajectoryController.
+    """trajectory_msgs/JointTrajectory on `~/joint_trajectory`, for a JointTrajectoryController.
 
     Each message holds what is planned from its stamp on and ends at rest, so that the arm stops by
     itself should no other one come.
@@ -84,15 +87,15 @@ class JointTrajectoryOutput:
 
 @dataclass(frozen=True)
 class JointJogOutput(ServoOutput):
-    """control_msgs/JointJog with velocities, rad/s, on ``~/joint_jog``."""
+    """control_msgs/JointJog with velocities, rad/s, on `~/joint_jog`."""
 
 
 @dataclass(frozen=True)
 class ForwardOutput:
-    """std_msgs/Float64MultiArray on ``~/forward``, for a forward_command_controller.
+    """std_msgs/Float64MultiArray on `~/forward`, for a forward_command_controller.
 
     Attributes:
-        interface: ``position`` or ``velocity``.
+        interface: `position` or `velocity`.
     """
 
     interface: str = "position"
@@ -107,10 +110,10 @@ class GripperOutput:
     """How the gripper is commanded.
 
     Attributes:
-        type: ``forward``: topic of std_msgs/Float64MultiArray. ``joint_trajectory``: topic of
-            trajectory_msgs/JointTrajectory. ``gripper_command`` and ``parallel_gripper_command``:
+        type: `forward`: topic of std_msgs/Float64MultiArray. `joint_trajectory`: topic of
+            trajectory_msgs/JointTrajectory. `gripper_command` and `parallel_gripper_command`:
             actions of control_msgs.
-        name: Of the topic or action. A remapping of ``~/gripper`` takes its place for topics; ROS
+        name: Of the topic or action. A remapping of `~/gripper` takes its place for topics; ROS
             does not remap actions as a whole.
         open: Commanded for a fully open gripper, in the driver's unit.
         closed: Commanded for a fully closed gripper.
@@ -159,7 +162,7 @@ class Outputs:
 
     @property
     def commands_positions(self) -> bool:
-        """Whether the robot is told where to be rather than only how fast to go."""
+        """Whether positions are commanded rather than only velocities."""
         forward = self.forward is not None and self.forward.interface == "position"
         return forward or self.pose is not None or self.joint_trajectory is not None
 

@@ -13,7 +13,7 @@ _SMALL_ANGLE = 1e-9
 
 
 def normalised(q: np.ndarray) -> np.ndarray:
-    """Return ``q`` ``[4]`` with length 1.
+    """Return `q` `[4]` with length 1.
 
     Raises:
         ValueError: The quaternion is not finite or its length is (nearly) zero.
@@ -25,7 +25,7 @@ def normalised(q: np.ndarray) -> np.ndarray:
 
 
 def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the rotation ``b`` followed by ``a``, both ``[4]``."""
+    """Return the rotation `b` followed by `a`, both `[4]`."""
     ax, ay, az, aw = a.tolist()  # floats of Python: three times faster than numpy's here
     bx, by, bz, bw = b.tolist()
     return np.array(
@@ -44,7 +44,7 @@ def inverse(q: np.ndarray) -> np.ndarray:
 
 
 def rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Return the vector ``v`` ``[3]`` rotated by ``q``."""
+    """Return the vector `v` `[3]` rotated by `q`."""
     qx, qy, qz, w = q.tolist()
     vx, vy, vz = v.tolist()
     tx, ty, tz = 2 * (qy * vz - qz * vy), 2 * (qz * vx - qx * vz), 2 * (qx * vy - qy * vx)
@@ -58,14 +58,14 @@ def rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return a x b of two ``[3]`` vectors; ten times faster than numpy.cross at this size."""
+    """Return a x b of two `[3]` vectors; ten times faster than numpy.cross at this size."""
     ax, ay, az = a.tolist()
     bx, by, bz = b.tolist()
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def from_rotation_vector(r: np.ndarray) -> np.ndarray:
-    """Return the quaternion of a rotation vector (axis x angle, rad) ``[3]``."""
+    """Return the quaternion of a rotation vector (axis x angle, rad) `[3]`."""
     angle = math.sqrt(float(r @ r))
     if angle < _SMALL_ANGLE:
         return normalised(np.array([r[0] / 2, r[1] / 2, r[2] / 2, 1.0]))
@@ -73,7 +73,7 @@ def from_rotation_vector(r: np.ndarray) -> np.ndarray:
 
 
 def to_rotation_vector(q: np.ndarray) -> np.ndarray:
-    """Return the shortest rotation vector ``[3]``, rad, of a unit quaternion."""
+    """Return the shortest rotation vector `[3]`, rad, of a unit quaternion."""
     if q[3] < 0.0:
         q = -q
     sine = math.sqrt(float(q[:3] @ q[:3]))
@@ -99,15 +99,15 @@ def from_rpy(rpy: np.ndarray) -> np.ndarray:
 
 
 def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the rotation vector ``[3]``, rad, in the fixed frame, that turns ``a`` into ``b``."""
+    """Return the rotation vector `[3]`, rad, in the fixed frame, that turns `a` into `b`."""
     return to_rotation_vector(multiply(b, inverse(a)))
 
 
 def slerp(a: np.ndarray, b: np.ndarray, weight: float) -> np.ndarray:
-    """Return the orientation that is ``weight`` (0..1) of the way from ``a`` to ``b``."""
+    """Return the orientation that is `weight` (0..1) of the way from `a` to `b`."""
     return turned(a, between(a, b) * weight)
 
 
 def turned(q: np.ndarray, rotation_vector: np.ndarray) -> np.ndarray:
-    """Return ``q`` turned by a rotation vector of the fixed frame, as a unit quaternion."""
+    """Return `q` turned by a rotation vector of the fixed frame, as a unit quaternion."""
     return normalised(multiply(from_rotation_vector(rotation_vector), q))

@@ -1,12 +1,33 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the executor tells about itself."""
+"""What the executor reports about itself: state, outcomes of requests, counters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+
+# Everything that is counted, so that a reader of the diagnostics sees the zeros too.
+COUNTERS = (
+    "accepted",
+    # What a chunk may have.
+    "refused_unreadable", "refused_shape", "refused_horizon", "refused_not_finite",
+    "refused_action_space", "refused_names", "refused_frame", "refused_invalid",
+    "refused_confidence", "refused_stamp_zero", "refused_stamp_old", "refused_stamp_future",
+    "refused_sequence", "refused_two_policies",
+    # What the executor or the robot may have.
+    "refused_not_enabled", "refused_unhealthy", "refused_no_state", "refused_step_period",
+    "refused_duration", "refused_step_size", "refused_gripper", "refused_late",
+    "approval_expired",
+    # Measured states that are dropped.
+    "state_unreadable", "state_not_finite", "state_out_of_order", "state_future",
+    # Commands that a limit changed.
+    "clamped_position", "clamped_velocity", "clamped_acceleration", "clamped_gripper",
+    "stopped_no_chunk", "stopped_state", "stopped_clock", "stopped_fault", "stopped_two_policies",
+    "clock_jumped_back",
+    "halted", "halted_following_error", "halted_internal",
+)  # fmt: skip
 
 
 class State(IntEnum):

@@ -112,7 +112,7 @@ class ExecutorNode(ManagedNode):
 
         def refuse(reason: str) -> None:
             with self._lock:
-                self._core.counters.add(counter)
+                self._core.counters[counter] += 1
             self.get_logger().error(f"{topic} dropped: {reason}", throttle_duration_sec=2.0)
 
         BoundedSubscription(self, kind, topic, callback, profile, capacity, refuse)
@@ -228,13 +228,13 @@ class ExecutorNode(ManagedNode):
             chunk = chunk_from_message(message)
         except MessageError as error:
             with self._lock:
-                self._core.counters.add("refused_shape")
+                self._core.counters["refused_shape"] += 1
             self.get_logger().warning(f"action_chunk dropped: {error}", throttle_duration_sec=2.0)
             return
         with self._lock:
-            before = self._core.counters.values["refused_not_enabled"]
+            before = self._core.counters["refused_not_enabled"]
             refusal = self._core.submit(chunk, self._now())
-            not_enabled = self._core.counters.values["refused_not_enabled"] > before
+            not_enabled = self._core.counters["refused_not_enabled"] > before
         if refusal is not None:
             self._log.refusal(refusal, not_enabled=not_enabled)
 

@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from molmoact_ros.control import ProfileError, RobotProfile, load_profile
-from molmoact_ros.control.robots import robot_path
+from molmoact_ros.control.robot_profile import robot_path
 from molmoact_ros.ros.parameters import parameter
 from molmoact_ros.ros.running import StartError
 

@@ -22,11 +22,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from molmoact_ros.answer.gripper_conventions import CONVENTIONS, GripperConverter
 from molmoact_ros.answer.trajectory import GRID_MAX, clipped
+from molmoact_ros.control import ACTION_SPACES
 from molmoact_ros.processing.frames import KERNELS, centre_crop, fit_longest_side, resample
 from molmoact_ros.yaml_config import ProfileError, build, read_yaml, require, require_choice
 
 PROMPT_STYLES = ("by_camera_count", "one_image", "several_images")
-ACTION_SPACES = ("ee_delta", "ee_pose", "joint_delta", "joint_position")
 _TEMPLATE = "template.yaml"
 _MAX_IMAGE_SIDE = 4096
 _CENTRE = GRID_MAX / 2

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from molmoact_ros.control import ActionChunk, Command, Executor, Pose, RobotProfile
-from molmoact_ros.control.reference import moved_on
+from molmoact_ros.control.pose import moved_on
 from molmoact_ros.yaml_config import build
 
 EE_COLUMNS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
@@ -148,7 +148,7 @@ class Rig:
 
     def count(self, name: str) -> int:
         """Return one of the executor's counters."""
-        return self.executor.counters.values[name]
+        return self.executor.counters[name]
 
 
 def make_steps(rows: int = 8, **columns: float) -> np.ndarray:

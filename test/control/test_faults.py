@@ -7,6 +7,8 @@ import pytest
 
 from molmoact_ros.control import Pose, State
 from molmoact_ros.control.motion import Clamps
+from molmoact_ros.control.movers import EndEffector
+from molmoact_ros.control.plan import Setpoint
 
 ROWS = {"x": 0.02}
 GOOD_NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
@@ -316,13 +318,12 @@ def test_internal_error_puts_the_arm_to_rest(twist_rig, steps, monkeypatch):
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.3)
-    mover = rig.executor._motion.mover
 
-    def broken(_):
-        mover.velocity = np.full(6, np.nan)
+    def broken(self: EndEffector, setpoint: Setpoint) -> Clamps:
+        self.velocity = np.full(6, np.nan)
         return Clamps()
 
-    monkeypatch.setattr(mover, "step", broken)
+    monkeypatch.setattr(EndEffector, "step", broken)
     rig.tick(3)
     assert rig.executor.state is State.HALTED and "internal error" in rig.executor.reason
     assert np.isfinite(rig.velocities).all() and not rig.velocities[-1].any()

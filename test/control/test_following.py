@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from molmoact_ros.control import Pose, State, rotation
-from molmoact_ros.control.reference import moved_on
+from molmoact_ros.control.pose import moved_on
 
 # Changes to the test robots; those with joints last. Limits of all: see conftest.
 OUTPUTS: dict[str, dict[str, Any]] = {

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from molmoact_ros.control import ActionChunk, ProfileError
-from molmoact_ros.control.gripper_logic import GripperLogic
-from molmoact_ros.control.mapping import ActionMapping, AxisSource, GripperAction
+from molmoact_ros.control.mapping import ActionMapping, AxisSource, GripperAction, GripperLogic
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "text" / "policy.json"
 COLUMNS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")

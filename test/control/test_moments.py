@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from molmoact_ros.control import Pose, rotation
-from molmoact_ros.control.reference import moved_on
+from molmoact_ros.control.pose import moved_on
 
 SETTINGS = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

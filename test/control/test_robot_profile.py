@@ -65,7 +65,7 @@ def test_shipped_profile_moves_its_robot(name):
         executor.observe(place, now, now)
         command = executor.step(now)
     moved = command.velocity if action.cartesian is False else command.velocity[:3]
-    assert (moved > 0.0).all() and executor.counters.values["halted"] == 0
+    assert (moved > 0.0).all() and executor.counters["halted"] == 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,7 +15,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
 from molmoact_ros.control import ActionChunk, Command, Executor, Pose
-from molmoact_ros.control.reference import moved_on
+from molmoact_ros.control.pose import moved_on
 from molmoact_ros.demo.graph import POLICY, SIMULATOR, default_checkpoint, demo_graph
 from molmoact_ros.evaluate.actors import Look, PolicyActor
 from molmoact_ros.evaluate.episode import Episode, Moment

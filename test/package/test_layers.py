@@ -38,7 +38,7 @@ def copy(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     "module, line, layer",
     [
-        ("control/robots.py", "import molmoact_ros.ros.qos", "molmoact_ros.control"),
+        ("control/chunk.py", "import molmoact_ros.ros.qos", "molmoact_ros.control"),
         ("policy_node/node.py", "import molmoact_ros.executor_node", "molmoact_ros.policy_node"),
         ("answer/stats.py", "def f():\n    import molmoact_ros.model.files", "molmoact_ros.answer"),
     ],
