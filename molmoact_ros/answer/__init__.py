@@ -3,22 +3,14 @@
 """The answer's grammar: prompts, depth, trajectory and action texts, and their parsing."""
 
 from molmoact_ros.answer.actions import CODEBOOKS, N_BINS, ActionTokenizer
-from molmoact_ros.answer.depth import (
-    DepthTokenizer,
-    depth_to_uint8,
-    find_depth_spans,
-    grid_shape,
-    normalize_depth,
-    parse_depth_codes,
-)
-from molmoact_ros.answer.parse import parse_answer
+from molmoact_ros.answer.depth import DepthTokenizer, find_depth_spans, normalize_depth
+from molmoact_ros.answer.parse import Answer, parse_answer
 from molmoact_ros.answer.prompts import (
     reasoning_answer,
     reasoning_prompt,
     steering_answer,
     steering_prompt,
 )
-from molmoact_ros.answer.result import Answer
 from molmoact_ros.answer.stats import ActionStats, select_unnorm_key
 from molmoact_ros.answer.trajectory import (
     from_pixels,
@@ -34,13 +26,10 @@ __all__ = [
     "ActionTokenizer",
     "Answer",
     "DepthTokenizer",
-    "depth_to_uint8",
     "find_depth_spans",
     "from_pixels",
-    "grid_shape",
     "normalize_depth",
     "parse_answer",
-    "parse_depth_codes",
     "parse_trajectories",
     "reasoning_answer",
     "reasoning_prompt",

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth tokens as text, as codes and as a picture of relative depth (format.md 13)."""
 
-import math
 import re
 from typing import Any, Protocol
 
@@ -106,36 +105,8 @@ def find_depth_spans(text: str) -> list[str]:
     return _SPAN.findall(text)
 
 
-def parse_depth_codes(text: str) -> list[int]:
-    """Read the codes of a span, or of numbers parted by commas or spaces, as the reference does.
-
-    Neither number nor range of the codes is checked; see `DepthTokenizer.decode` for that.
-
-    Raises:
-        ValueError: when something is not a whole number.
-    """
-    body = text.replace(START, "").replace(END, "").strip()
-    if "<DEPTH_" in body:
-        parts = body.replace("<DEPTH_", "").split(">")
-    else:
-        parts = body.replace(",", " ").split()
-    return [int(part) for part in parts if part.strip()]
-
-
-def grid_shape(n_codes: int) -> tuple[int, int]:
-    """Rows and columns of n codes: the square root, else its largest divisor below that."""
-    rows = next(r for r in range(math.isqrt(n_codes), 0, -1) if n_codes % r == 0)
-    return rows, n_codes // rows
-
-
 def normalize_depth(depth: ArrayLike) -> NDArray[np.float32]:
     """Stretch a decoded map to 0..1; a flat map becomes 0 (guard 1e-8)."""
     array = np.asarray(depth, dtype=np.float32)
     low, high = array.min(), array.max()
     return (array - low) / max(high - low, np.float32(1e-8))
-
-
-def depth_to_uint8(normalized: ArrayLike) -> NDArray[np.uint8]:
-    """Turn 0..1 into 0..255, rounded as the reference's viewer does."""
-    scaled = np.asarray(normalized, dtype=np.float32) * 255 + 0.5
-    return np.clip(scaled, 0, 255).astype(np.uint8)

@@ -13,7 +13,6 @@ convention turns the model's value g (0..1, sometimes a little below 0) into a c
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,62 +21,16 @@ STICKY_STEPS = 15  # steps that SimplerEnv's google_robot repeats a gripper comm
 _STICKY_CHANGE = 0.5  # change of g that starts one
 
 
-@dataclass(frozen=True)
-class StickyState:
-    """Memory of the google_robot convention between two steps.
-
-    Attributes:
-        previous: g of the step before; None at the start.
-        latched: the repeated command.
-        remaining: steps for which it is still repeated.
-    """
-
-    previous: float | None = None
-    latched: float = 0.0
-    remaining: int = 0
-
-
-def as_is(g: ArrayLike) -> NDArray[np.float64]:
-    """0 open .. 1 closed already."""
-    return np.asarray(g, dtype=np.float64)
-
-
-def one_minus(g: ArrayLike) -> NDArray[np.float64]:
-    """From 1 open .. 0 closed to 0 open .. 1 closed."""
-    return 1.0 - np.asarray(g, dtype=np.float64)
-
-
-def libero(g: ArrayLike) -> NDArray[np.float64]:
-    """From 1 open .. 0 closed to -1 open, +1 closed."""
-    return -np.sign(2.0 * np.asarray(g, dtype=np.float64) - 1.0)
-
-
-def widowx(g: ArrayLike) -> NDArray[np.float64]:
-    """From 1 open .. 0 closed to +1 open, -1 closed."""
-    return 2.0 * binary(g, 0.5) - 1.0
-
-
-def google_robot(g: float, state: StickyState) -> tuple[float, StickyState]:
-    """One step of the sticky convention: previous minus current g, repeated when it is large."""
-    change = 0.0 if state.previous is None else state.previous - g
-    if state.remaining == 0 and abs(change) > _STICKY_CHANGE:
-        state = StickyState(g, change, STICKY_STEPS)
-    if state.remaining == 0:
-        return change, StickyState(g)
-    return state.latched, StickyState(g, state.latched, state.remaining - 1)
-
-
-def binary(values: ArrayLike, threshold: float) -> NDArray[np.float64]:
+def _binary(g: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
     """1 above the threshold, else 0; NaN stays NaN, so that no wrong answer becomes a command."""
-    array = np.asarray(values, dtype=np.float64)
-    return np.where(np.isnan(array), np.nan, (array > threshold).astype(np.float64))
+    return np.where(np.isnan(g), np.nan, (g > threshold).astype(np.float64))
 
 
-_STATELESS: dict[str, Callable[[ArrayLike], NDArray[np.float64]]] = {
-    "as_is": as_is,
-    "one_minus": one_minus,
-    "libero": libero,
-    "widowx": widowx,
+_STATELESS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "as_is": lambda g: g,
+    "one_minus": lambda g: 1.0 - g,
+    "libero": lambda g: -np.sign(2.0 * g - 1.0),
+    "widowx": lambda g: 2.0 * _binary(g, 0.5) - 1.0,
 }
 CONVENTIONS = (*_STATELESS, "google_robot")
 
@@ -89,11 +42,11 @@ class GripperConverter:
         """Choose a convention.
 
         Args:
-            convention: one of `CONVENTIONS`.
-            threshold: with "as_is" and "one_minus": snap to 0 or 1 here; None: continuous.
+            convention: One of `CONVENTIONS`.
+            threshold: With "as_is" and "one_minus": snap to 0 or 1 here; None: continuous.
 
         Raises:
-            ValueError: the convention is unknown, or takes no threshold.
+            ValueError: The convention is unknown, or takes no threshold.
         """
         if convention not in CONVENTIONS:
             raise ValueError(f"convention {convention!r} is not one of {', '.join(CONVENTIONS)}")
@@ -105,7 +58,9 @@ class GripperConverter:
 
     def reset(self) -> None:
         """Forget the steps before; call it when an episode starts."""
-        self._state = StickyState()
+        self._previous: float | None = None  # g of the step before
+        self._latched = 0.0
+        self._remaining = 0  # steps for which `_latched` is repeated
 
     def convert(self, values: ArrayLike) -> NDArray[np.float64]:
         """Convert the gripper values [T] of consecutive steps.
@@ -116,8 +71,15 @@ class GripperConverter:
         if self._convention == "google_robot":
             return np.array([self._sticky_step(float(value)) for value in g])
         command = _STATELESS[self._convention](g)
-        return command if self._threshold is None else binary(command, self._threshold)
+        return command if self._threshold is None else _binary(command, self._threshold)
 
     def _sticky_step(self, g: float) -> float:
-        command, self._state = google_robot(g, self._state)
-        return command
+        """Return previous minus current g; a large change is repeated."""
+        change = 0.0 if self._previous is None else self._previous - g
+        self._previous = g
+        if self._remaining == 0 and abs(change) > _STICKY_CHANGE:
+            self._latched, self._remaining = change, STICKY_STEPS
+        if self._remaining == 0:
+            return change
+        self._remaining -= 1
+        return self._latched

@@ -104,6 +104,16 @@ class ActionStats:
         x = np.asarray(values, dtype=np.float64)
         return np.where(self.mask, 0.5 * (x + 1) * (self.q99 - self.q01) + self.q01, x)
 
+    def shares(self, actions: ArrayLike) -> NDArray[np.float64]:
+        """Return the scaled dimensions of actions [T, D] as shares of half their range.
+
+        Returns:
+            float64 [T, D'], without the gripper and dimensions that never move.
+        """
+        half = 0.5 * (self.q99 - self.q01).astype(np.float64)
+        scaled = self.mask & (half > 0)
+        return np.asarray(actions, dtype=np.float64)[:, scaled] / half[scaled]
+
     def normalize(self, actions: ArrayLike) -> NDArray[np.float32]:
         """Scale robot actions to -1..1 as the training data does.
 

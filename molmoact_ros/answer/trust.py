@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Actions that can not be trusted although each answer alone looks sound.
+"""Actions that cannot be trusted although each answer alone looks sound.
 
 Users of released checkpoints report actions that stay near zero, or do not depend on the input,
 while the trajectory in the same answers stays sensible. No single answer shows that; the last few
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from molmoact_ros.answer.stats import ActionStats
 
-# First words of what the detectors say.
+# First words of what the detectors report.
 DETECTORS = ("near_zero_actions", "input_independent_actions")
 
 _THUMBNAIL = 16  # cells per side of the picture that is kept of each frame
@@ -76,10 +76,8 @@ def record_chunk(
         trajectory: [K, 2] of the same answer, 0..255.
         image: RGB uint8 [H, W, 3] that it was inferred from.
     """
-    half = 0.5 * (stats.q99 - stats.q01).astype(np.float64)
-    scaled = stats.mask & (half > 0)
     return ChunkRecord(
-        motion=np.asarray(actions, dtype=np.float64)[:, scaled] / half[scaled],
+        motion=stats.shares(actions),
         trajectory=np.asarray(trajectory, dtype=np.float64).reshape(-1, 2),
         scene=_thumbnail(image),
     )

@@ -12,9 +12,7 @@ from molmoact_ros.answer import (
     ActionStats,
     ActionTokenizer,
     find_depth_spans,
-    grid_shape,
     parse_answer,
-    parse_depth_codes,
     parse_trajectories,
     reasoning_prompt,
     steering_prompt,
@@ -30,7 +28,6 @@ def _golden(name):
 
 PARSE = _golden("parse_cases.json")
 CODEC = _golden("action_codec.json")
-DEPTH = _golden("depth_tokens.json")
 POLICY = _golden("policy.json")
 
 
@@ -105,19 +102,6 @@ def test_raw_actions_to_text():
     for start, text in enumerate(pipeline["chunk_text"]):
         window = np.minimum(np.arange(start, start + pipeline["chunk_size"]), last)
         assert tokenizer.encode(normalized[window]) == text
-
-
-@pytest.mark.parametrize("case", DEPTH["parse"], ids=lambda case: case["text"][:40])
-def test_depth_codes(case):
-    if "error" in case:
-        with pytest.raises(ValueError):
-            parse_depth_codes(case["text"])
-    else:
-        assert parse_depth_codes(case["text"]) == case["tokens"]
-
-
-def test_depth_grid_shapes():
-    assert {n: list(grid_shape(int(n))) for n in DEPTH["grid"]} == DEPTH["grid"]
 
 
 def test_trajectory_points_to_pixels():

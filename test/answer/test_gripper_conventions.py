@@ -12,8 +12,6 @@ from molmoact_ros.answer.gripper_conventions import (
     CONVENTIONS,
     STICKY_STEPS,
     GripperConverter,
-    StickyState,
-    google_robot,
 )
 from molmoact_ros.control.rotation import from_rpy, to_rotation_vector
 
@@ -56,11 +54,8 @@ def test_sticky_memory_survives_the_end_of_a_chunk():
 
 
 def test_sticky_command_is_held_and_released():
-    state, commands = StickyState(), []
-    for g in [1.0, 0.0] + [0.0] * 20:
-        command, state = google_robot(g, state)
-        commands.append(command)
-    assert commands == [0.0] + [1.0] * STICKY_STEPS + [0.0] * (21 - STICKY_STEPS)
+    commands = GripperConverter("google_robot").convert([1.0, 0.0] + [0.0] * 20)
+    assert commands.tolist() == [0.0] + [1.0] * STICKY_STEPS + [0.0] * (21 - STICKY_STEPS)
 
 
 def test_open_and_closed():
