@@ -22,7 +22,7 @@ from molmoact_ros.demo.graph import (
     share,
 )
 from molmoact_ros.launching.dds import image_settings
-from molmoact_ros.launching.description import (
+from molmoact_ros.launching.launch_file import (
     LaunchError,
     description,
     end_all,

@@ -22,7 +22,7 @@ from launch_ros.actions import Node
 from molmoact_ros.control import load_profile
 from molmoact_ros.control.robot_profile import robot_path
 from molmoact_ros.launching.dds import image_settings
-from molmoact_ros.launching.description import (
+from molmoact_ros.launching.launch_file import (
     LaunchError,
     description,
     end_all,

@@ -17,7 +17,7 @@ from ament_index_python.packages import get_package_share_directory
 from launch import Action, LaunchContext, LaunchDescription
 from launch_ros.actions import Node
 
-from molmoact_ros.launching.description import (
+from molmoact_ros.launching.launch_file import (
     LaunchError,
     description,
     end_all_if_misconfigured,

@@ -60,7 +60,7 @@ def test_refused_with_line_and_key_in_one_short_sentence(case, tmp_path):
     assert "\n" not in message and len(message) < len(str(path)) + 400
 
 
-@pytest.mark.parametrize("load", [control.load_profile, profile.load_profile])
+@pytest.mark.parametrize("load", [control.load_profile, profile.load_checkpoint_profile])
 @pytest.mark.parametrize("case", ["alias bomb", "duplicate key", "400 digits"])
 def test_profiles_are_read_by_it(load, case, tmp_path):
     path = tmp_path / "some.yaml"

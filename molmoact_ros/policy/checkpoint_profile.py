@@ -246,7 +246,7 @@ GENERIC = CheckpointProfile(
 )
 
 
-def load_profile(path: str | Path) -> CheckpointProfile:
+def load_checkpoint_profile(path: str | Path) -> CheckpointProfile:
     """Read a profile.
 
     Raises:
@@ -277,10 +277,10 @@ def profile_directory() -> Path:
     raise ProfileError("", f"no config/checkpoints/{_TEMPLATE} below {', '.join(map(str, shares))}")
 
 
-def load_profiles(directory: Path | None = None) -> tuple[CheckpointProfile, ...]:
+def load_checkpoint_profiles(directory: Path | None = None) -> tuple[CheckpointProfile, ...]:
     """Read all profiles of a folder but the template; None: `profile_directory`."""
     files = sorted((directory or profile_directory()).glob("*.yaml"))
-    return tuple(load_profile(file) for file in files if file.name != _TEMPLATE)
+    return tuple(load_checkpoint_profile(file) for file in files if file.name != _TEMPLATE)
 
 
 def choose_profile(
@@ -295,12 +295,12 @@ def choose_profile(
         checkpoint: hub id or directory.
         norm_stats: `norm_stats` of its config.json.
         vocab_size: `llm_config.vocab_size` of its config.json.
-        profiles: candidates; None: those of `load_profiles`.
+        profiles: candidates; None: those of `load_checkpoint_profiles`.
 
     Returns:
         The profile, and for the log why it was chosen.
     """
-    candidates = load_profiles() if profiles is None else profiles
+    candidates = load_checkpoint_profiles() if profiles is None else profiles
     name = Path(checkpoint).resolve().name if Path(checkpoint).exists() else Path(checkpoint).name
     keys = list(norm_stats or {})
     named = [profile for profile in candidates if profile.match.fits_name(name)]

@@ -40,7 +40,7 @@ from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.processing.tokenizer import DEPTH_TOKENS
 from molmoact_ros.small_files import one_line
 
-from .checkpoint_profile import GENERIC, CheckpointProfile, choose_profile, load_profile
+from .checkpoint_profile import GENERIC, CheckpointProfile, choose_profile, load_checkpoint_profile
 from .model_input import WARM_UP_SIZE, model_input
 
 CHECKPOINT_FILES = ("*.json", "*.jinja", "*.safetensors", "vae-final.*")
@@ -221,7 +221,7 @@ def _choose_profile(found: Preflight, config: MolmoActConfig) -> None:
     if isinstance(wanted, CheckpointProfile):
         found.profile, found.profile_reason = wanted, "it is given"
     elif wanted is not None:
-        found.profile = found.attempt(lambda: load_profile(wanted))
+        found.profile = found.attempt(lambda: load_checkpoint_profile(wanted))
         found.profile_reason = f"it is given: {wanted}"
     else:
         vocab_size = config.llm_config.vocab_size

@@ -12,8 +12,8 @@ from molmoact_ros.policy.checkpoint_profile import (
     ActionSettings,
     ImagePreparation,
     choose_profile,
-    load_profile,
-    load_profiles,
+    load_checkpoint_profile,
+    load_checkpoint_profiles,
     profile_directory,
 )
 from molmoact_ros.yaml_config import ProfileError
@@ -60,7 +60,7 @@ def test_published_checkpoint_is_found_by_name(checkpoint):
 
 def test_every_profile_is_listed_and_has_the_name_of_its_file():
     files = {path.stem for path in profile_directory().glob("*.yaml")} - {"template"}
-    assert files == {profile.name for profile in load_profiles()}
+    assert files == {profile.name for profile in load_checkpoint_profiles()}
     assert files == {name for name, *_ in PUBLISHED.values()}
 
 
@@ -80,7 +80,7 @@ def test_renamed_checkpoint_is_found_by_content(norm_stats, vocab_size, name, tm
 
 
 def test_several_profiles_fit(tmp_path):
-    template = load_profile(profile_directory() / "template.yaml")
+    template = load_checkpoint_profile(profile_directory() / "template.yaml")
     profile, reason = choose_profile("x/my-robot-1", None, 0, [template, template])
     assert profile.name == "generic" and "my_robot, my_robot" in reason
 
@@ -95,7 +95,7 @@ def test_template_explains_every_key():
             if isinstance(value, dict) and kind is not None:
                 assert set(value) == set(kind.__dataclass_fields__)
 
-    profile = load_profile(profile_directory() / "template.yaml")
+    profile = load_checkpoint_profile(profile_directory() / "template.yaml")
     check(yaml.safe_load(text), type(profile))
     for line in text.splitlines():
         if ":" in line and not line.startswith("#") and not line.rstrip().endswith(":"):
@@ -132,13 +132,13 @@ def test_broken_profile_is_refused_with_the_path_of_the_key(text, tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
     with pytest.raises(ProfileError, match=BROKEN[text]) as error:
-        load_profile(path)
+        load_checkpoint_profile(path)
     assert str(path) in str(error.value)
 
 
 def test_absent_profile():
     with pytest.raises(ProfileError, match="nowhere.yaml: cannot be read"):
-        load_profile("nowhere.yaml")
+        load_checkpoint_profile("nowhere.yaml")
 
 
 def test_other_number_of_dimensions():
@@ -147,9 +147,10 @@ def test_other_number_of_dimensions():
 
 
 def test_images_are_prepared_as_in_the_published_evaluations():
-    libero = load_profile(profile_directory() / "molmoact_7b_d_libero_goal_0812.yaml").images
+    folder = profile_directory()
+    libero = load_checkpoint_profile(folder / "molmoact_7b_d_libero_goal_0812.yaml").images
     np.testing.assert_array_equal(libero.apply(GOLDEN["crop09.in"]), GOLDEN["crop09.out"])
-    rt_1 = load_profile(profile_directory() / "molmoact_7b_d_pretrain_rt_1_0812.yaml").images
+    rt_1 = load_checkpoint_profile(folder / "molmoact_7b_d_pretrain_rt_1_0812.yaml").images
     np.testing.assert_array_equal(rt_1.apply(GOLDEN["simpler_in"]), GOLDEN["simpler_resized"])
 
 
