@@ -22,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.report import RESULTS, write_results
-from benchmarks.with_and_without_drafts import TwinActor, load_policy
+from benchmarks.with_and_without_drafts import TwinActor, load_float32_policy
 from molmoact_ros.evaluate.episode import Episode, make_episodes
 from molmoact_ros.evaluate.in_process import InProcess, Timing
 from molmoact_ros.evaluate.results import EpisodeResult, summary
@@ -131,7 +131,7 @@ def row(variant: Variant, results: Sequence[EpisodeResult]) -> dict[str, Any]:
 
 def compare_drafts(arguments: argparse.Namespace) -> dict[str, Any]:
     """Answer the same pictures with and without drafts, and count ids that differ."""
-    actor = TwinActor(load_policy(arguments.checkpoint))
+    actor = TwinActor(load_float32_policy(arguments.checkpoint))
     timing = Timing(arguments.seconds, answer_seconds=0.0)
     tasks = [
         episode

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.report import write_results
-from benchmarks.with_and_without_drafts import load_policy
+from benchmarks.with_and_without_drafts import load_float32_policy
 from molmoact_ros.answer import ActionStats
 from molmoact_ros.answer.confidence import NEAR_BINS
 from molmoact_ros.evaluate.actors import Look, PolicyActor
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--name", default="calibration", help="of the results (calibration)")
     parser.add_argument("--plot", type=Path, default=Path("docs/images/calibration.png"))
     arguments = parser.parse_args()
-    policy = load_policy(arguments.checkpoint)
+    policy = load_float32_policy(arguments.checkpoint)
     compare = Comparison(policy.stats)
     timing = Timing(arguments.seconds, answer_seconds=0.0)
     episodes = [

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.report import write_results
 from benchmarks.scripted import PARTS, part_of_tokens, passes_by_part
-from benchmarks.with_and_without_drafts import TwinActor, TwinAnswer, load_policy
+from benchmarks.with_and_without_drafts import TwinActor, TwinAnswer, load_float32_policy
 from molmoact_ros.decoding.drafts import AnswerReader
 from molmoact_ros.decoding.drafts.answer_splitter import ReadAnswer
 from molmoact_ros.decoding.drafts.template import BIN, DEPTH, NUMBER
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--name", default="closed_loop", help="of the results")
     arguments = parser.parse_args()
-    policy = load_policy(arguments.checkpoint)
+    policy = load_float32_policy(arguments.checkpoint)
     tables: dict[str, list[dict[str, Any]]] = {"Passes": [], "Sources": [], "Changes": []}
     rollouts = {}
     for steps in arguments.steps:

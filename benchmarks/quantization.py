@@ -35,7 +35,7 @@ MODES: dict[str, tuple[str, str | None]] = {
 }
 
 
-def load_policy(checkpoint: Path, mode: str) -> MolmoActPolicy:
+def load_quantized_policy(checkpoint: Path, mode: str) -> MolmoActPolicy:
     """Load the checkpoint in one of `MODES`."""
     dtype, quantization = MODES[mode]
     return MolmoActPolicy.from_pretrained(
@@ -99,7 +99,7 @@ def main() -> None:
     reference: list[tuple[Observation, Reasoning]] = []
     agreement, success = [], []
     for mode in MODES:
-        policy = load_policy(arguments.checkpoint, mode)
+        policy = load_quantized_policy(arguments.checkpoint, mode)
         runs = [drive(policy, seed) for seed in seeds]
         if mode == "float32":
             reference = [pair for seen, _ in runs for pair in seen]

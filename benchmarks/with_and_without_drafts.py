@@ -59,7 +59,7 @@ class TwinActor(PolicyActor):
         return drafted
 
 
-def load_policy(checkpoint: Path) -> MolmoActPolicy:
+def load_float32_policy(checkpoint: Path) -> MolmoActPolicy:
     """Load a checkpoint in float32 on one CPU thread."""
     torch.set_num_threads(1)
     return MolmoActPolicy.from_pretrained(checkpoint, device="cpu", dtype="float32")

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from molmoact_ros.answer import ActionStats
-from molmoact_ros.policy.chunks import ActionFormat
-from molmoact_ros.policy.types import Observation, Reasoning
+from molmoact_ros.policy.types import ActionFormat, Observation, Reasoning
 from molmoact_ros.sim.expert import expert_move
 from molmoact_ros.small_files import MAX_JSON_BYTES, json_object, read_small_file
 

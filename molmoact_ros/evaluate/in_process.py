@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from molmoact_ros.control import ActionChunk, Executor, Pose, RobotProfile, State
-from molmoact_ros.policy.chunks import action_chunk
 from molmoact_ros.policy.pacing import pause_after_answer
 from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.sim import Tabletop
@@ -145,7 +144,7 @@ class _Run:
         look = Look(self._episode, self._moment(), rgb, self._measurement.line)
         reasoning = actor.answer(look)
         self._sequence += 1
-        chunk = action_chunk(reasoning, actor.form, now, self._sequence)
+        chunk = actor.form.chunk(reasoning, now, self._sequence)
         self._note(look, reasoning)
         delay = self._cell.timing.answer_seconds if actor.sees else 0.0
         pause = self._cell.timing.pause(actor.chunk_seconds) if actor.sees else actor.chunk_seconds

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from molmoact_ros.control import ActionChunk
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -73,3 +75,41 @@ class Reasoning:
     accepted: Mapping[str, int] = field(default_factory=dict)
     tokens_per_pass: tuple[int, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ActionFormat:
+    """What the columns of the actions mean; the checkpoint does not say.
+
+    Attributes:
+        action_space: one of `control.ACTION_SPACES`.
+        names: one name per column.
+        step_period: s between rows.
+        frame_id: frame in which the actions are given; empty: that of the robot's profile.
+    """
+
+    action_space: str
+    names: tuple[str, ...]
+    step_period: float
+    frame_id: str
+
+    def chunk(self, reasoning: Reasoning, stamp: float, sequence: int) -> ActionChunk:
+        """Return what the executor gets when an answer has gone through a message and back.
+
+        Args:
+            reasoning: the answer.
+            stamp: s, when the picture was taken.
+            sequence: number of the answer.
+        """
+        confidence = reasoning.confidence
+        return ActionChunk(
+            values=np.array(reasoning.actions, dtype=np.float64),
+            names=self.names,
+            action_space=self.action_space,
+            step_period=self.step_period,
+            stamp=stamp,
+            sequence=sequence,
+            valid=reasoning.valid,
+            confidence=None if confidence is None else float(confidence),
+            frame=self.frame_id,
+        )

@@ -14,8 +14,7 @@ from std_msgs.msg import Header
 
 from molmoact_ros.answer import to_pixels
 from molmoact_ros.msg import ActionChunk, ActionReasoning, DepthTokens, Trajectory2D
-from molmoact_ros.policy.chunks import ActionFormat
-from molmoact_ros.policy.types import Reasoning
+from molmoact_ros.policy.types import ActionFormat, Reasoning
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import chunk_to_message, reasoning_to_message
 from molmoact_ros.ros.images import compressed_from_rgb, image_from_rgb

@@ -13,7 +13,7 @@ from molmoact_ros.faults import DeviceLostError, DeviceMemoryError
 from molmoact_ros.ros.running import StartError, StartFault
 from molmoact_ros.small_files import one_line
 
-from .parameters import PolicyParameters, camera_topics, load_policy
+from .parameters import PolicyParameters, camera_topics, load_node_policy
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -97,7 +97,7 @@ class PolicyLoader:
         return result
 
     def _load(self, parameters: PolicyParameters) -> MolmoActPolicy:
-        policy = load_policy(parameters, self._on_progress, self._logger.warning)
+        policy = load_node_policy(parameters, self._on_progress, self._logger.warning)
         # Here and not above: it loads torch, and a wrong path is told at once without.
         from molmoact_ros.decoding import StoppedError
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from molmoact_ros.answer.prompts import MAX_INSTRUCTION
 from molmoact_ros.control import ACTION_SPACES
 from molmoact_ros.faults import DeviceLostError
-from molmoact_ros.policy.chunks import ActionFormat
 from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
+from molmoact_ros.policy.types import ActionFormat
 from molmoact_ros.ros.parameters import parameter
 from molmoact_ros.ros.running import StartError, StartFault
 from molmoact_ros.small_files import one_line
@@ -195,7 +195,7 @@ def check_setup(parameters: PolicyParameters) -> Preflight:
     return check_policy(request, lambda found: _problems(parameters, found))
 
 
-def load_policy(
+def load_node_policy(
     parameters: PolicyParameters,
     progress: Callable[[LoadProgress], None] | None = None,
     warn: Callable[[str], None] = lambda text: None,

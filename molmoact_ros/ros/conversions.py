@@ -16,8 +16,7 @@ from molmoact_ros.answer import from_pixels, to_pixels
 from molmoact_ros.control import ActionChunk
 from molmoact_ros.msg import ActionChunk as ActionChunkMessage
 from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
-from molmoact_ros.policy.chunks import ActionFormat
-from molmoact_ros.policy.types import Reasoning
+from molmoact_ros.policy.types import ActionFormat, Reasoning
 
 _NANOSECONDS = 1_000_000_000
 _MOST_POINTS = 10_000  # of a trajectory; a person draws hundreds, a checkpoint answers with five

@@ -23,7 +23,6 @@ from molmoact_ros.evaluate.in_process import PICTURE
 from molmoact_ros.evaluate.workers import tabletop_robot
 from molmoact_ros.executor_node.parameters import ExecutorParameters, robot_profile
 from molmoact_ros.policy import MolmoActPolicy
-from molmoact_ros.policy.chunks import action_chunk
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import chunk_from_message, seconds
 from molmoact_ros.ros.images import image_from_rgb
@@ -87,7 +86,7 @@ def ask(actor: PolicyActor, rgb: np.ndarray, sequence: int, stamp: float) -> tup
     nowhere = Moment(stamp, np.zeros(3), 0.0, np.zeros((3, 3)))
     look = Look(Episode("policy", 0, TASK, TASK), nowhere, rgb)
     reasoning = actor.answer(look)
-    return reasoning, action_chunk(reasoning, actor.form, stamp, sequence)
+    return reasoning, actor.form.chunk(reasoning, stamp, sequence)
 
 
 def test_the_same_picture_gives_the_same_answer(

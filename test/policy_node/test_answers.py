@@ -13,8 +13,7 @@ from molmoact_ros.msg import ActionChunk
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from molmoact_ros.policy.chunks import ActionFormat
-from molmoact_ros.policy.types import Reasoning
+from molmoact_ros.policy.types import ActionFormat, Reasoning
 from molmoact_ros.policy_node import answers
 from molmoact_ros.policy_node.answers import AnswerPublisher
 from molmoact_ros.ros import qos

@@ -16,7 +16,7 @@ pytest.importorskip("molmoact_ros.msg")
 
 from molmoact_ros.policy_node import loading as policy_loading  # noqa: E402
 from molmoact_ros.policy_node.loading import PolicyLoader  # noqa: E402
-from molmoact_ros.policy_node.parameters import PolicyParameters, load_policy  # noqa: E402
+from molmoact_ros.policy_node.parameters import PolicyParameters, load_node_policy  # noqa: E402
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
 PARAMETERS = PolicyParameters(
@@ -66,7 +66,7 @@ def test_a_slow_stage_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -
             progress(step)
             until(lambda: log.count(stages[0]) >= 2)
 
-        policy = load_policy(parameters, read, warn)
+        policy = load_node_policy(parameters, read, warn)
 
         def warm_up(*_: Any) -> None:
             until(lambda: log.count(stages[1]) >= 2)
@@ -75,7 +75,7 @@ def test_a_slow_stage_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -
         policy.warm_up = warm_up  # type: ignore[method-assign]
         return policy
 
-    monkeypatch.setattr(policy_loading, "load_policy", load_slowly)
+    monkeypatch.setattr(policy_loading, "load_node_policy", load_slowly)
     monkeypatch.setattr(policy_loading, "_LOG_PERIOD", 0.0)
     loader.load(PARAMETERS)
     assert log.lines[0] == "loading torch and checking the checkpoint: 0 s so far"

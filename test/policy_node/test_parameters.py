@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("molmoact_ros.msg")
 
-from molmoact_ros.policy_node.parameters import PolicyParameters, load_policy  # noqa: E402
+from molmoact_ros.policy_node.parameters import PolicyParameters, load_node_policy  # noqa: E402
 from molmoact_ros.ros.running import StartError  # noqa: E402
 
 
@@ -22,5 +22,5 @@ def test_threads_of_torch_sleep_while_they_wait_unless_the_user_chose(
     if not chosen:
         monkeypatch.delenv("OMP_WAIT_POLICY")
     with pytest.raises(StartError, match="checkpoint"):
-        load_policy(PolicyParameters(checkpoint=str(tmp_path), device="cpu"))
+        load_node_policy(PolicyParameters(checkpoint=str(tmp_path), device="cpu"))
     assert os.environ["OMP_WAIT_POLICY"] == used

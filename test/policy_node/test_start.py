@@ -20,7 +20,7 @@ from molmoact_ros.policy_node.parameters import (
     PolicyParameters,
     action_format,
     camera_topics,
-    load_policy,
+    load_node_policy,
 )
 from molmoact_ros.ros.running import CONFIGURATION_ERROR, FAULT, StartError, StartFault
 
@@ -82,7 +82,7 @@ def parameters(golden: dict[str, Any]) -> PolicyParameters:
 
 @pytest.fixture(scope="module")
 def policy(parameters: PolicyParameters) -> Any:
-    return load_policy(parameters)
+    return load_node_policy(parameters)
 
 
 def test_a_broken_checkpoint_is_refused(parameters: PolicyParameters, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_broken_checkpoint_is_refused(parameters: PolicyParameters, tmp_path: 
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(StartError, match=f"checkpoint '{tmp_path}'.*model.safetensors"):
-        load_policy(dataclasses.replace(parameters, checkpoint=str(tmp_path)))
+        load_node_policy(dataclasses.replace(parameters, checkpoint=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_device_that_fails_while_loading(
 
     monkeypatch.setattr(MolmoActPolicy, "from_preflight", fail)
     with pytest.raises(expected, match=str(fault)) as error:
-        load_policy(parameters)
+        load_node_policy(parameters)
     assert getattr(error.value, "exit_code", FAULT) == FAULT
 
 
@@ -120,10 +120,10 @@ def test_memory_that_others_take_is_a_fault_and_no_configuration_error(
 ) -> None:
     monkeypatch.setattr("molmoact_ros.model.loading.free_bytes", lambda device: 1000)
     with pytest.raises(StartError, match="GB are free") as error:
-        load_policy(parameters)
+        load_node_policy(parameters)
     assert error.value.exit_code == FAULT
     with pytest.raises(StartError, match="GB are free") as error:
-        load_policy(dataclasses.replace(parameters, unnorm_key="nowhere"))
+        load_node_policy(dataclasses.replace(parameters, unnorm_key="nowhere"))
     assert error.value.exit_code == CONFIGURATION_ERROR, "more memory does not mend that"
 
 
