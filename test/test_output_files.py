@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A full disk is told with the name of the file."""
+"""A full disk is reported with the name of the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from molmoact_ros.output_files import (
     write_picture,
     write_text,
 )
-from molmoact_ros.viz import Film
+from molmoact_ros.viz import VideoFile
 
 FULL = "cannot be written: No space left on device"
 NOISE = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
@@ -37,7 +37,7 @@ PRINTS = (
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
     """A folder in which the files that are about to be written lead to a full device."""
-    for name in ("answer.json", "overlay.png", "film.mp4", "film.gif"):
+    for name in ("answer.json", "overlay.png"):
         (tmp_path / name).symlink_to("/dev/full")
     return tmp_path
 
@@ -59,20 +59,25 @@ def test_text_and_picture(full: Path) -> None:
         write_picture(full / "overlay.png", NOISE)
 
 
-def test_a_film_from_the_start(full: Path) -> None:
-    film = Film(full / "film", rate=10.0)
-    film.add(NOISE)
-    with pytest.raises(WriteError, match="film.(mp4|gif) cannot be written: "):
-        film.close()
+def test_a_video_from_the_start(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        video = VideoFile(tmp_path / "video", rate=10.0)
+        video.add(NOISE)
+        with pytest.raises(WriteError, match="video.mp4 cannot be written: "):
+            video.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_film_on_its_way(tmp_path: Path, small_files: int) -> None:
-    film = Film(tmp_path / "film", rate=10.0)
+def test_a_video_on_its_way(tmp_path: Path, small_files: int) -> None:
+    video = VideoFile(tmp_path / "video", rate=10.0)
     for shift in range(30):
-        film.add(np.roll(NOISE, shift, axis=1))
-    with pytest.raises(WriteError, match="film.mp4 cannot be written: .* of 30 frames"):
-        film.close()
-    assert (tmp_path / "film.mp4").stat().st_size <= small_files
+        video.add(np.roll(NOISE, shift, axis=1))
+    with pytest.raises(WriteError, match="video.mp4 cannot be written: .* of 30 frames"):
+        video.close()
+    assert (tmp_path / "video.mp4").stat().st_size <= small_files
 
 
 @pytest.mark.parametrize("lines", [1, 10_000])

@@ -44,7 +44,7 @@ series:
 
 examples:
   molmoact-evaluate --task all --episodes 100 --in-process --workers 2
-  molmoact-evaluate --task pick push --variation varied --series policy expert --video films"""
+  molmoact-evaluate --task pick push --variation varied --series policy expert --video videos"""
 
 
 @reports_write_errors
@@ -96,7 +96,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--in-process", action="store_true", help="one process, simulated time, no ROS")
     add("--answer-seconds", type=float, default=0.5, metavar="S",
         help="in-process: simulated time of an inference; 0: the world waits (0.5)")  # fmt: skip
-    add("--video", type=Path, metavar="DIR", help="write a film of every episode")
+    add("--video", type=Path, metavar="DIR", help="write a video of every episode")
     add("--out", type=Path, default=Path("evaluation"),
         help="folder for evaluation.json, evaluation.md and logs (evaluation)")  # fmt: skip
     options = parser.parse_args(argv)

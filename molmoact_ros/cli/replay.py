@@ -19,10 +19,10 @@ from .policy_arguments import add_image_limit, add_policy_arguments, load_policy
 
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
+    from molmoact_ros.policy.chunks import ActionFormat
     from molmoact_ros.policy.preflight import Preflight
     from molmoact_ros.replay import Bag, Replay, ReplaySettings
-    from molmoact_ros.replay.recording import ActionMeaning
-    from molmoact_ros.replay.result_folder import Outputs
+    from molmoact_ros.replay.result_folder import ResultFolder
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 _FALLBACK_PERIOD = 0.1  # s between action rows, where neither profile nor option says it
@@ -51,7 +51,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="molmoact-replay",
         description="Run the policy over the images of a recorded rosbag2 (sqlite3 or MCAP) and "
-        "write a film, tables and a bag with the answers. Needs no ROS.",
+        "write a video, tables and a bag with the answers. Needs no ROS.",
     )
     parser.add_argument("bag", type=Path, help="folder of the bag, or one .mcap or .db3 file")
     add_policy_arguments(parser)
@@ -119,7 +119,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from molmoact_ros.replay import Bag, Replay
-    from molmoact_ros.replay.result_folder import Outputs, check_folder
+    from molmoact_ros.replay.result_folder import ResultFolder, check_folder
     from molmoact_ros.replay.types import message_types
 
     # Everything that can be wrong with bag and folder is found before the weights are loaded.
@@ -132,10 +132,10 @@ def _run(options: argparse.Namespace) -> int:
         print(f"instruction: {topic or repr(settings.instruction)}", flush=True)
         policy = load_policy(options, len(cameras), options.instruction or "", _wrong_names)
         print(f"profile:     {policy.profile.name}, unnorm_key {policy.stats.key}", flush=True)
-        meaning = _meaning(options, policy)
+        form = _form(options, policy)
         replay = Replay(bag, policy, settings)
         rate = bag.rate(cameras[0], settings.period)
-        with Outputs(options.out, types, meaning, rate, bag.is_mcap) as outputs:
+        with ResultFolder(options.out, types, form, rate, bag.is_mcap) as outputs:
             _write_all(replay, outputs)
     return _report(replay, outputs)
 
@@ -169,16 +169,16 @@ def _wrong_names(found: Preflight) -> list[str]:
     return []
 
 
-def _meaning(options: argparse.Namespace, policy: MolmoActPolicy) -> ActionMeaning:
-    """Return what the checkpoint's profile says about its actions."""
-    from molmoact_ros.replay.recording import ActionMeaning
+def _form(options: argparse.Namespace, policy: MolmoActPolicy) -> ActionFormat:
+    """Return what the columns of the actions mean: options before the checkpoint's profile."""
+    from molmoact_ros.policy.chunks import ActionFormat
 
     actions = policy.profile.actions
     period = options.control_period or actions.control_period or _FALLBACK_PERIOD
-    return ActionMeaning(actions.action_space, actions.names, period, options.action_frame)
+    return ActionFormat(actions.action_space, actions.names, period, options.action_frame)
 
 
-def _write_all(replay: Replay, outputs: Outputs) -> None:
+def _write_all(replay: Replay, outputs: ResultFolder) -> None:
     """Run to the end with a progress bar that counts the bag's pictures."""
     with tqdm(total=replay.total_frames, unit="frame", dynamic_ncols=True) as bar:
         for answer in replay:
@@ -191,15 +191,15 @@ def _write_all(replay: Replay, outputs: Outputs) -> None:
         bar.update(replay.frames - bar.n)
 
 
-def _report(replay: Replay, outputs: Outputs) -> int:
+def _report(replay: Replay, outputs: ResultFolder) -> int:
     """Say what was done and what was not; return the exit code."""
     for unused in replay.unused.values():
         print(f"not used:    {unused.count} frames, the last because: {unused.reason}")
     if not outputs.answers:
         return _fail("no frame of the bag could be used")
-    film = outputs.film.name if outputs.film else "no film: OpenCV has no encoder"
+    video = outputs.video.name if outputs.video else "no video: OpenCV has no encoder"
     print(f"answers:     {outputs.answers}, of which {outputs.untrusted} are not trusted")
-    print(f"results:     {outputs.folder}: {film}, answers.csv, actions.csv, bag")
+    print(f"results:     {outputs.folder}: {video}, answers.csv, actions.csv, bag")
     return 0
 
 

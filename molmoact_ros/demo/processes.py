@@ -9,7 +9,6 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from ament_index_python.packages import get_package_prefix
 
@@ -56,12 +55,7 @@ class NodeProcesses:
                 )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop all nodes: the last one, which moves the robot, before the others."""
         names = list(self._running)[::-1]
         for name in names[:1]:

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the demonstration: what is told, printed, filmed and decided."""
+"""One run of the demonstration: what is sent, printed, recorded and decided."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import numpy as np
 
 from molmoact_ros.msg import ActionReasoning, Trajectory2D
 from molmoact_ros.output_files import write_picture
+from molmoact_ros.ros.conversions import trajectory_from_message
 from molmoact_ros.sim import Judge, Tabletop, Task
 from molmoact_ros.sim.tasks import SIDES
-from molmoact_ros.viz import OverlayFilm
+from molmoact_ros.viz import OverlayVideo
 
 from .watcher import Watcher
 
 _LIMIT = 150.0  # s of motion at most
-_FILM_RATE = 10.0  # frames per second, the simulator's camera rate
+_VIDEO_RATE = 10.0  # frames per second, the simulator's camera rate
 _LAST_PICTURE = 3.0  # s that a picture with depth is waited for at the end
 _DONE = {"reach": "reached", "pick": "picked up", "push": "pushed"}
 
@@ -51,7 +52,7 @@ class Show:
                 the steps are over, because nobody can say when it is done.
             scene: Of the simulator.
             steps: Inferences at most.
-            folder: For the picture and the film.
+            folder: For the picture and the video.
         """
         self._watcher = watcher
         self._instruction = instruction
@@ -60,7 +61,7 @@ class Show:
         self._folder = folder
         self._task = _task(instruction)
         self._start: np.ndarray | None = None  # where the blocks were
-        self._film = OverlayFilm(folder / "demo", _FILM_RATE, instruction)
+        self._video = OverlayVideo(folder / "demo", _VIDEO_RATE, instruction)
         self._answer: ActionReasoning | None = None
         self._answers = 0
         self._picture: np.ndarray | None = None
@@ -114,22 +115,22 @@ class Show:
             path = self._folder / "overlay.png"
             write_picture(path, self._picture)
             print(f"picture: {path}")
-        film = self._film.close()
-        if film is not None:
-            print(f"film:    {film}")
+        video = self._video.close()
+        if video is not None:
+            print(f"video:   {video}")
 
     def _take_answers(self, elapsed: float) -> None:
         for answer in self._watcher.reasonings[: self._steps - self._answers]:
             self._answers += 1
             self._answer = answer
-            show_answer(self._film, answer)
+            show_answer(self._video, answer)
             print(line(self._answers, elapsed, answer, self._where()), flush=True)
         self._watcher.reasonings.clear()
 
     def _take_pictures(self) -> None:
         for rgb in self._watcher.pictures:
-            self._film.depth = self._watcher.depth
-            frame = self._film.add(rgb)
+            self._video.depth = self._watcher.depth
+            frame = self._video.add(rgb)
             if self._answer is None:
                 continue
             shows = (not self._answer.problems, self._watcher.depth is not None)
@@ -173,13 +174,12 @@ def line(number: int, elapsed: float, answer: ActionReasoning, where: str) -> st
     return "  ".join(filter(None, parts))
 
 
-def show_answer(film: OverlayFilm, answer: ActionReasoning) -> None:
-    """Show an answer's trajectory in a film from now on."""
+def show_answer(video: OverlayVideo, answer: ActionReasoning) -> None:
+    """Show an answer's trajectory in a video from now on."""
     path = answer.trajectory
-    last = np.array([path.image_width, path.image_height], dtype=np.float64) - 1.0
-    points = np.column_stack([path.x, path.y]) / np.maximum(last, 1.0)
     is_user = path.source == Trajectory2D.SOURCE_USER
-    film.plan(points, f"chunk {answer.actions.sequence}", "user" if is_user else "predicted")
+    points = trajectory_from_message(path)
+    video.plan(points, f"chunk {answer.actions.sequence}", "user" if is_user else "predicted")
 
 
 def _path(trajectory: Trajectory2D) -> str:

@@ -22,11 +22,11 @@ from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import chunk_to_message
 from molmoact_ros.sim import Tabletop
-from molmoact_ros.viz import OverlayFilm
+from molmoact_ros.viz import OverlayVideo
 
 from .actors import Actor, Look
 from .episode import Episode, EvaluationError, Moment
-from .episode_video import RATE, film_stem
+from .episode_video import EpisodeVideo
 from .in_process import NO_MOTION, PICTURE
 from .measurement import Measurement
 from .results import EpisodeResult
@@ -59,7 +59,7 @@ class Graph:
             seconds: Time limit of an episode.
             execute_steps: Rows of each chunk that are executed; 0: as in the profiles.
             logs: Folder for the nodes' logs.
-            videos: Folder for films; None: none are made.
+            videos: Folder for videos; None: none are made.
         """
         graph = demo_graph(str(checkpoint), execute_steps=execute_steps or None)
         if not has_policy:
@@ -108,13 +108,12 @@ class Graph:
         """
         with self._told():
             self._set_up(episode)
-            film = None
+            video = None
             if self._videos is not None:
-                stem = film_stem(self._videos, episode)
-                film = OverlayFilm(stem, RATE, episode.words.instruction)
-            self._to_the_end(episode, film)
-            if film is not None:
-                film.close()
+                video = EpisodeVideo(self._videos, episode)
+            self._to_the_end(episode, video)
+            if video is not None:
+                video.close()
             return self._measurement.result(self._halt_reason())
 
     @contextmanager
@@ -125,7 +124,7 @@ class Graph:
         except (ProcessError, GraphError) as error:
             raise EvaluationError(f"{error}\nlogs: {self._logs}") from error
 
-    def _to_the_end(self, episode: Episode, film: OverlayFilm | None) -> None:
+    def _to_the_end(self, episode: Episode, video: OverlayVideo | None) -> None:
         watcher = self._watcher
         moves = self._has_policy or self._baseline is not None
         watcher.instruct(episode.words.instruction)
@@ -137,8 +136,8 @@ class Graph:
                 due = now + self._baseline.chunk_seconds
                 self._act(self._baseline, episode)
             watcher.spin()
-            self._take_answers(film)
-            self._take_pictures(film)
+            self._take_answers(video)
+            self._take_pictures(video)
             if self._measurement.update(self._moment()):
                 return
 
@@ -164,20 +163,20 @@ class Graph:
         stamp = self._watcher.node.get_clock().now().to_msg()
         self._publisher.publish(chunk_to_message(reasoning, baseline.form, stamp, self._sequence))
 
-    def _take_answers(self, film: OverlayFilm | None) -> None:
+    def _take_answers(self, video: OverlayVideo | None) -> None:
         for answer in self._watcher.reasonings:
             seconds = dict(zip(answer.stage_names, answer.stage_seconds, strict=True))
             total = seconds.get("total", float("nan"))
             self._measurement.add_answer(answer.forward_passes, total, not answer.problems)
-            if film is not None:
-                show_answer(film, answer)
+            if video is not None:
+                show_answer(video, answer)
         self._watcher.reasonings.clear()
 
-    def _take_pictures(self, film: OverlayFilm | None) -> None:
+    def _take_pictures(self, video: OverlayVideo | None) -> None:
         for rgb in self._watcher.pictures:
-            if film is not None:
-                film.depth = self._watcher.depth
-                film.add(rgb)
+            if video is not None:
+                video.depth = self._watcher.depth
+                video.add(rgb)
         self._watcher.pictures.clear()
 
     def _moment(self) -> Moment:

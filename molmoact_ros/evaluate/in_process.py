@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from molmoact_ros.policy.pacing import pause_after_answer
 from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.sim import Tabletop
 
-from .actors import Actor, Look
+from .actors import Actor, Look, PolicyActor
 from .episode import Episode, EvaluationError, Moment
-from .episode_video import EpisodeFilms
+from .episode_video import EpisodeVideo
 from .measurement import Measurement
 from .results import EpisodeResult
 
@@ -62,7 +63,7 @@ class InProcess:
         robot: RobotProfile,
         timing: Timing,
         observer: Observer | None = None,
-        films: EpisodeFilms | None = None,
+        videos: Path | None = None,
     ) -> None:
         """Build the cell.
 
@@ -71,14 +72,14 @@ class InProcess:
             robot: Profile of the tabletop's arm.
             timing: How time passes.
             observer: Is shown every look and its answer.
-            films: Where films go; None: none are made.
+            videos: Folder for videos; None: none are made.
         """
         self.table = Tabletop()
         self.actor = actor
         self.robot = robot
         self.timing = timing
         self.observer = observer
-        self.films = films
+        self.videos = videos
 
     def run(self, episode: Episode) -> EpisodeResult:
         """Run one episode to success or to its time limit."""
@@ -104,7 +105,7 @@ class _Run:
         self._due = self._look_at = self._now
         camera = self._table.camera(width=PICTURE, height=PICTURE)
         self._measurement = Measurement(episode, self._moment(), camera)
-        self._film = None if cell.films is None else cell.films.film(episode)
+        self._video = None if cell.videos is None else EpisodeVideo(cell.videos, episode)
         self._sense()
         outcome = self._executor.enable(self._now)
         if not outcome.success:
@@ -117,12 +118,12 @@ class _Run:
             self._advance()
             if tick % every:
                 continue
-            if self._film is not None:
-                self._film.add(self._picture())
+            if self._video is not None:
+                self._video.add(self._picture())
             if self._measurement.update(self._moment()):
                 break
-        if self._film is not None:
-            self._film.close()
+        if self._video is not None:
+            self._video.close()
         halted = self._executor.state is State.HALTED
         return self._measurement.result(self._executor.reason if halted else "")
 
@@ -160,8 +161,11 @@ class _Run:
         if look.rgb.size:
             seconds = reasoning.timings.get("total", float("nan"))
             self._measurement.add_answer(reasoning.forward_passes, seconds, reasoning.valid)
-        if self._film is not None:
-            self._film.show(reasoning, self._sequence)
+        if self._video is not None:
+            depth, codes = None, reasoning.depth_codes
+            if codes is not None and isinstance(self._actor, PolicyActor):
+                depth = self._actor.policy.relative_depth(codes)
+            self._video.show(reasoning, self._sequence, depth)
         if self._cell.observer is not None:
             self._cell.observer(look, reasoning)
 

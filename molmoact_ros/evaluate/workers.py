@@ -20,7 +20,7 @@ from molmoact_ros.demo.graph import share
 from molmoact_ros.demo.lifetime import die_with_parent
 from molmoact_ros.output_files import WriteError
 
-from .actors import Actor, PolicyActor, make_baseline
+from .actors import PolicyActor, make_baseline
 from .episode import Episode, EvaluationError
 from .results import EpisodeResult
 
@@ -40,7 +40,7 @@ class Setting:
         execute_steps: Rows of each chunk that are executed; 0: as in the profiles.
         answer_seconds: Simulated duration of an inference, in process only.
         logs: Folder for the nodes' logs.
-        videos: Folder for films; None: none are made.
+        videos: Folder for videos; None: none are made.
         domain: ROS domain of the first worker; None: each reserves one.
         policy: Further arguments of `MolmoActPolicy.from_pretrained`, in process only.
         execution: Changes to the robot profile's execution, in process only.
@@ -108,22 +108,12 @@ class _Seat:
 
 
 def _in_process(setting: Setting, name: str, stack: ExitStack) -> Runner:
-    from .episode_video import EpisodeFilms
     from .in_process import InProcess, Timing
 
     robot = tabletop_robot(setting.execute_steps, **setting.execution)
-    actor: Actor | None
-    films = None
-    if name == "policy":
-        actor = policy = _load_policy(setting)
-        if setting.videos is not None:
-            films = EpisodeFilms(setting.videos, policy.policy.relative_depth)
-    else:
-        actor = make_baseline(name, setting.checkpoint)
-        if setting.videos is not None:
-            films = EpisodeFilms(setting.videos, lambda _: None)
+    actor = make_baseline(name, setting.checkpoint) if name != "policy" else _load_policy(setting)
     timing = Timing(setting.seconds, setting.answer_seconds)
-    return stack.enter_context(closing(InProcess(actor, robot, timing, films=films)))
+    return stack.enter_context(closing(InProcess(actor, robot, timing, videos=setting.videos)))
 
 
 def tabletop_robot(execute_steps: int = 0, **execution: Any) -> RobotProfile:

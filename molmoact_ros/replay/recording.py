@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,10 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from molmoact_ros.output_files import writing
+from molmoact_ros.policy.chunks import ActionFormat
 from molmoact_ros.policy.pixels import jpeg_from_rgb
 
-from .run import Answer
+from .run import ReplayAnswer
 
 _NODE = "/molmoact_policy"
 _BAG_VERSION = 8  # can be read by Humble and everything later
@@ -31,40 +30,24 @@ _TOPICS = {
 }
 
 
-@dataclass(frozen=True)
-class ActionMeaning:
-    """What the columns of the actions mean, as in ActionChunk.
-
-    Attributes:
-        action_space: ee_delta, ee_pose, joint_delta or joint_position.
-        names: One per column.
-        step_period: Time between two rows, s.
-        frame_id: Frame in which they are given.
-    """
-
-    action_space: str
-    names: tuple[str, ...]
-    step_period: float
-    frame_id: str
-
-
 class Recording:
     """Writes a bag; every message has the time at which its picture was recorded."""
 
-    def __init__(
-        self, path: Path, types: Typestore, meaning: ActionMeaning, is_mcap: bool
-    ) -> None:
+    def __init__(self, path: Path, types: Typestore, form: ActionFormat, is_mcap: bool) -> None:
         """Create the bag.
 
         Args:
             path: Folder that does not exist yet.
             types: Message types, `types.message_types`.
-            meaning: Of the actions.
+            form: Of the actions.
             is_mcap: Storage: MCAP or sqlite3.
+
+        Raises:
+            WriteError: It cannot be written.
         """
         self._path = path
         self._types = types
-        self._meaning = meaning
+        self._form = form
         plugin = StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
         self._writer = Writer(path, version=_BAG_VERSION, storage_plugin=plugin)
         with writing(path):
@@ -77,34 +60,29 @@ class Recording:
     def __enter__(self) -> Recording:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with writing(self._path):
             self._writer.close()
 
-    def write(self, answer: Answer, overlay: np.ndarray, depth_image: np.ndarray | None) -> None:
-        """Write an answer with its pictures, RGB uint8."""
-        header = answer.header
+    def write(
+        self, answer: ReplayAnswer, overlay: np.ndarray, depth_image: np.ndarray | None
+    ) -> None:
+        """Write an answer with its pictures, RGB uint8.
+
+        Raises:
+            WriteError: It cannot be written.
+        """
         depth, trajectory = self._depth(answer), self._trajectory(answer)
         chunk = self._chunk(answer)
         self._put(answer, "reasoning", self._reasoning(answer, depth, trajectory, chunk))
         self._put(answer, "depth", depth)
         self._put(answer, "trajectory", trajectory)
-        jpeg = np.frombuffer(jpeg_from_rgb(overlay), dtype=np.uint8)
-        self._put(
-            answer,
-            "overlay/compressed",
-            self._make("overlay/compressed", header=header, format="jpeg", data=jpeg),
-        )
+        self._put(answer, "overlay/compressed", self._jpeg(answer.header, overlay))
         if depth_image is not None:
-            self._put(answer, "depth_image", self._image(header, depth_image))
+            self._put(answer, "depth_image", self._image(answer.header, depth_image))
         self._put(answer, "action_chunk", chunk)
 
-    def _put(self, answer: Answer, topic: str, message: Any) -> None:
+    def _put(self, answer: ReplayAnswer, topic: str, message: Any) -> None:
         data = self._types.serialize_cdr(message, _TOPICS[topic])
         with writing(self._path):
             self._writer.write(self._links[topic], answer.log_time, data)
@@ -112,7 +90,7 @@ class Recording:
     def _make(self, topic: str, **fields: Any) -> Any:
         return self._types.types[_TOPICS[topic]](**fields)
 
-    def _depth(self, answer: Answer) -> Any:
+    def _depth(self, answer: ReplayAnswer) -> Any:
         codes = answer.reasoning.depth_codes
         if codes is None:
             codes = np.empty((0, 0), dtype=np.uint8)
@@ -124,7 +102,7 @@ class Recording:
             codes=np.ascontiguousarray(codes, dtype=np.uint8).ravel(),
         )
 
-    def _trajectory(self, answer: Answer) -> Any:
+    def _trajectory(self, answer: ReplayAnswer) -> Any:
         pixels = answer.trajectory_px
         message = self._types.types[_TOPICS["trajectory"]]
         is_user = answer.reasoning.trajectory_source == "user"
@@ -138,22 +116,22 @@ class Recording:
             source=message.SOURCE_USER if is_user else message.SOURCE_PREDICTED,  # type: ignore[attr-defined]
         )
 
-    def _chunk(self, answer: Answer) -> Any:
-        reasoning, meaning = answer.reasoning, self._meaning
+    def _chunk(self, answer: ReplayAnswer) -> Any:
+        reasoning, form = answer.reasoning, self._form
         rows, columns = reasoning.actions.shape
         header = self._types.types["std_msgs/msg/Header"](
-            stamp=answer.header.stamp, frame_id=meaning.frame_id
+            stamp=answer.header.stamp, frame_id=form.frame_id
         )
         spread = np.empty(0) if reasoning.spread is None else reasoning.spread
         return self._make(
             "action_chunk",
             header=header,
-            action_space=meaning.action_space,
-            names=list(meaning.names),
+            action_space=form.action_space,
+            names=list(form.names),
             horizon=rows,
             dof=columns,
             values=np.asarray(reasoning.actions, dtype=np.float64).ravel(),
-            step_period=meaning.step_period,
+            step_period=form.step_period,
             sequence=answer.sequence,
             unnorm_key=reasoning.unnorm_key,
             valid=reasoning.valid,
@@ -161,7 +139,7 @@ class Recording:
             spread=np.asarray(spread, dtype=np.float64).ravel(),
         )
 
-    def _reasoning(self, answer: Answer, depth: Any, trajectory: Any, chunk: Any) -> Any:
+    def _reasoning(self, answer: ReplayAnswer, depth: Any, trajectory: Any, chunk: Any) -> Any:
         reasoning = answer.reasoning
         sources = sorted(reasoning.drafted)
         return self._make(
@@ -183,6 +161,10 @@ class Recording:
                 [reasoning.accepted.get(s, 0) for s in sources], dtype=np.uint32
             ),
         )
+
+    def _jpeg(self, header: Any, rgb: np.ndarray) -> Any:
+        data = np.frombuffer(jpeg_from_rgb(rgb), dtype=np.uint8)
+        return self._make("overlay/compressed", header=header, format="jpeg", data=data)
 
     def _image(self, header: Any, rgb: np.ndarray) -> Any:
         height, width, _ = rgb.shape

@@ -60,8 +60,8 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One inference.
+class ReplayAnswer:
+    """One inference over a bag.
 
     Attributes:
         sequence: Counts up from 1.
@@ -69,7 +69,7 @@ class Answer:
         header: The picture's header.
         rgb: First camera's picture, RGB uint8 ``[H, W, 3]``.
         instruction: What was asked for.
-        reasoning: What the policy said.
+        reasoning: The policy's answer.
         relative_depth: float ``[h, w]``, 0..1, never metres; None where it is unknown.
     """
 
@@ -128,7 +128,7 @@ class Replay:
         topics = self._settings.image_topics
         return sum(topic.count for topic in self._bag.topics if topic.name in topics)
 
-    def __iter__(self) -> Iterator[Answer]:
+    def __iter__(self) -> Iterator[ReplayAnswer]:
         settings = self._settings
         names = [*settings.image_topics]
         if not settings.instruction:
@@ -210,14 +210,14 @@ class Replay:
         frames: Mapping[str, Frame],
         pixels: dict[str, np.ndarray],
         sequence: int,
-    ) -> Answer:
+    ) -> ReplayAnswer:
         lead = frames[self._settings.image_topics[0]]
         self._next = lead.stamp + self._settings.period
         reasoning = self._policy.infer(
             Observation(pixels, self._instruction, stamp=lead.stamp)
         )
         codes = reasoning.depth_codes
-        return Answer(
+        return ReplayAnswer(
             sequence=sequence,
             log_time=message.log_time,
             header=lead.header,

@@ -5,12 +5,12 @@
 from molmoact_ros.viz.depth import depth_picture, side_by_side
 from molmoact_ros.viz.overlay import draw_hint, draw_overlay, path_colours
 
-from .overlay_video import OverlayFilm
-from .video import Film
+from .overlay_video import OverlayVideo
+from .video import VideoFile
 
 __all__ = [
-    "Film",
-    "OverlayFilm",
+    "VideoFile",
+    "OverlayVideo",
     "depth_picture",
     "draw_hint",
     "draw_overlay",

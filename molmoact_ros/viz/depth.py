@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the model perceives: relative depth as a picture."""
 
-from typing import Literal
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,16 +12,13 @@ _LABEL = "relative depth"  # decoded codes have no metric scale; never let it lo
 _GAP = 0.02  # gap between two pictures, of the height
 
 
-def depth_picture(
-    depth: ArrayLike, size: tuple[int, int], interpolation: Literal["smooth", "nearest"] = "smooth"
-) -> NDArray[np.uint8]:
+def depth_picture(depth: ArrayLike, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Colour a map of relative depth.
 
     Args:
         depth: float [h, w]; it is stretched to its own range, values that are not finite are
             shown black.
         size: width and height of the picture in pixels.
-        interpolation: "nearest" shows the cells of the map.
 
     Returns:
         RGB uint8 [height, width, 3]; dark is the smallest value, bright the largest.
@@ -37,8 +32,7 @@ def depth_picture(
     finite = np.isfinite(array)
     low, high = (array[finite].min(), array[finite].max()) if finite.any() else (0.0, 0.0)
     grey = np.where(finite, (array - low) / max(high - low, 1e-8), 0).astype(np.float32)
-    method = cv2.INTER_NEAREST if interpolation == "nearest" else cv2.INTER_LINEAR
-    large = cv2.resize(grey, size, interpolation=method)
+    large = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
     bytes_ = np.rint(large * 255).astype(np.uint8)
     picture = cv2.cvtColor(cv2.applyColorMap(bytes_, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     put_text(picture, _LABEL, "bottom")

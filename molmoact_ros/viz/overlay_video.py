@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A film of what a policy sees, intends and perceives."""
+"""A video of what a policy sees, intends and perceives."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from molmoact_ros.answer import to_pixels
 from molmoact_ros.viz.depth import side_by_side
 from molmoact_ros.viz.overlay import Source, draw_overlay
 
-from .video import Film
+from .video import VideoFile
 
 _HEIGHT = 480  # px; smaller pictures are enlarged, so that the text can be read
 
 
-class OverlayFilm:
+class OverlayVideo:
     """Camera pictures with the latest trajectory, and the latest depth picture beside them.
 
     Attributes:
+        instruction: Shown along the top.
         depth: RGB uint8 ``[h, w, 3]``, the latest; None: black.
     """
 
@@ -29,22 +31,20 @@ class OverlayFilm:
         """Write nothing yet.
 
         Args:
-            stem: Path of the film without suffix.
+            stem: Path of the video without suffix.
             rate: Frames per second.
             instruction: Shown along the top.
         """
-        self._film = Film(stem, rate)
-        self._instruction = instruction
-        self._points = np.empty((0, 2))
-        self._label = ""
-        self._source: Source = "predicted"
+        self._video = VideoFile(stem, rate)
+        self.instruction = instruction
+        self.plan((), "")
         self.depth: NDArray[np.uint8] | None = None
 
     def plan(self, points: ArrayLike, label: str, source: Source = "predicted") -> None:
         """Show a trajectory from now on.
 
         Args:
-            points: ``[K, 2]`` (x, y), 0..1 of the picture's last column and row.
+            points: `[K, 2]` (x, y), 0..255 of the picture.
             label: Along the bottom, such as "chunk 12".
             source: Who drew it.
         """
@@ -53,15 +53,15 @@ class OverlayFilm:
 
     def add(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Add a camera picture, RGB uint8 ``[H, W, 3]``, and return the frame as it is shown."""
-        scale = _HEIGHT / rgb.shape[0]
+        scale = max(_HEIGHT / rgb.shape[0], 1.0)
         large = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        points = self._points * [large.shape[1] - 1, large.shape[0] - 1]
-        picture = draw_overlay(large, points, self._instruction, self._label, self._source)
+        points = to_pixels(self._points, (large.shape[1], large.shape[0]))
+        picture = draw_overlay(large, points, self.instruction, self._label, self._source)
         depth = np.zeros_like(rgb) if self.depth is None else self.depth
         frame = side_by_side(picture, depth)
-        self._film.add(frame)
+        self._video.add(frame)
         return frame
 
     def close(self) -> Path | None:
-        """Finish the file, as `Film.close`."""
-        return self._film.close()
+        """Finish the file, as `VideoFile.close`."""
+        return self._video.close()

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a film while it happens."""
+"""Writes a video frame by frame."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ import numpy as np
 
 from molmoact_ros.output_files import WriteError, writing
 
-_GIF_RATE = 5.0  # frames per second
-_GIF_WIDTH = 480  # px
 
-
-class Film:
-    """Frames of one size into ``<stem>.mp4``, or ``<stem>.gif`` where OpenCV has no encoder."""
+class VideoFile:
+    """A video `<stem>.mp4`; nothing is written where OpenCV has no encoder."""
 
     def __init__(self, stem: Path, rate: float) -> None:
         """Write nothing yet.
@@ -25,24 +22,22 @@ class Film:
             stem: Path without suffix.
             rate: Frames per second.
         """
-        self._stem = stem
+        self._path = stem.with_suffix(".mp4")
         self._rate = rate
-        self._writer: cv2.VideoWriter | None = None
-        self._gif: list[np.ndarray] = []
+        self._size: tuple[int, int] | None = None
+        self._writer = cv2.VideoWriter()
         self._count = 0
 
     def add(self, rgb: np.ndarray) -> None:
-        """Add a frame, RGB uint8 ``[H, W, 3]``, always of the same, even size."""
-        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        if self._writer is None:
-            size = (rgb.shape[1], rgb.shape[0])
+        """Add a frame, RGB uint8 `[H, W, 3]`; one of another size is scaled to the first one's."""
+        size = (rgb.shape[1], rgb.shape[0])
+        if self._size is None:
+            self._size = size
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._mp4), code, self._rate, size)
-        if self._writer.isOpened():
-            self._writer.write(bgr)
-        elif self._count % max(1, round(self._rate / _GIF_RATE)) == 0:
-            height = round(rgb.shape[0] * _GIF_WIDTH / rgb.shape[1])
-            self._gif.append(cv2.resize(bgr, (_GIF_WIDTH, height), interpolation=cv2.INTER_AREA))
+            self._writer.open(str(self._path), code, self._rate, size)
+        if size != self._size:
+            rgb = cv2.resize(rgb, self._size, interpolation=cv2.INTER_AREA)
+        self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
         self._count += 1
 
     def close(self) -> Path | None:
@@ -51,26 +46,16 @@ class Film:
         Raises:
             WriteError: It could not be written.
         """
-        if self._writer is None:
+        if self._size is None:
             return None
-        opened = self._writer.isOpened()
+        if not self._writer.isOpened():
+            with writing(self._path):  # a full disk is an error, a missing encoder is none
+                self._path.write_bytes(bytes(1))
+            self._path.unlink()
+            return None
         self._writer.release()
-        if opened:
-            # OpenCV does not tell of errors; the number of frames is what is written last.
-            written = int(cv2.VideoCapture(str(self._mp4)).get(cv2.CAP_PROP_FRAME_COUNT))
-            if written < self._count:  # one more after Ctrl-C
-                raise WriteError(self._mp4, f"it has {written} of {self._count} frames; disk full?")
-            return self._mp4
-        if not hasattr(cv2, "imencodeanimation"):  # OpenCV < 4.12
-            return None
-        animation = cv2.Animation()
-        animation.frames = self._gif
-        animation.durations = [round(1000 / _GIF_RATE)] * len(self._gif)  # ms
-        path = self._stem.with_suffix(".gif")
-        with writing(path):
-            path.write_bytes(cv2.imencodeanimation(".gif", animation)[1].tobytes())
-        return path
-
-    @property
-    def _mp4(self) -> Path:
-        return self._stem.with_suffix(".mp4")
+        # OpenCV reports no errors; the number of frames is what is written last.
+        written = int(cv2.VideoCapture(str(self._path)).get(cv2.CAP_PROP_FRAME_COUNT))
+        if written < self._count:  # one more after Ctrl-C
+            raise WriteError(self._path, f"it has {written} of {self._count} frames; disk full?")
+        return self._path

@@ -36,7 +36,7 @@ def nodes_below(folder: Path) -> list[str]:
     return found
 
 
-def test_prints_a_line_per_inference_and_leaves_picture_and_film(
+def test_prints_a_line_per_inference_and_leaves_picture_and_video(
     ros_environment: Any, tmp_path: Path
 ) -> None:
     command = [*COMMAND, "--steps", "2", "--seed", "3", "--out", str(tmp_path)]
@@ -48,8 +48,8 @@ def test_prints_a_line_per_inference_and_leaves_picture_and_film(
     assert re.search(r"outcome: (reached|not reached within 2 inferences), ", done.stdout)
     picture = cv2.imread(str(tmp_path / "overlay.png"))
     assert picture.shape[0] == 480
-    film = cv2.VideoCapture(str(next(tmp_path.glob("demo.*"))))
-    assert film.read()[1].shape[:2] == picture.shape[:2]
+    video = cv2.VideoCapture(str(next(tmp_path.glob("demo.*"))))
+    assert video.read()[1].shape[:2] == picture.shape[:2]
     assert nodes_below(tmp_path) == []
 
 

@@ -15,7 +15,6 @@ import pytest
 from molmoact_ros.demo.graph import default_checkpoint
 from molmoact_ros.evaluate.actors import TABLETOP, ExpertActor, Look, PolicyActor
 from molmoact_ros.evaluate.episode import make_episodes
-from molmoact_ros.evaluate.episode_video import EpisodeFilms
 from molmoact_ros.evaluate.in_process import InProcess, Timing
 from molmoact_ros.evaluate.workers import Setting, run_episodes, tabletop_robot
 from molmoact_ros.policy import MolmoActPolicy
@@ -138,15 +137,15 @@ def test_the_shipped_checkpoint_reaches_the_block_that_is_named(
 ) -> None:
     cell.actor = PolicyActor(policy)
     cell.timing = Timing(seconds=12.0, answer_seconds=0.0)
-    cell.films = EpisodeFilms(tmp_path, policy.relative_depth)
+    cell.videos = tmp_path
     for series in ("policy", "swapped"):
         episode = make_episodes(series, "reach", FIRST_SEED, 1)[0]
         result = cell.run(episode)
         assert result.success, result
         assert result.nearest == episode.task.color
-    cell.films = None
-    film = cv2.VideoCapture(str(next(tmp_path.glob("swapped_easy_*.*"))))
-    assert film.get(cv2.CAP_PROP_FRAME_HEIGHT) == 480
+    cell.videos = None
+    video = cv2.VideoCapture(str(next(tmp_path.glob("swapped_easy_*.*"))))
+    assert video.get(cv2.CAP_PROP_FRAME_HEIGHT) == 480
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay leaves behind: the tables, the film, and a bag that ROS understands."""
+"""What a replay leaves behind: the tables, the video, and a bag that ROS understands."""
 
 import csv
 import json
@@ -15,26 +15,26 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys.store import Typestore
 
 from molmoact_ros.output_files import WriteError
+from molmoact_ros.policy.chunks import ActionFormat
 from molmoact_ros.replay import Bag, Replay, ReplaySettings
-from molmoact_ros.replay.recording import ActionMeaning
-from molmoact_ros.replay.result_folder import Outputs
-from molmoact_ros.replay.tables import Tables
+from molmoact_ros.replay.result_folder import ResultFolder
+from molmoact_ros.replay.tables import Table
 from molmoact_ros.viz import depth_picture
 
 CAMERA = "/tabletop/camera/image/compressed"
 NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
-MEANING = ActionMeaning("ee_delta", NAMES, 0.1, "base_link")
+FORM = ActionFormat("ee_delta", NAMES, 0.1, "base_link")
 SETTINGS = ReplaySettings((CAMERA,), instruction="reach the red block", limit=6)
 
 
 @pytest.fixture
 def folder(bag: Bag, policy: Any, types: Typestore, tmp_path: Path) -> Path:
     folder = tmp_path / "results"
-    with Outputs(folder, types, MEANING, rate=10.0, is_mcap=True) as outputs:
+    with ResultFolder(folder, types, FORM, rate=10.0, is_mcap=True) as results:
         for answer in Replay(bag, policy, SETTINGS):
-            outputs.write(answer)
-    assert (outputs.answers, outputs.untrusted) == (6, 2)
-    assert outputs.film == folder / "replay.mp4"
+            results.write(answer)
+    assert (results.answers, results.untrusted) == (6, 2)
+    assert results.video == folder / "replay.mp4"
     return folder
 
 
@@ -59,11 +59,11 @@ def test_tables(folder: Path) -> None:
     assert actions[5]["z"] == "", "NaN is left empty"
 
 
-def test_the_film_shows_every_answer(folder: Path) -> None:
-    film = cv2.VideoCapture(str(folder / "replay.mp4"))
-    assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(10.0)
+def test_the_video_shows_every_answer(folder: Path) -> None:
+    video = cv2.VideoCapture(str(folder / "replay.mp4"))
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10.0)
     frames = []
-    while (frame := film.read()[1]) is not None:
+    while (frame := video.read()[1]) is not None:
         frames.append(frame)
     assert len(frames) == 6
     height, width, _ = frames[0].shape
@@ -145,14 +145,14 @@ def test_the_type_hashes_are_those_of_ros(types: Typestore) -> None:
 
 
 @pytest.mark.parametrize("is_mcap", [True, False], ids=["mcap", "sqlite"])
-def test_a_full_disk_is_told_with_the_name_of_the_bag(
+def test_a_full_disk_is_reported_with_the_name_of_the_bag(
     bag: Bag, policy: Any, types: Typestore, tmp_path: Path, is_mcap: bool
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(WriteError, match=f"{tmp_path}/results/bag cannot be written"):
-            with Outputs(tmp_path / "results", types, MEANING, rate=10.0, is_mcap=is_mcap) as out:
+            with ResultFolder(tmp_path / "results", types, FORM, rate=10.0, is_mcap=is_mcap) as out:
                 for answer in Replay(bag, policy, SETTINGS):
                     out.write(answer)
     finally:
@@ -161,14 +161,13 @@ def test_a_full_disk_is_told_with_the_name_of_the_bag(
         assert file.read().startswith("sequence,"), "what was written is kept"
 
 
-def test_a_full_disk_is_told_with_the_name_of_the_table(policy: Any, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_the_name_of_the_table(tmp_path: Path) -> None:
     (tmp_path / "answers.csv").symlink_to("/dev/full")
     with pytest.raises(WriteError, match="answers.csv cannot be written: No space left on device"):
-        with Tables(tmp_path, NAMES, 0.1):
+        with Table(tmp_path / "answers.csv", ("sequence",)):
             pass
-    assert (tmp_path / "actions.csv").read_text().startswith("sequence,"), "closed as well"
 
 
 def test_results_are_never_overwritten(folder: Path, types: Typestore) -> None:
     with pytest.raises(FileExistsError, match="choose another by --out"):
-        Outputs(folder, types, MEANING, rate=10.0, is_mcap=False)
+        ResultFolder(folder, types, FORM, rate=10.0, is_mcap=False)
