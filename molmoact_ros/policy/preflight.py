@@ -206,7 +206,7 @@ def _read_weights(found: Preflight, directory: Path) -> None:
     _check_end(found, directory)
     if request.device is None:
         return
-    device = found.device = found.attempt(lambda: _existing_device(str(request.device)))
+    device = found.device = found.attempt(lambda: existing_device(str(request.device)))
     plan = found.plan
     if plan is not None and device is not None:
         found.precision = found.attempt(
@@ -373,7 +373,12 @@ def _check_end(found: Preflight, directory: Path) -> None:
         )
 
 
-def _existing_device(name: str) -> torch.device:
+def existing_device(name: str) -> torch.device:
+    """Return a device of this machine.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
     try:
         device = torch.device(name)
     except RuntimeError:
