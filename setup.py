@@ -93,9 +93,10 @@ setup(
             "molmoact-inspect = molmoact_ros.cli.inspect:main",
             "molmoact-predict = molmoact_ros.cli.predict:main",
             "molmoact-replay = molmoact_ros.cli.replay:main",
+            "molmoact-selfcheck = molmoact_ros.cli.selfcheck:main",
         ]
     },
-    extras_require={"replay": ["rosbags>=0.11,<0.12"]},
+    extras_require={"replay": ["rosbags>=0.11,<0.12"], "selfcheck": ["matplotlib"]},
     distclass=CMakeDistribution,
     cmdclass={"build": CMakeBuild},
 )

@@ -102,7 +102,7 @@ def test_a_pager_that_was_left_is_no_error() -> None:
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize("name", ["evaluate", "inspect", "predict", "replay"])
+@pytest.mark.parametrize("name", ["evaluate", "inspect", "predict", "replay", "selfcheck"])
 def test_every_command_tells(name: str) -> None:
     assert hasattr(importlib.import_module(f"molmoact_ros.cli.{name}").main, "__wrapped__")
 

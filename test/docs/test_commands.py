@@ -86,13 +86,14 @@ def test_topics_and_services_exist(page: Path, interfaces: dict[str, list[Any]])
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_options_of_the_commands_exist(page: Path) -> None:
     pytest.importorskip("torch")
-    from molmoact_ros.cli import evaluate, inspect, predict, replay
+    from molmoact_ros.cli import evaluate, inspect, predict, replay, selfcheck
 
     mains = {
         "molmoact-evaluate": evaluate.main,
         "molmoact-inspect": inspect.main,
         "molmoact-predict": predict.main,
         "molmoact-replay": replay.main,
+        "molmoact-selfcheck": selfcheck.main,
     }
     for words in commands(page):
         if words and words[0] in mains:

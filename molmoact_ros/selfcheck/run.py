@@ -1,0 +1,193 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs all checks of one network on one device, each within a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from molmoact_ros.decoding import Decoder
+from molmoact_ros.decoding.capture import attention_kernels
+from molmoact_ros.faults import DeviceLostError
+from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.small_files import one_line
+
+from . import measure
+from .findings import (
+    Comparison,
+    Finding,
+    Verdict,
+    answers_finding,
+    capture_finding,
+    drafts_finding,
+    numbers_finding,
+    passes_finding,
+    rows_finding,
+)
+from .subjects import CONTEXT_LENGTH, Subject
+
+ANSWERS = 20
+# Seconds after which no further answer or slot is begun, on a GPU and on a CPU. With all else that
+# is less than five minutes for 7B, and half a minute for a shipped checkpoint.
+_ANSWER_SECONDS = (150.0, 18.0)
+_SLOT_SECONDS = (20.0, 2.0)
+_REPEATS = 3
+
+Step = Callable[[], Sequence[Finding]]
+
+
+class SelfCheck:
+    """The checks of one subject on one device."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        device: torch.device,
+        progress: Callable[[str], None],
+        answers: int = ANSWERS,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            subject: What is checked.
+            device: Where.
+            progress: Told what happens now, for a person.
+            answers: How many to decode twice.
+        """
+        self._subject, self._device, self._progress = subject, device, progress
+        self._answers = answers
+        self._limit = 0 if device.type == "cuda" else 1
+        self._model: MolmoActForActionReasoning | None = None
+        self._bandwidth: float | None = None
+        self._seconds: dict[int, float] = {}
+
+    def run(self) -> Iterator[Finding]:
+        """Yield a finding after the other; what fails is WRONG, and the next check goes on."""
+        steps: dict[str, tuple[str, Step]] = {
+            "device": ("looking at the device", self._look),
+            "bandwidth": ("copying memory", self._copy),
+            "numbers": ("computing on the device and on the CPU", self._compute),
+            "loading": ("loading the weights", self._load),
+            "kernels": ("counting kernels", self._count),
+            "passes": ("timing passes", self._time),
+            "rows": ("comparing the slots of a block", self._compare_slots),
+            "drafts": ("decoding with and without drafts", self._decode),
+        }
+        broken = ""
+        for name, (doing, step) in steps.items():
+            if broken:
+                yield Finding(name, Verdict.NOT_MEASURED, broken)
+                continue
+            self._progress(doing)
+            try:
+                with torch.no_grad(), attention_kernels(self._device):
+                    found = step()
+                yield from found
+            except (RuntimeError, ValueError, MemoryError) as error:
+                yield Finding(name, Verdict.WRONG, one_line(error))
+                if isinstance(error, DeviceLostError):
+                    broken = f"not reached: {self._device} has failed"
+                elif name == "loading":
+                    broken = "not reached: there are no weights"
+
+    @property
+    def _network(self) -> MolmoActForActionReasoning:
+        """The network; checks that need it come after loading."""
+        assert self._model is not None
+        return self._model
+
+    def _look(self) -> list[Finding]:
+        values = measure.device_values(self._device)
+        text = values.get("gpu") or f"{values['cpu']}, {values['cpu_threads']} threads"
+        if "gpu" in values:
+            free, total = values["free_bytes"] / 1e9, values["total_bytes"] / 1e9
+            text += (
+                f", driver {values['driver'] or 'not known'}, CUDA {values['cuda']}, "
+                f"{free:.1f} of {total:.1f} GB free"
+            )
+        return [Finding("device", Verdict.OK, f"{text}, torch {values['torch']}", values)]
+
+    def _copy(self) -> list[Finding]:
+        self._bandwidth = measure.copy_bandwidth(self._device)
+        text = f"a copy on the device reads and writes {self._bandwidth / 1e9:.3g} GB/s"
+        values = {"bytes_per_second": self._bandwidth}
+        return [Finding("bandwidth", Verdict.OK, text, values)]
+
+    def _compute(self) -> list[Finding]:
+        if self._device.type == "cpu":
+            return [Finding("numbers", Verdict.NOT_MEASURED, "this is the CPU itself")]
+        dtype = self._subject.precision.dtype
+        found = measure.difference_from_cpu(self._subject.config, dtype, self._device)
+        return [numbers_finding(*found, str(dtype).removeprefix("torch."))]
+
+    def _load(self) -> list[Finding]:
+        measure.start_peak(self._device)
+        start = time.perf_counter()
+        self._model = self._subject.load(
+            lambda progress: self._progress(f"loading the weights: {progress}")
+        )
+        seconds = time.perf_counter() - start
+        values = {
+            "seconds": seconds,
+            "weights_bytes": measure.stored_bytes(self._model),
+            "peak_bytes": measure.peak_bytes(self._device),
+        }
+        text = (
+            f"{values['weights_bytes'] / 1e9:.3g} GB of weights in {seconds:.1f} s, "
+            f"at most {values['peak_bytes'] / 1e9:.3g} GB of memory"
+        )
+        return [Finding("loading", Verdict.OK, text, values)]
+
+    def _count(self) -> list[Finding]:
+        block = measure.make_block(self._network, measure.BLOCK, CONTEXT_LENGTH)
+        names = measure.operations(block)
+        attention = measure.attention_of(names)
+        values = {"attention": attention, "operations": len(names), "gpu_kernels": None}
+        text = f"attention by {', '.join(attention)}; {len(names)} operations of torch per pass"
+        if self._device.type == "cuda":
+            values["gpu_kernels"] = measure.gpu_kernels(block)
+            text += f", {values['gpu_kernels'] or 'unknown'} kernels and copies on the GPU"
+        return [Finding("kernels", Verdict.OK, text, values)]
+
+    def _time(self) -> list[Finding]:
+        decoder = Decoder(self._network, CONTEXT_LENGTH, repeatable=False)
+        try:
+            report = decoder.check()
+            self._seconds = decoder.warm_up(_REPEATS)
+        finally:
+            decoder.close()
+        weights = measure.bytes_per_pass(self._network)
+        return [
+            capture_finding(report),
+            passes_finding(self._seconds, weights, self._bandwidth),
+        ]
+
+    def _compare_slots(self) -> list[Finding]:
+        decoder = Decoder(self._network, CONTEXT_LENGTH, repeatable=True)
+        try:
+            size = max(decoder.pass_costs)
+            return [rows_finding(decoder.check(size, _SLOT_SECONDS[self._limit]), size)]
+        finally:
+            decoder.close()
+
+    def _decode(self) -> list[Finding]:
+        measure.start_peak(self._device)
+        subject = self._subject
+        decoder = Decoder(self._network, CONTEXT_LENGTH, repeatable=True)
+        decoder.warm_up(1)
+        draft_for = subject.make_drafts()
+        comparisons: list[Comparison] = []
+        end = time.perf_counter() + _ANSWER_SECONDS[self._limit]
+        while len(comparisons) < self._answers and time.perf_counter() < end:
+            number = len(comparisons)
+            self._progress(f"decoding with and without drafts: {number} of {self._answers}")
+            batch = subject.prompts(number)
+            plain = decoder.generate(batch, subject.max_new_tokens)
+            draft = draft_for(plain.ids)
+            drafted = decoder.generate(batch, subject.max_new_tokens, draft)
+            comparisons.append(Comparison(plain, drafted))
+        peak = measure.peak_bytes(self._device)
+        return [drafts_finding(comparisons, self._answers), answers_finding(comparisons, peak)]

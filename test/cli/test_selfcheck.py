@@ -1,0 +1,111 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""molmoact-selfcheck: what is printed and written, and its exit codes."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from molmoact_ros.cli.selfcheck import main
+from molmoact_ros.decoding import pass_set
+from molmoact_ros.decoding.passes import FixedPass
+from molmoact_ros.model import MolmoActConfig
+from molmoact_ros.selfcheck import subjects
+
+CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+
+
+def _run(tmp_path, *arguments):
+    return main([*arguments, "--device", "cpu", "--out", str(tmp_path / "out")])
+
+
+def _content(tmp_path):
+    return json.loads((tmp_path / "out" / "selfcheck.json").read_text(encoding="utf-8"))
+
+
+def test_a_shipped_checkpoint(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert _run(tmp_path, str(CHECKPOINTS / "tabletop"), "--answers", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "checkpoint tabletop, dtype float32, on cpu"
+    assert lines[-1] == "Nothing is wrong."
+    assert max(len(line) for line in lines if not line.startswith("wrote")) <= 100
+    content = _content(tmp_path)
+    assert list(content) == [
+        "schema", "version", "subject", "settings", "software", "seconds", "wrong", "checks",
+    ]  # fmt: skip
+    assert (content["schema"], content["version"]) == ("molmoact_ros/selfcheck", 1)
+    assert content["settings"] == {"device": "cpu", "dtype": "float32", "quantization": None}
+    for check in content["checks"]:
+        assert list(check) == ["name", "verdict", "text", "values"]
+        assert check["verdict"] in ("ok", "not measured")
+        assert any(line.startswith(check["verdict"]) and check["name"] in line for line in lines)
+    values = {check["name"]: check["values"] for check in content["checks"]}
+    assert values["drafts"]["answers"] == 1 and values["drafts"]["differ"] == 0
+    assert values["drafts"]["drafted_passes"] < values["drafts"]["tokens"]
+    assert values["answers"]["estimated"] is False
+    assert str(CHECKPOINTS) not in json.dumps(content), "it is sent to others"
+    assert cv2.imread(str(tmp_path / "out" / "selfcheck.png")).shape[2] == 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["tabletop", "tabletop_tail"])
+@pytest.mark.parametrize("more", [(), ("--dtype", "bfloat16"), ("--quantization", "int8")])
+def test_all_of_a_shipped_checkpoint(tmp_path, name, more):
+    assert _run(tmp_path, str(CHECKPOINTS / name), *more) == 0
+    assert _content(tmp_path)["wrong"] == []
+
+
+def test_something_wrong(tmp_path, capsys, monkeypatch):
+    class SlotDependent(FixedPass):
+        """From slot 8 on a row's result depends on where it is, in the last bit."""
+
+        def __call__(self, tokens, depths, visible):
+            logits = super().__call__(tokens, depths, visible)
+            logits[8:] = torch.nextafter(logits[8:], torch.tensor(float("inf")))
+            return logits
+
+    content = json.loads((GOLDEN / "qwen_siglip" / "config.json").read_text())
+    small = MolmoActConfig.from_dict(content)
+    monkeypatch.setattr(subjects, "released_config", lambda name: small)
+    monkeypatch.setattr(subjects, "_RANDOM_ANSWER", 5)
+    monkeypatch.setattr(pass_set, "FixedPass", SlotDependent)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert _run(tmp_path, "--answers", "1") == 1
+    output = capsys.readouterr().out
+    assert output.startswith("random weights of 7b-d, dtype float32, on cpu")
+    assert "WRONG         rows" in output and output.splitlines()[-1] == "WRONG: rows"
+    assert _content(tmp_path)["wrong"] == ["rows"]
+    assert "the chart is left out: it needs matplotlib" in output
+    assert not (tmp_path / "out" / "selfcheck.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no/such/folder"], "no/such/folder"),
+        ([str(CHECKPOINTS / "tabletop"), "--random", "7b-d"], "not both"),
+        (["--quantization", "int5"], "quantization 'int5' is not one of int8, int4, fp8"),
+        (["--device", "cuda:7"], "cuda"),
+        ([str(CHECKPOINTS / "tabletop"), "--unnorm-key", "other"], "other"),
+    ],
+)
+def test_wrong_settings(tmp_path, capsys, arguments, words):
+    assert main(["--device", "cpu", "--out", str(tmp_path), *arguments]) == os.EX_CONFIG
+    error = capsys.readouterr().err
+    assert error.startswith("molmoact-selfcheck: ") and words in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_fit_is_refused_in_words(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(subjects, "free_bytes", lambda device: 9 * 10**9)
+    assert _run(tmp_path, "--random", "7b-d", "--dtype", "bfloat16") == 1
+    error = capsys.readouterr().err
+    assert "needs 16.3 GB of memory, 9.0 GB are free" in error
+    assert "what would fit" in error or "nothing fits" in error

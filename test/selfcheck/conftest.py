@@ -1,0 +1,20 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A network of the released form that a CPU runs in milliseconds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from molmoact_ros.model import MolmoActConfig
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+
+
+@pytest.fixture(params=["qwen_siglip", "olmo_clip"])
+def small_config(request: pytest.FixtureRequest) -> MolmoActConfig:
+    """A small network like 7B-D, and one like 7B-O."""
+    content = json.loads((GOLDEN / request.param / "config.json").read_text())
+    content["initializer_range"] = 0.2
+    return MolmoActConfig.from_dict(content)

@@ -1,0 +1,120 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""All checks of a small network, and engines with faults, which must be found."""
+
+import dataclasses
+from collections import Counter
+
+import pytest
+import torch
+
+from molmoact_ros.decoding import Decoder, pass_set
+from molmoact_ros.decoding.passes import FixedPass
+from molmoact_ros.faults import DeviceLostError
+from molmoact_ros.model.memory import Precision
+from molmoact_ros.selfcheck import SelfCheck, Verdict, measure, random_subject, run, subjects
+from molmoact_ros.selfcheck.subjects import RecordedDraft
+
+CPU = torch.device("cpu")
+CHECKS = (
+    "device", "bandwidth", "numbers", "loading", "kernels", "capture", "passes", "rows", "drafts",
+    "answers",
+)  # fmt: skip
+ONE_IS_ENOUGH = pytest.mark.parametrize("small_config", ["qwen_siglip"], indirect=True)
+
+
+@pytest.fixture
+def check(monkeypatch, small_config):
+    """Runs all checks of random weights of a small network: name -> finding."""
+    monkeypatch.setattr(measure, "_COPIED", {"cpu": 2**20})
+    monkeypatch.setattr(subjects, "released_config", lambda name: small_config)
+    monkeypatch.setattr(subjects, "_RANDOM_ANSWER", 40)
+    monkeypatch.setattr(subjects, "_TEXT_TOKENS", 20)
+    monkeypatch.setattr(run, "CONTEXT_LENGTH", 400)
+
+    def checked(dtype=torch.float32, quantization=None, answers=2, **changes):
+        subject = random_subject("7b-d", CPU, Precision(dtype, quantization))
+        subject = dataclasses.replace(subject, **changes)
+        progress = []
+        found = {
+            each.name: each for each in SelfCheck(subject, CPU, progress.append, answers).run()
+        }
+        assert progress
+        return found
+
+    return checked
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_sound_engine(check, dtype):
+    found = check(dtype)
+    assert tuple(found) == CHECKS
+    verdicts = Counter(each.verdict for each in found.values())
+    assert verdicts == {Verdict.OK: 8, Verdict.NOT_MEASURED: 2}, found
+    assert found["drafts"].values["answers"] == 2 and found["drafts"].values["tokens"] == 80
+    assert found["rows"].values["compared"] >= 1
+    assert found["answers"].values["estimated"] is True
+    assert set(found["passes"].values["seconds"]) == {"1", "8", "16", "32", "64"}
+
+
+@ONE_IS_ENOUGH
+def test_rows_that_depend_on_their_slot(check, monkeypatch):
+    class SlotDependent(FixedPass):
+        def __call__(self, tokens, depths, visible):
+            logits = super().__call__(tokens, depths, visible)
+            logits[8:] = torch.nextafter(logits[8:], torch.tensor(float("inf")))
+            return logits
+
+    monkeypatch.setattr(pass_set, "FixedPass", SlotDependent)
+    found = check()
+    assert found["rows"].verdict is Verdict.WRONG and 63 in found["rows"].values["unequal"]
+
+
+@ONE_IS_ENOUGH
+def test_drafts_that_change_an_answer(check, monkeypatch):
+    generate = Decoder.generate
+
+    def careless(self, batch, max_new_tokens, draft=None):
+        result = generate(self, batch, max_new_tokens, draft)
+        return result if draft is None else dataclasses.replace(result, ids=result.ids[:-1] + [0])
+
+    monkeypatch.setattr(Decoder, "generate", careless)
+    found = check()["drafts"]
+    assert found.verdict is Verdict.WRONG and found.values["first_differences"] == [39, 39]
+
+
+@ONE_IS_ENOUGH
+def test_a_check_that_fails_is_wrong_and_the_next_goes_on(check, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("CUDA error: operation not supported\nand more")
+
+    monkeypatch.setattr(measure, "operations", fail)
+    found = check()
+    assert found["kernels"].verdict is Verdict.WRONG
+    assert "operation not supported" in found["kernels"].text
+    assert found["drafts"].verdict is Verdict.OK
+
+
+@ONE_IS_ENOUGH
+def test_nothing_is_asked_of_a_lost_device(check):
+    def lose(progress):
+        raise DeviceLostError("cuda:0 has failed and every further call fails")
+
+    found = check(load=lose)
+    assert found["loading"].verdict is Verdict.WRONG and "has failed" in found["loading"].text
+    later = [found[name] for name in ("kernels", "passes", "rows", "drafts")]
+    assert all(each.verdict is Verdict.NOT_MEASURED for each in later)
+    assert all(each.text == "not reached: cpu has failed" for each in later)
+
+
+def test_a_recorded_draft_uses_every_way_to_take_tokens():
+    draft = RecordedDraft(range(100, 200), 1000)
+    draft.begin()
+    draft.extend(range(100, 101))
+    tree = draft.propose(63)
+    assert tree.tokens == (*range(101, 110), 111, 110), "nine right ones, a wrong one, its rival"
+    assert tree.parents == (*range(-1, 9), 8)
+    draft.extend(range(101, 110))
+    assert draft.propose(63).tokens == (111, 110)
+    assert draft.propose(63, (110,)).tokens[0] == 111
+    assert len(draft.propose(1)) == 1 and not draft.propose(0)
