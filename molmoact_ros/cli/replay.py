@@ -19,8 +19,8 @@ from .policy_arguments import add_image_limit, add_policy_arguments, load_policy
 
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
-    from molmoact_ros.policy.chunks import ActionFormat
     from molmoact_ros.policy.preflight import Preflight
+    from molmoact_ros.policy.types import ActionFormat
     from molmoact_ros.replay import Bag, Replay, ReplaySettings
     from molmoact_ros.replay.result_folder import ResultFolder
 
@@ -171,7 +171,7 @@ def _wrong_names(found: Preflight) -> list[str]:
 
 def _form(options: argparse.Namespace, policy: MolmoActPolicy) -> ActionFormat:
     """Return what the columns of the actions mean: options before the checkpoint's profile."""
-    from molmoact_ros.policy.chunks import ActionFormat
+    from molmoact_ros.policy.types import ActionFormat
 
     actions = policy.profile.actions
     period = options.control_period or actions.control_period or _FALLBACK_PERIOD

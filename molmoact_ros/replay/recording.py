@@ -13,8 +13,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from molmoact_ros.output_files import writing
-from molmoact_ros.policy.chunks import ActionFormat
 from molmoact_ros.policy.pixels import jpeg_from_rgb
+from molmoact_ros.policy.types import ActionFormat
 
 from .run import ReplayAnswer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rosbags.typesys.store import Typestore
 
-from molmoact_ros.policy.chunks import ActionFormat
+from molmoact_ros.policy.types import ActionFormat
 from molmoact_ros.viz import OverlayVideo, depth_picture, draw_overlay
 
 from .recording import Recording

@@ -16,7 +16,7 @@ MOVED = {
     "molmoact_ros.dds": ("molmoact_ros.launching.dds", "image_settings"),
     "molmoact_ros.launching": ("molmoact_ros.launching.launch_file", "description"),
     "molmoact_ros.respawn": ("molmoact_ros.launching.respawn", "respawned"),
-    "molmoact_ros.robots": ("molmoact_ros.control.robots", "robot_path"),
+    "molmoact_ros.robots": ("molmoact_ros.control.robot_profile", "robot_path"),
     "molmoact_ros.ros.start_checks": ("molmoact_ros.launching.start_checks", "check_policy_node"),
     "molmoact_ros.reasoning": ("molmoact_ros.policy", "Reasoning"),
     "molmoact_ros.profile": ("molmoact_ros.policy.checkpoint_profile", "choose_profile"),

@@ -15,7 +15,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys.store import Typestore
 
 from molmoact_ros.output_files import WriteError
-from molmoact_ros.policy.chunks import ActionFormat
+from molmoact_ros.policy.types import ActionFormat
 from molmoact_ros.replay import Bag, Replay, ReplaySettings
 from molmoact_ros.replay.result_folder import ResultFolder
 from molmoact_ros.replay.tables import Table
