@@ -27,7 +27,7 @@ class Pacer:
     """Due times on a fixed grid; a start that comes too late shifts the grid, nothing piles up."""
 
     def __init__(self, period: float) -> None:
-        """Run once per ``period``, s."""
+        """Run once per `period`, s."""
         self._period = period
         self._due: float | None = None
         self._starts: deque[tuple[float, float, float]] = deque()  # steady, clock, lateness

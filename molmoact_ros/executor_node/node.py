@@ -18,6 +18,7 @@ from rclpy.exceptions import NameValidationException
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.control import Command, Executor, Outcome, Pose, RobotProfile, State
@@ -33,9 +34,9 @@ from molmoact_ros.ros.running import StartError, run_node
 
 from .log import ExecutorLog
 from .loop import LoopStatistics, Pacer
-from .output import robot_topic
-from .outputs import create_outputs
+from .outputs import create_outputs, robot_topic
 from .parameters import ExecutorParameters, adapted_profile, read_profile
+from .servo import create_servos
 
 _STATUS_PERIOD = 0.1  # s
 # Bytes of a serialized message. A longer one would keep the loop waiting, and no robot needs it:
@@ -67,43 +68,40 @@ class ExecutorNode(ManagedNode):
     def configure(self) -> None:
         """Read the profile, create topics and services; nothing is published."""
         robot = read_profile(self._settings)
-        self._profile = adapted_profile(robot, self._settings)
-        self._core = Executor(self._profile)
+        self.profile = adapted_profile(robot, self._settings)
+        self._core = Executor(self.profile)
         self._robot = robot
         self._create_interfaces()
 
     def activate(self) -> None:
         """Start the loop; motion is off."""
-        self._pacer = Pacer(self._profile.execution.dt)  # of the loop's thread alone
+        self._pacer = Pacer(self.profile.execution.dt)  # of the loop's thread alone
         # A halt outlives deactivation, and only a person enables motion after it.
         self._enable_wanted = self._settings.enable_on_start and not self._core.is_latched
-        self._told: tuple[State, str, bool] | None = None
+        self._published: tuple[State, str, bool] | None = None  # of the last status
         self._next_status = 0.0
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
-        self.get_logger().info(f"ready: robot {self._profile.robot}, motion is off")
+        self.get_logger().info(f"ready: robot {self.profile.robot}, motion is off")
 
     def _create_interfaces(self) -> None:
         try:
-            name = "ee_pose" if self._profile.action.cartesian else "joint_states"
-            state = robot_topic(self, name, self._profile.topics.get(name, ""))
-            self._outputs = create_outputs(self, self._profile)
+            name = self.profile.state_input
+            state = robot_topic(self, name, self.profile.topics.get(name, ""))
+            self._outputs = create_servos(self, self.profile) + create_outputs(self, self.profile)
         except (MissingPackage, NameValidationException) as error:
             raise StartError(f"parameter 'robot': {error}") from error
         self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
         self._subscribe(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT, _LARGEST_CHUNK)
-        if self._profile.action.cartesian:
+        if self.profile.action.cartesian:
             self._subscribe(PoseStamped, state, self._on_pose, qos.STATE, _LARGEST_STATE)
         else:
             self._subscribe(JointState, state, self._on_joints, qos.STATE, _LARGEST_STATE)
         self.create_service(SetBool, "~/enable", self._on_enable)
-        for name, act in (
-            ("halt", self._halt),
-            ("clear", lambda _: self._core.clear()),
-            ("approve", self._core.approve),
-        ):
-            self.create_service(Trigger, f"~/{name}", self._answer(act))
+        self._create_trigger("halt", self._halt)
+        self._create_trigger("clear", lambda _: self._core.clear())
+        self._create_trigger("approve", self._core.approve)
 
     def _subscribe(
         self, kind: type, topic: str, callback: Callable, profile: QoSProfile, capacity: int
@@ -118,15 +116,15 @@ class ExecutorNode(ManagedNode):
         BoundedSubscription(self, kind, topic, callback, profile, capacity, refuse)
 
     def deactivate(self) -> None:
-        """Ramp down, publish zero, let it arrive, and be silent."""
+        """Ramp down, publish zero, let it arrive, and publish nothing more."""
         if self._thread is None:
             return
         with self._lock:
             self._enable_wanted = False
             self._core.disable()
-        deadline = time.monotonic() + _longest_ramp(self._profile)
+        deadline = time.monotonic() + _longest_ramp(self.profile)
         while self._thread.is_alive() and time.monotonic() < deadline and not self._is_silent():
-            time.sleep(self._profile.execution.dt)
+            time.sleep(self.profile.execution.dt)
         self._stopping.set()
         self._thread.join(1.0)
         self._thread = None
@@ -141,11 +139,11 @@ class ExecutorNode(ManagedNode):
         """Take over a change at run time, or return why it does not fit the robot."""
         if self._robot is not None:
             try:
-                self._profile = adapted_profile(self._robot, parameters)
+                self.profile = adapted_profile(self._robot, parameters)
             except StartError as error:
                 return str(error)
             with self._lock:
-                self._core.adopt(self._profile)
+                self._core.adopt(self.profile)
         self._settings = parameters
         self.get_logger().info(
             f"action_scale {parameters.action_scale:g}, min_confidence "
@@ -177,25 +175,27 @@ class ExecutorNode(ManagedNode):
             command = self._core.step(now)
         if command is not None:
             self._publish(command)
-        self._tell(now)
+        self._report(now)
 
     def _publish(self, command: Command) -> None:
         for output in self._outputs:
             output.publish(command)
 
-    def _tell(self, now: float) -> None:
+    def _report(self, now: float) -> None:
         """Publish the status at 10 Hz and on change."""
         with self._lock:
             status = self._core.status(now)
-        told = (status.state, status.reason, status.awaiting_approval)
+        last, current = self._published, (status.state, status.reason, status.awaiting_approval)
         steady = time.monotonic()
-        if told == self._told and steady < self._next_status:
+        if current == last and steady < self._next_status:
             return
-        if self._told is None or told[:2] != self._told[:2]:
+        if last is None or current[:2] != last[:2]:
             self._log.change(status)
-        self._told, self._next_status = told, steady + _STATUS_PERIOD
+        self._published, self._next_status = current, steady + _STATUS_PERIOD
         self._loop = loop = self._pacer.statistics()
+        header = Header(stamp=time_message(max(now, 0.0)), frame_id=self.profile.frame)
         message = ExecutorStatus(
+            header=header,
             state=int(status.state),
             reason=status.reason,
             awaiting_approval=status.awaiting_approval,
@@ -208,8 +208,6 @@ class ExecutorNode(ManagedNode):
             counter_names=list(status.counters),
             counter_values=list(status.counters.values()),
         )
-        message.header.stamp = time_message(max(now, 0.0))
-        message.header.frame_id = self._profile.frame
         self._status.publish(message)
 
     def _now(self) -> float:
@@ -239,10 +237,10 @@ class ExecutorNode(ManagedNode):
             self._log.refusal(refusal, not_enabled=not_enabled)
 
     def _on_pose(self, message: PoseStamped) -> None:
-        if message.header.frame_id != self._profile.frame:
+        if message.header.frame_id != self.profile.frame:
             self.get_logger().error(
                 f"ee_pose dropped: it is in frame '{message.header.frame_id:.64}', "
-                f"the robot profile says '{self._profile.frame}'",
+                f"frame of the robot profile is '{self.profile.frame}'",
                 throttle_duration_sec=5.0,
             )
             return
@@ -254,7 +252,7 @@ class ExecutorNode(ManagedNode):
     def _on_joints(self, message: JointState) -> None:
         places = {name: i for i, name in enumerate(message.name)}
         try:
-            positions = [message.position[places[name]] for name in self._profile.action.joints]
+            positions = [message.position[places[name]] for name in self.profile.action.joints]
         except (KeyError, IndexError):
             return  # from another part of the robot
         with self._lock:
@@ -279,13 +277,13 @@ class ExecutorNode(ManagedNode):
     def _output_problem(self) -> str | None:
         return _first(output.problem() for output in self._outputs)
 
-    def _answer(self, act: Callable[[float], Outcome]) -> Callable:
+    def _create_trigger(self, name: str, act: Callable[[float], Outcome]) -> None:
         def answer(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             with self._lock:
                 outcome = act(self._now())
             return _filled(response, outcome)
 
-        return answer
+        self.create_service(Trigger, f"~/{name}", answer)
 
     # Diagnostics.
 
@@ -308,7 +306,7 @@ class ExecutorNode(ManagedNode):
     def _loop_status(self) -> Status:
         if not self.is_active:
             return Status(Level.OK, "not active")
-        period, loop = self._profile.execution.dt, self._loop
+        period, loop = self.profile.execution.dt, self._loop
         values = {
             "rate": f"{loop.rate:.1f}",
             "largest deviation of a start in the last second [s]": f"{loop.jitter:.5f}",

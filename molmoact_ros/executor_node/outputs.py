@@ -4,155 +4,280 @@
 
 from __future__ import annotations
 
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
 from rclpy.duration import Duration
 from rclpy.node import Node
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from molmoact_ros.control import Command, Pose, RobotProfile
+from molmoact_ros.control.output_settings import GripperOutput
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import pose_message, time_message
 from molmoact_ros.ros.optional import import_optional
 
-from .grippers import create_gripper
-from .output import Output, robot_topic
-from .servo import Servo
+_GRIPPER_TRAVEL = 0.5  # s that a gripper trajectory takes
+_GRIPPER_ACTIONS = {
+    "gripper_command": "GripperCommand",  # older distributions
+    "parallel_gripper_command": "ParallelGripperCommand",  # Jazzy and newer
+}
+
+
+class Output:
+    """One way to command the robot."""
+
+    def publish(self, command: Command) -> None:
+        """Publish what this output takes from a command; by default nothing."""
+
+    def problem(self) -> str | None:
+        """Return why motion cannot be enabled, None where nothing is known to be wrong."""
+        return None
+
+    def fault(self) -> str | None:
+        """Return why the robot does not follow at present: motion stops, and recovers by itself."""
+        return None
+
+    def notes(self) -> Mapping[str, str]:
+        """Return what diagnostics show besides."""
+        return {}
+
+    def flush(self, seconds: float) -> None:
+        """Wait until subscribers have what was published last, at most `seconds`."""
 
 
 def create_outputs(node: Node, profile: RobotProfile) -> list[Output]:
-    """Create all outputs that a profile names.
+    """Create the outputs of arm and gripper that a profile names.
 
     Raises:
         MissingPackage: An output needs a package that is not installed.
     """
-    outputs, joints = profile.outputs, profile.action.joints
-    topics = {
-        name: robot_topic(node, name, profile.topics.get(name, "")) for name in outputs.arm
+    kinds: dict[str, type[ArmOutput]] = {
+        "twist": TwistPublisher,
+        "pose": PosePublisher,
+        "joint_trajectory": JointTrajectoryPublisher,
+        "joint_jog": JointJogPublisher,
+        "forward": ForwardPublisher,
     }
-    created: list[Output] = []
-    if outputs.twist is not None:
-        created.append(TwistOut(node, topics["twist"], profile.frame))
-    if outputs.pose is not None:
-        created.append(PoseOut(node, topics["pose"], profile.frame))
-    if outputs.joint_trajectory is not None:
-        created.append(JointTrajectoryOut(node, topics["joint_trajectory"], joints))
-    if outputs.joint_jog is not None:
-        created.append(JointJogOut(node, topics["joint_jog"], profile.frame, joints))
-    if outputs.forward is not None:
-        created.append(ForwardOut(node, topics["forward"], outputs.forward.interface))
-    for kind in ("twist", "pose", "joint_jog"):
-        output = getattr(outputs, kind)
-        if output is not None and output.servo_node:
-            created.append(Servo(node, output, kind.upper(), _speeds(profile)))
-    if outputs.gripper is not None:
-        created.append(create_gripper(node, outputs.gripper))
-    return created
+    outputs: list[Output] = [kinds[name](node, name, profile) for name in profile.outputs.arm]
+    if profile.outputs.gripper is not None:
+        outputs.append(create_gripper(node, profile.outputs.gripper))
+    return outputs
 
 
-def _speeds(profile: RobotProfile) -> dict[str, float]:
-    """Return the limits that MoveIt Servo's scales must not be below."""
-    limits = {"linear": profile.limits.linear, "rotational": profile.limits.angular}
-    return {name: limit.speed for name, limit in limits.items() if limit is not None}
+def robot_topic(node: Node, name: str, driver_topic: str) -> str:
+    """Return the name of a topic that the driver of the robot publishes or receives.
+
+    Args:
+        node: Publishes or subscribes to it.
+        name: Of the node's topic, e.g. `twist` for `~/twist`.
+        driver_topic: The name that the robot profile gives; empty: none.
+
+    Returns:
+        `~/name` where that is remapped or the profile gives no name, else `driver_topic`.
+    """
+    private = f"~/{name}"
+    is_remapped = node.resolve_topic_name(private) != node.resolve_topic_name(
+        private, only_expand=True
+    )
+    return private if is_remapped or not driver_topic else driver_topic
 
 
-class TopicOutput(Output):
-    """An output that is a topic."""
+class ArmOutput(Output):
+    """A topic with commands for the arm."""
 
-    def __init__(self, node: Node, kind: type, topic: str) -> None:
-        self._publisher = node.create_publisher(kind, topic, qos.COMMAND)
+    kind: type = type(None)  # of the messages
+
+    def __init__(self, node: Node, name: str, profile: RobotProfile) -> None:
+        self._profile = profile
+        topic = robot_topic(node, name, profile.topics.get(name, ""))
+        self._publisher = node.create_publisher(self.kind, topic, qos.COMMAND)
+
+    def publish(self, command: Command) -> None:
+        """Publish a command."""
+        message = self.message(command)
+        if message is not None:
+            self._publisher.publish(message)
 
     def flush(self, seconds: float) -> None:
         """Wait for the acknowledgements of all subscribers."""
         self._publisher.wait_for_all_acked(Duration(nanoseconds=int(seconds * 1e9)))
 
+    def message(self, command: Command) -> Any:
+        """Return the message of a command, None where none is due."""
+        raise NotImplementedError
 
-class TwistOut(TopicOutput):
+    def _header(self, command: Command) -> Header:
+        return Header(stamp=time_message(command.stamp), frame_id=self._profile.frame)
+
+
+class TwistPublisher(ArmOutput):
     """Velocity of the end effector."""
 
-    def __init__(self, node: Node, topic: str, frame: str) -> None:
-        super().__init__(node, TwistStamped, topic)
-        self._frame = frame
+    kind = TwistStamped
 
-    def publish(self, command: Command) -> None:
-        """Publish the velocity."""
-        message = TwistStamped()
-        message.header.stamp = time_message(command.stamp)
-        message.header.frame_id = self._frame
-        linear, angular = message.twist.linear, message.twist.angular
-        linear.x, linear.y, linear.z = (float(v) for v in command.velocity[:3])
-        angular.x, angular.y, angular.z = (float(v) for v in command.velocity[3:])
-        self._publisher.publish(message)
+    def message(self, command: Command) -> TwistStamped:
+        """Return the velocity."""
+        x, y, z, roll, pitch, yaw = command.velocity.tolist()
+        twist = Twist(linear=Vector3(x=x, y=y, z=z), angular=Vector3(x=roll, y=pitch, z=yaw))
+        return TwistStamped(header=self._header(command), twist=twist)
 
 
-class PoseOut(TopicOutput):
+class PosePublisher(ArmOutput):
     """Pose that the end effector shall have now."""
 
-    def __init__(self, node: Node, topic: str, frame: str) -> None:
-        super().__init__(node, PoseStamped, topic)
-        self._frame = frame
+    kind = PoseStamped
 
-    def publish(self, command: Command) -> None:
-        """Publish the pose."""
+    def message(self, command: Command) -> PoseStamped:
+        """Return the pose."""
         assert isinstance(command.position, Pose)
-        message = PoseStamped()
-        message.header.stamp = time_message(command.stamp)
-        message.header.frame_id = self._frame
-        message.pose = pose_message(command.position.position, command.position.orientation)
-        self._publisher.publish(message)
+        pose = pose_message(command.position.position, command.position.orientation)
+        return PoseStamped(header=self._header(command), pose=pose)
 
 
-class JointTrajectoryOut(TopicOutput):
+class JointTrajectoryPublisher(ArmOutput):
     """What is planned, ending at rest."""
 
-    def __init__(self, node: Node, topic: str, joints: tuple[str, ...]) -> None:
-        super().__init__(node, JointTrajectory, topic)
-        self._joints = list(joints)
+    kind = JointTrajectory
 
-    def publish(self, command: Command) -> None:
-        """Publish the trajectory when one is due; its stamp lets elapsed points drop out."""
+    def message(self, command: Command) -> JointTrajectory | None:
+        """Return the trajectory when one is due; its stamp lets elapsed points drop out."""
         preview = command.preview
         if preview is None:
-            return
-        message = JointTrajectory(joint_names=self._joints)
-        message.header.stamp = time_message(command.stamp)
+            return None
         rows = zip(preview.times, preview.positions, preview.velocities, strict=True)
-        message.points = [
-            JointTrajectoryPoint(
-                positions=positions.tolist(),
-                velocities=velocities.tolist(),
-                time_from_start=Duration(nanoseconds=round(seconds * 1e9)).to_msg(),
-            )
-            for seconds, positions, velocities in rows
-        ]
-        self._publisher.publish(message)
+        return JointTrajectory(
+            header=Header(stamp=time_message(command.stamp)),
+            joint_names=list(self._profile.action.joints),
+            points=[_point(time, q.tolist(), v.tolist()) for time, q, v in rows],
+        )
 
 
-class JointJogOut(TopicOutput):
+class JointJogPublisher(ArmOutput):
     """Joint velocities for MoveIt Servo."""
 
-    def __init__(self, node: Node, topic: str, frame: str, joints: tuple[str, ...]) -> None:
-        self._kind = import_optional("control_msgs.msg", "JointJog", "outputs.joint_jog")
-        super().__init__(node, self._kind, topic)
-        self._frame, self._joints = frame, list(joints)
+    def __init__(self, node: Node, name: str, profile: RobotProfile) -> None:
+        self.kind = import_optional("control_msgs.msg", "JointJog", "outputs.joint_jog")
+        super().__init__(node, name, profile)
 
-    def publish(self, command: Command) -> None:
-        """Publish the velocities."""
-        message = self._kind(joint_names=self._joints, velocities=command.velocity.tolist())
-        message.header.stamp = time_message(command.stamp)
-        message.header.frame_id = self._frame
-        self._publisher.publish(message)
+    def message(self, command: Command) -> Any:
+        """Return the velocities."""
+        return self.kind(
+            header=self._header(command),
+            joint_names=list(self._profile.action.joints),
+            velocities=command.velocity.tolist(),
+        )
 
 
-class ForwardOut(TopicOutput):
+class ForwardPublisher(ArmOutput):
     """Joint positions or velocities for a forward_command_controller."""
 
-    def __init__(self, node: Node, topic: str, interface: str) -> None:
-        super().__init__(node, Float64MultiArray, topic)
-        self._velocities = interface == "velocity"
+    kind = Float64MultiArray
+
+    def message(self, command: Command) -> Float64MultiArray:
+        """Return positions or velocities."""
+        settings = self._profile.outputs.forward
+        assert settings is not None and isinstance(command.position, np.ndarray)
+        is_velocity = settings.interface == "velocity"
+        values = command.velocity if is_velocity else command.position
+        return Float64MultiArray(data=values.tolist())
+
+
+def create_gripper(node: Node, output: GripperOutput) -> Gripper:
+    """Return the output for a gripper.
+
+    Raises:
+        MissingPackage: The gripper's action needs control_msgs.
+    """
+    kind = ActionGripper if output.type in _GRIPPER_ACTIONS else TopicGripper
+    return kind(node, output)
+
+
+class Gripper(Output):
+    """Sends the gripper's command when it has changed. Ignores the final zero command."""
+
+    def __init__(self, node: Node, output: GripperOutput) -> None:
+        self._output = output
+        self._sent: float | None = None
 
     def publish(self, command: Command) -> None:
-        """Publish positions or velocities."""
-        values = command.velocity if self._velocities else command.position
-        assert not isinstance(values, Pose)
-        self._publisher.publish(Float64MultiArray(data=values.tolist()))
+        """Send the gripper's command where it has changed."""
+        wanted = command.gripper
+        if wanted is None or command.final:
+            return
+        if self._sent is not None and not self._is_due(wanted, self._sent):
+            return
+        if self._send(self._output.value(wanted)):
+            self._sent = wanted
+
+    def _is_due(self, wanted: float, sent: float) -> bool:
+        # Fully open and fully closed are always worth a message.
+        is_large = abs(wanted - sent) >= self._output.min_change or wanted in (0.0, 1.0)
+        return wanted != sent and is_large
+
+    def _send(self, value: float) -> bool:
+        """Send a value in the driver's unit; return whether it was sent."""
+        raise NotImplementedError
+
+
+class TopicGripper(Gripper):
+    """std_msgs/Float64MultiArray with every command, or JointTrajectory with one point."""
+
+    def __init__(self, node: Node, output: GripperOutput) -> None:
+        super().__init__(node, output)
+        self._is_trajectory = output.type == "joint_trajectory"
+        kind = JointTrajectory if self._is_trajectory else Float64MultiArray
+        topic = robot_topic(node, "gripper", output.name)
+        self._publisher = node.create_publisher(kind, topic, qos.COMMAND)
+
+    def _is_due(self, wanted: float, sent: float) -> bool:
+        return super()._is_due(wanted, sent) if self._is_trajectory else True
+
+    def _send(self, value: float) -> bool:
+        if self._is_trajectory:
+            point = _point(_GRIPPER_TRAVEL, [value], [0.0])
+            message = JointTrajectory(joint_names=[self._output.joint], points=[point])
+        else:
+            message = Float64MultiArray(data=[value])
+        self._publisher.publish(message)
+        return True
+
+
+class ActionGripper(Gripper):
+    """Goals of control_msgs/GripperCommand or ParallelGripperCommand; each replaces the last."""
+
+    def __init__(self, node: Node, output: GripperOutput) -> None:
+        super().__init__(node, output)
+        from rclpy.action import ActionClient  # 15 MB that other grippers do not need
+
+        name, needed_by = _GRIPPER_ACTIONS[output.type], f"outputs.gripper ({output.type})"
+        self._kind = import_optional("control_msgs.action", name, needed_by)
+        self._client = ActionClient(node, self._kind, output.name)
+
+    def problem(self) -> str | None:
+        """Return why the gripper would not follow."""
+        return None if self._client.server_is_ready() else "the gripper's action server is missing"
+
+    def _send(self, value: float) -> bool:
+        if not self._client.server_is_ready():
+            return False
+        goal, output = self._kind.Goal(), self._output
+        if output.type == "gripper_command":
+            goal.command.position, goal.command.max_effort = value, output.max_effort
+        else:
+            goal.command.name, goal.command.position = [output.joint], [value]
+            if output.max_effort > 0.0:
+                goal.command.effort = [output.max_effort]
+        self._client.send_goal_async(goal)
+        return True
+
+
+def _point(seconds: float, positions: list[float], velocities: list[float]) -> JointTrajectoryPoint:
+    return JointTrajectoryPoint(
+        positions=positions,
+        velocities=velocities,
+        time_from_start=Duration(nanoseconds=round(seconds * 1e9)).to_msg(),
+    )

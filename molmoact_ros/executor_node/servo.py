@@ -14,14 +14,15 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Int8
 
+from molmoact_ros.control import RobotProfile
 from molmoact_ros.control.output_settings import ServoOutput
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.bounded_subscription import BoundedSubscription
 from molmoact_ros.ros.optional import MissingPackage, import_optional
 
-from .output import Output
+from .outputs import Output
 
-_RETRY = 1.0  # s
+RETRY = 1.0  # s
 _STATUS_AGE = 1.0  # s; an older status does not describe the present
 _LARGEST_STATUS = 65_536  # bytes of a serialized status that are read
 _MAX_WORDS = 200  # characters of a status that are kept
@@ -53,6 +54,22 @@ class ServoStatus(NamedTuple):
     received: float  # s of time.monotonic
 
 
+def create_servos(node: Node, profile: RobotProfile) -> list[Output]:
+    """Create what each output of a profile that names a Servo node needs.
+
+    Raises:
+        MissingPackage: moveit_msgs is not installed.
+    """
+    limits = {"linear": profile.limits.linear, "rotational": profile.limits.angular}
+    speeds = {name: limit.speed for name, limit in limits.items() if limit is not None}
+    outputs = {kind: getattr(profile.outputs, kind) for kind in ("twist", "pose", "joint_jog")}
+    return [
+        Servo(node, output, kind.upper(), speeds)
+        for kind, output in outputs.items()
+        if output is not None and output.servo_node
+    ]
+
+
 class Servo(Output):
     """Switches Servo to a kind of command, and reads its status and scales; publishes nothing."""
 
@@ -64,8 +81,8 @@ class Servo(Output):
         Args:
             node: Calls and subscribes.
             output: Names Servo's service and topic.
-            kind: ``JOINT_JOG``, ``TWIST`` or ``POSE``.
-            speeds: The profile's limits in m/s and rad/s by the names of ``SCALES``.
+            kind: `JOINT_JOG`, `TWIST` or `POSE`.
+            speeds: The profile's limits in m/s and rad/s by the names of `SCALES`.
 
         Raises:
             MissingPackage: moveit_msgs is not installed.
@@ -75,9 +92,8 @@ class Servo(Output):
         self._has_units = kind != "POSE"
         self._status: ServoStatus | None = None
         self._seen: dict[int, float] = {}  # s of time.monotonic by code
-        self._unitless = False
+        self._unitless = self._asked = self._switched = False
         self._warning: str | None = None  # about scales
-        self._asked = self._switched = False
         self._service = output.servo_command_type_service
         if self._service:
             kinds = import_optional("moveit_msgs.srv", "ServoCommandType", "servo_command_type")
@@ -96,7 +112,7 @@ class Servo(Output):
         )
         self._parameters = node.create_client(GetParameters, f"{output.servo_node}/get_parameters")
         clock = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(_RETRY, self._call, clock=clock)
+        node.create_timer(RETRY, self._call, clock=clock)
 
     def problem(self) -> str | None:
         """Return why Servo may not follow yet."""
@@ -175,7 +191,7 @@ def scale_warning(scales: Mapping[str, float], speeds: Mapping[str, float]) -> s
     """Return what Servo slows down below the profile's limits, None where it does not.
 
     Args:
-        scales: Servo's, by the names of ``SCALES``, m/s and rad/s; 0: not limited.
+        scales: Servo's, by the names of `SCALES`, m/s and rad/s; 0: not limited.
         speeds: The profile's limits by the same names.
     """
     low = [

@@ -266,6 +266,12 @@ class Lab:
 
         self.until(refused, "the refusal")
 
+    def create_client(self, kind: type, name: str) -> Any:
+        """Return a client of one of the node's services, once that is there."""
+        client = self._node.create_client(kind, f"{NODE}/{name}")
+        self.until(client.service_is_ready, f"~/{name}")
+        return client
+
     def enable(self, on: bool = True, wait: bool = True) -> Any:
         """Call ~/enable and return its answer, or the future of it."""
         self.until(self._enable.service_is_ready, "~/enable")

@@ -13,13 +13,11 @@ from molmoact_ros.msg import ExecutorStatus
 
 DISABLED, READY = ExecutorStatus.STATE_DISABLED, ExecutorStatus.STATE_READY
 HALTED = ExecutorStatus.STATE_HALTED
-NODE = "/molmoact_executor"
 
 
 def ask(lab: Any, kind: type, name: str, request: Any) -> Any:
     """Call a service of the life cycle."""
-    client = lab._node.create_client(kind, f"{NODE}/{name}")
-    lab.until(client.service_is_ready, name)
+    client = lab.create_client(kind, name)
     future = client.call_async(request)
     return lab.until(future.result, f"an answer of {name}")
 

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,16 +21,16 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from molmoact_ros.control import Command, Pose, Preview, load_profile
+from molmoact_ros.control import Command, Executor, Pose, Preview, RobotProfile, load_profile
 from molmoact_ros.control.output_settings import GripperOutput
-from molmoact_ros.control.robot_profile import RobotProfile
-from molmoact_ros.executor_node.grippers import create_gripper
 from molmoact_ros.executor_node.node import ExecutorNode
-from molmoact_ros.executor_node.outputs import create_outputs
+from molmoact_ros.executor_node.outputs import create_gripper, create_outputs
+from molmoact_ros.executor_node.servo import create_servos
 from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.running import StartError
 from molmoact_ros.yaml_config import build
 
+PATIENCE = 60.0  # s; the machine may be busy
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 
 
@@ -68,16 +70,21 @@ def profile(outputs: dict[str, Any], joints: bool = False) -> RobotProfile:
     return build(RobotProfile, keys)
 
 
-def heard(node: Any, kind: type, topic: str, publish: Any) -> Any:
+def until(node: Any, ready: Callable[[], Any], what: str, tick: Callable[[], Any] = bool) -> None:
+    """Spin, calling `tick`, until `ready()` is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        tick()
+        rclpy.spin_once(node, timeout_sec=0.05)
+
+
+def received(node: Any, kind: type, topic: str, publish: Callable[[], Any]) -> Any:
     """Return the first message on a topic."""
     messages: list[Any] = []
     subscription = node.create_subscription(kind, topic, messages.append, 10)
-    deadline = time.monotonic() + 10.0
-    while not messages and time.monotonic() < deadline:
-        publish()
-        rclpy.spin_once(node, timeout_sec=0.05)
+    until(node, lambda: messages, topic, publish)
     node.destroy_subscription(subscription)
-    assert messages, f"nothing came on {topic}"
     return messages[0]
 
 
@@ -103,11 +110,11 @@ def test_twist_and_pose_at_once(node):
         for output in outputs:
             output.publish(ARM)
 
-    twist = heard(node, TwistStamped, "/outputs/twist", publish)
+    twist = received(node, TwistStamped, "/outputs/twist", publish)
     assert (twist.header.stamp.sec, twist.header.stamp.nanosec) == (12, 500_000_000)
     assert twist.header.frame_id == "base"
     assert (twist.twist.linear.y, twist.twist.angular.z) == (0.2, 0.6)
-    pose = heard(node, PoseStamped, "/outputs/pose", publish)
+    pose = received(node, PoseStamped, "/outputs/pose", publish)
     assert (pose.pose.position.z, pose.pose.orientation.z) == (0.7, 1.0)
     for output in outputs:
         output.flush(1.0)
@@ -115,7 +122,7 @@ def test_twist_and_pose_at_once(node):
 
 def test_joint_trajectory(node):
     [output] = create_outputs(node, profile({"joint_trajectory": {}}, joints=True))
-    message = heard(
+    message = received(
         node, JointTrajectory, "/outputs/joint_trajectory", lambda: output.publish(JOINTS)
     )
     assert message.joint_names == ["a", "b"] and message.header.stamp.sec == 12
@@ -130,7 +137,7 @@ def test_joint_trajectory(node):
 )
 def test_forward(node, interface, values):
     [output] = create_outputs(node, profile({"forward": {"interface": interface}}, joints=True))
-    message = heard(node, Float64MultiArray, "/outputs/forward", lambda: output.publish(JOINTS))
+    message = received(node, Float64MultiArray, "/outputs/forward", lambda: output.publish(JOINTS))
     assert list(message.data) == values
 
 
@@ -147,8 +154,11 @@ def test_topics_of_the_driver_and_a_remapping_that_takes_their_place(domain):
         rclpy.init(args=["--ros-args", "-r", "__ns:=/left", *arguments], domain_id=domain)
         try:
             node = rclpy.create_node("outputs")
-            outputs: list[Any] = [*create_outputs(node, keys), create_gripper(node, hand)]
-            assert [output._publisher.topic_name for output in outputs] == names
+            before = list(node.publishers)
+            create_outputs(node, keys)
+            create_gripper(node, hand)
+            made = [publisher for publisher in node.publishers if publisher not in before]
+            assert [publisher.topic_name for publisher in made] == names
         finally:
             rclpy.shutdown()
 
@@ -162,21 +172,38 @@ def gripper(value: float | None, final: bool = False) -> Command:
 
 def test_forward_gripper_in_the_drivers_unit(node):
     output = create_gripper(node, GripperOutput(open=0.04, closed=0.0))
-    message = heard(
+    message = received(
         node, Float64MultiArray, "/outputs/gripper", lambda: output.publish(gripper(0.25))
     )
     assert list(message.data) == pytest.approx([0.03])
 
 
-def test_trajectory_gripper_speaks_on_change_only(node, monkeypatch):
+def test_trajectory_gripper_publishes_on_change_only(node: Any) -> None:
     output = create_gripper(node, GripperOutput(type="joint_trajectory", joint="finger"))
-    sent: list[JointTrajectory] = []
-    monkeypatch.setattr(output, "_publisher", SimpleNamespace(publish=sent.append))
-    for value in (None, 0.0, 0.0, 0.02, 0.06, 0.08, 0.99, 1.0, 1.0):
+    messages: list[JointTrajectory] = []
+    node.create_subscription(JointTrajectory, "/outputs/gripper", messages.append, 10)
+    ends = itertools.cycle((0.0, 1.0))
+    until(node, lambda: messages, "a message", lambda: output.publish(gripper(next(ends))))
+
+    def until_at(value: float) -> None:
+        until(node, lambda: messages[-1].points[0].positions[0] == value, str(value))
+
+    output.publish(gripper(0.5))  # all before it have been received, too
+    until_at(0.5)
+    messages.clear()
+    for value, is_due in (
+        (None, False), (0.0, True), (0.0, False), (0.02, False), (0.06, True), (0.08, False),
+        (0.99, True), (1.0, True), (1.0, False),
+    ):  # fmt: skip
         output.publish(gripper(value))
-    output.publish(gripper(0.0, final=True))
-    assert [m.points[0].positions[0] for m in sent] == [0.0, 0.06, 0.99, 1.0]
-    assert sent[0].joint_names == ["finger"]
+        if is_due:
+            until(node, lambda: messages, "a message")
+            until_at(value)
+    output.publish(gripper(0.5, final=True))
+    output.publish(gripper(0.7))
+    until_at(0.7)
+    assert [m.points[0].positions[0] for m in messages] == [0.0, 0.06, 0.99, 1.0, 0.7]
+    assert messages[0].joint_names == ["finger"]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +222,7 @@ def test_missing_package_is_an_error_that_names_what_to_install(
 ):
     with pytest.raises(MissingPackage) as error:
         create_outputs(node, profile(outputs, joints))
+        create_servos(node, profile(outputs, joints))
     assert says in str(error.value)
 
 
@@ -260,7 +288,7 @@ def test_gripper_action_waits_for_its_server(node, stand_in, monkeypatch, kind, 
 def test_joint_jog(node):
     messages = pytest.importorskip("control_msgs.msg", reason="control_msgs is not on PyPI")
     [output] = create_outputs(node, profile({"joint_jog": {}}, joints=True))
-    message = heard(
+    message = received(
         node, messages.JointJog, "/outputs/joint_jog", lambda: output.publish(JOINTS)
     )
     assert (message.header.stamp.sec, message.header.frame_id) == (12, "base")
@@ -349,9 +377,9 @@ def test_parameters_change_the_profile(domain):
     try:
         node = ExecutorNode()
         node.configure()
-        execution = node._profile.execution
+        execution = node.profile.execution
         assert (execution.execute_steps, execution.require_approval) == (3, True)
-        assert (node._profile.action.scale, execution.min_confidence) == (0.5, 0.4)
+        assert (node.profile.action.scale, execution.min_confidence) == (0.5, 0.4)
         assert execution.rate == load_profile(ROBOTS / "tabletop.yaml").execution.rate
         node.close()
         node.destroy_node()
@@ -370,15 +398,26 @@ def test_scale_of_absolute_actions_is_refused(domain):
         rclpy.shutdown()
 
 
-def test_loop_that_fails_publishes_zero_and_ends_the_process(node, monkeypatch):
+def test_loop_that_fails_publishes_zero_and_ends_the_process(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, moving = threading.Event(), Command(1.0, np.full(6, 0.1), ARM.position)
+
+    def step(self: Executor, now: float) -> Command:
+        if broken.is_set():
+            raise ZeroDivisionError
+        return moving
+
+    monkeypatch.setattr(Executor, "step", step)
+    twists: list[TwistStamped] = []
+    node.create_subscription(TwistStamped, "/molmoact_executor/twist", twists.append, 10)
     executor = ExecutorNode()
     executor.trigger_configure()
     executor.trigger_activate()
-    said = []
-    monkeypatch.setattr(executor, "_publish", said.append)
-    monkeypatch.setattr(executor, "_step", lambda: 1 / 0)
-    executor._thread.join(5.0)
-    assert executor.has_failed and executor.exit_code == 1
-    assert said[-1].final and not said[-1].velocity.any()
+    until(node, lambda: twists, "motion")
+    broken.set()
+    until(node, lambda: executor.has_failed, "the failure")
+    until(node, lambda: twists[-1].twist.linear.x == 0.0, "zero as the last command")
+    assert executor.exit_code == 1
     executor.close()
     executor.destroy_node()

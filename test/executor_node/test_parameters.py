@@ -10,13 +10,10 @@ import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
-NODE = "/molmoact_executor"
-
 
 def change(lab: Any, **values: float | str) -> Any:
     """Set parameters and return the first answer."""
-    client = lab._node.create_client(SetParameters, f"{NODE}/set_parameters")
-    lab.until(client.service_is_ready, "set_parameters")
+    client = lab.create_client(SetParameters, "set_parameters")
     request = SetParameters.Request()
     for name, value in values.items():
         kind = ParameterType.PARAMETER_DOUBLE

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import rclpy
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Int8
 
@@ -40,6 +42,27 @@ class Graph:
             node.declare_parameter(f"moveit_servo.{parameter.replace('__', '.')}", value)
         self.executor.add_node(node)
         return node
+
+    def add_parameters(self, values: list[ParameterValue]) -> list[list[str]]:
+        """Add Servo's node, with these answers; return a list that grows with the questions."""
+        node = rclpy.create_node("servo_node", context=self.context, start_parameter_services=False)
+        asked: list[list[str]] = []
+
+        def answer(request: Any, response: Any) -> Any:
+            asked.append(list(request.names))
+            response.values = values
+            return response
+
+        node.create_service(GetParameters, "~/get_parameters", answer)
+        self.executor.add_node(node)
+        return asked
+
+    def turns(self, count: int) -> None:
+        """Let the output's timer run that many times."""
+        done: list[int] = []
+        timer = self.node.create_timer(servo.RETRY, lambda: done.append(1))
+        self.until(lambda: len(done) >= count, "the timer")
+        self.node.destroy_timer(timer)
 
     def remove(self, node: Any) -> None:
         """End a node."""
@@ -73,7 +96,7 @@ def humble(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servo, "_RETRY", 0.05)
+    monkeypatch.setattr(servo, "RETRY", 0.05)
 
 
 @pytest.mark.parametrize("code", sorted(servo.INT8_WORDS))
@@ -89,17 +112,19 @@ def test_status_of_humble_in_its_own_words(graph: Graph, humble: None, code: int
     assert output.problem() is None, "commands are what changes the status"
 
 
-def test_unknown_and_old_status_are_no_halts(
-    graph: Graph, humble: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_and_old_status_are_no_halts(graph: Graph, humble: None) -> None:
     output = Servo(graph.node, STATUS, "TWIST", SPEEDS)
-    output._on_status(Int8(data=99))
-    assert output.notes() == {"MoveIt Servo": "unknown status 99"} and output.fault() is None
-    output._on_status(Int8(data=4))
-    assert output.fault() == "MoveIt Servo: Collision detected, emergency stop"
-    late = time.monotonic() + 1.5
-    monkeypatch.setattr(servo.time, "monotonic", lambda: late)
+    publisher = graph.node.create_publisher(Int8, "servo_node/status", 1)
+
+    def until_status(words: str, code: int) -> None:
+        tick = lambda: publisher.publish(Int8(data=code))  # noqa: E731
+        graph.until(lambda: output.notes() == {"MoveIt Servo": words}, words, tick)
+
+    until_status("unknown status 99", 99)
     assert output.fault() is None
+    until_status("Collision detected, emergency stop", 4)
+    assert output.fault() == "MoveIt Servo: Collision detected, emergency stop"
+    graph.until(lambda: output.fault() is None, "the end of the status's age")
     assert output.notes() == {"MoveIt Servo": "no status on /servo_node/status"}
 
 
@@ -124,22 +149,28 @@ def test_scale_of_what_the_profile_does_not_move_is_not_compared() -> None:
 @pytest.mark.parametrize("kind", ["JOINT_JOG", "TWIST", "POSE"])
 def test_unitless_servo_is_refused(graph: Graph, humble: None, quick: None, kind: str) -> None:
     output = Servo(graph.node, STATUS, kind, SPEEDS)
-    graph.add("servo_node", command_in_type="unitless", scale__linear=0.4, scale__rotational=0.8)
-    graph.until(lambda: output._asked, "the parameters")
+    values = [ParameterValue(type=4, string_value="unitless"), *[ParameterValue(type=3)] * 2]
+    asked = graph.add_parameters(values)
+    graph.until(lambda: asked, "the question for the parameters")
     if kind == "POSE":  # Servo takes poses in m, whatever that is set to
+        graph.turns(20)
         assert output.problem() is None and output.fault() is None
     else:
+        graph.until(output.problem, "the answer")
         assert str(output.problem()).endswith("set moveit_servo.command_in_type to speed_units")
         assert output.fault() == output.problem()
+    assert len(asked) == 1
 
 
 def test_node_without_these_parameters_is_asked_once(
     graph: Graph, humble: None, quick: None
 ) -> None:
     output = Servo(graph.node, STATUS, "TWIST", SPEEDS)
-    graph.add("servo_node")
-    graph.until(lambda: output._asked, "the answer")
+    asked = graph.add_parameters([])
+    graph.until(lambda: asked, "the question for the parameters")
+    graph.turns(20)
     assert output.problem() is None and output.fault() is None
+    assert asked == [list(servo.PARAMETERS)]
 
 
 # With the messages of MoveIt.
@@ -199,5 +230,3 @@ def test_warning_at_start_where_scales_are_low(graph: Graph, moveit: Any, quick:
     warning = graph.until(lambda: output.notes().get("MoveIt Servo's scales"), "the warning")
     assert "scale.rotational is 0.3 rad/s" in warning and "profile is 0.8" in warning
     assert output.fault() is None
-
-
