@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can be wrong with what the executor gets."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -55,8 +59,8 @@ def with_value(rows: np.ndarray, value: float) -> np.ndarray:
     ],
 )
 def test_bad_chunk_is_refused_and_never_moves_the_arm(
-    twist_rig, steps, counter, says, values, changes
-):
+    twist_rig: Any, steps: Any, counter: str, says: str, values: Any, changes: dict[str, Any]
+) -> None:
     rig = twist_rig().enabled()
     refusal = rig.send(values(steps), **changes)
     rig.tick(20)
@@ -74,14 +78,18 @@ def test_bad_chunk_is_refused_and_never_moves_the_arm(
         {"action_space": "x" * 100_000},
     ],
 )
-def test_long_names_are_not_repeated_in_full(twist_rig, steps, changes):
+def test_long_names_are_not_repeated_in_full(
+    twist_rig: Any, steps: Any, changes: dict[str, Any]
+) -> None:
     values = changes.pop("values", steps())
     refusal = twist_rig().enabled().send(values, **changes)
     assert refusal is not None and len(refusal) < 1000
 
 
 @pytest.mark.parametrize("bad", [{"values": np.full((8, 7), np.nan)}, {"stamp": 0.0}])
-def test_bad_chunk_does_not_disturb_the_good_one_before(twist_rig, steps, bad):
+def test_bad_chunk_does_not_disturb_the_good_one_before(
+    twist_rig: Any, steps: Any, bad: Any
+) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.4)
@@ -90,7 +98,9 @@ def test_bad_chunk_does_not_disturb_the_good_one_before(twist_rig, steps, bad):
     assert rig.velocities[-1][0] == pytest.approx(0.2)
 
 
-def test_fault_of_the_robots_side_stops_and_refuses_while_it_lasts(twist_rig, steps):
+def test_fault_of_the_robots_side_stops_and_refuses_while_it_lasts(
+    twist_rig: Any, steps: Any
+) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.4)
@@ -105,26 +115,26 @@ def test_fault_of_the_robots_side_stops_and_refuses_while_it_lasts(twist_rig, st
     assert rig.velocities[-1][0] == pytest.approx(0.2)
 
 
-def test_fault_of_the_robots_side_does_not_keep_motion_from_being_enabled(twist_rig):
+def test_fault_of_the_robots_side_does_not_keep_motion_from_being_enabled(twist_rig: Any) -> None:
     """Servo repeats its last status until there are commands, which follow from enabling only."""
     rig = twist_rig()
     rig.executor.fault = "Servo: close to a singularity"
     assert rig.enabled().executor.state is State.READY
 
 
-def test_columns_may_come_in_another_order(twist_rig, steps):
+def test_columns_may_come_in_another_order(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     assert rig.send(steps(x=0.02)[:, ::-1], names=GOOD_NAMES[::-1]) is None
     rig.seconds(0.3)
     np.testing.assert_allclose(rig.velocities[-1], [0.2, 0, 0, 0, 0, 0], atol=1e-12)
 
 
-def test_invalid_chunks_run_only_where_told_so(twist_rig, steps):
+def test_invalid_chunks_run_only_where_told_so(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig({"execution.execute_invalid": True}).enabled()
     assert rig.send(steps(**ROWS), valid=False) is None
 
 
-def test_a_chunk_that_lasts_too_long_is_refused(twist_rig, steps):
+def test_a_chunk_that_lasts_too_long_is_refused(twist_rig: Any, steps: Any) -> None:
     """What an arm would still do after its policy has died."""
     rig = twist_rig({"execution.max_duration": 5.0}).enabled()
     assert "its rows last 5.6 s, max_duration is 5" in rig.send(steps(), step_period=0.7)
@@ -133,18 +143,20 @@ def test_a_chunk_that_lasts_too_long_is_refused(twist_rig, steps):
 
 
 @pytest.mark.parametrize("period", [0.05, 3.0])
-def test_the_profiles_period_takes_the_place_of_a_sane_one_of_the_chunk(twist_rig, steps, period):
+def test_the_profiles_period_takes_the_place_of_a_sane_one_of_the_chunk(
+    twist_rig: Any, steps: Any, period: float
+) -> None:
     rig = twist_rig({"execution.control_period": 0.2}).enabled()
     assert (rig.send(steps(**ROWS), step_period=period) is None) is (period < 1.0)
 
 
-def test_the_frame_of_a_chunk_may_be_left_out(twist_rig, steps):
+def test_the_frame_of_a_chunk_may_be_left_out(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     assert rig.send(steps(**ROWS), frame="") is None
     assert rig.send(steps(**ROWS), frame="base_link") is None
 
 
-def test_actions_in_the_tool_frame_name_the_tool_frame(twist_rig, steps):
+def test_actions_in_the_tool_frame_name_the_tool_frame(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig({"action.frame": "tool", "action.tool_frame": "hand_tcp"}).enabled()
     assert "this robot takes 'hand_tcp'" in rig.send(steps(**ROWS), frame="base_link")
     assert rig.send(steps(**ROWS), frame="hand_tcp") is None
@@ -153,7 +165,7 @@ def test_actions_in_the_tool_frame_name_the_tool_frame(twist_rig, steps):
     assert unnamed.send(steps(**ROWS)) is None
 
 
-def test_scale_and_confidence_change_from_the_next_chunk_on(twist_rig, steps):
+def test_scale_and_confidence_change_from_the_next_chunk_on(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(x=0.02), confidence=0.3)
     rig.seconds(0.3)
@@ -170,13 +182,13 @@ def test_scale_and_confidence_change_from_the_next_chunk_on(twist_rig, steps):
 @pytest.mark.parametrize(
     ("confidence", "accepted"), [(0.9, True), (0.2, False), (None, False), (np.nan, False)]
 )
-def test_min_confidence(twist_rig, steps, confidence, accepted):
+def test_min_confidence(twist_rig: Any, steps: Any, confidence: Any, accepted: Any) -> None:
     rig = twist_rig({"execution.min_confidence": 0.5}).enabled()
     assert (rig.send(steps(**ROWS), confidence=confidence) is None) is accepted
     assert rig.count("refused_confidence") == (not accepted)
 
 
-def test_stale_state_stops_the_motion_and_it_recovers(twist_rig, steps):
+def test_stale_state_stops_the_motion_and_it_recovers(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.3)
@@ -193,7 +205,7 @@ def test_stale_state_stops_the_motion_and_it_recovers(twist_rig, steps):
     assert rig.velocities[-1][0] == pytest.approx(0.2)
 
 
-def test_nan_state_is_dropped_and_ages(twist_rig, steps):
+def test_nan_state_is_dropped_and_ages(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.2)
@@ -204,14 +216,14 @@ def test_nan_state_is_dropped_and_ages(twist_rig, steps):
 
 
 @pytest.mark.parametrize("orientation", [[0, 0, 0, 0], [np.inf, 0, 0, 1]])
-def test_impossible_orientation_is_dropped(twist_rig, orientation):
+def test_impossible_orientation_is_dropped(twist_rig: Any, orientation: Any) -> None:
     rig = twist_rig()
     pose = Pose(np.array([0.5, 0.0, 0.3]), np.array(orientation, dtype=float))
     rig.executor.observe(pose, rig.now, rig.now)
     assert rig.count("state_not_finite") == 1 and not rig.executor.enable(rig.now).success
 
 
-def test_state_of_the_future_is_not_believed(twist_rig):
+def test_state_of_the_future_is_not_believed(twist_rig: Any) -> None:
     rig = twist_rig()
     rig.executor.observe(rig.robot, rig.now + 3.0, rig.now)
     outcome = rig.executor.enable(rig.now)
@@ -219,13 +231,13 @@ def test_state_of_the_future_is_not_believed(twist_rig):
     assert rig.count("state_future") == 1
 
 
-def test_chunk_without_a_known_state_at_its_stamp_is_refused(twist_rig, steps):
+def test_chunk_without_a_known_state_at_its_stamp_is_refused(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     assert "state at its stamp is not known" in rig.send(steps(**ROWS), stamp=rig.now - 2.0)
     assert rig.count("refused_no_state") == 1
 
 
-def test_robot_that_does_not_move_halts_the_twists(twist_rig, steps):
+def test_robot_that_does_not_move_halts_the_twists(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     stuck = rig.robot
     for _ in range(20):
@@ -238,7 +250,7 @@ def test_robot_that_does_not_move_halts_the_twists(twist_rig, steps):
     assert rig.count("halted_following_error") == 1 and not rig.velocities[-1].any()
 
 
-def test_lagging_robot_is_no_fault(twist_rig, steps):
+def test_lagging_robot_is_no_fault(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.reports = False
     past = [rig.robot] * 20  # 0.2 s behind
@@ -251,7 +263,7 @@ def test_lagging_robot_is_no_fault(twist_rig, steps):
     assert rig.count("halted") == 0 and rig.count("accepted") == 10
 
 
-def test_robot_far_from_the_commanded_pose_halts(pose_rig, steps):
+def test_robot_far_from_the_commanded_pose_halts(pose_rig: Any, steps: Any) -> None:
     rig = pose_rig().enabled()
     rig.send(steps(y=0.02))
     rig.seconds(0.3)
@@ -262,7 +274,7 @@ def test_robot_far_from_the_commanded_pose_halts(pose_rig, steps):
     assert rig.executor.state is State.HALTED and "max_following_error" in rig.executor.reason
 
 
-def test_joint_far_from_the_commanded_one_is_named(joint_rig):
+def test_joint_far_from_the_commanded_one_is_named(joint_rig: Any) -> None:
     rig = joint_rig().enabled()
     rig.robot = np.array([0.0, 0.5, 0.0])
     rig.executor.observe(rig.robot, rig.now + 0.001, rig.now + 0.001)
@@ -271,7 +283,7 @@ def test_joint_far_from_the_commanded_one_is_named(joint_rig):
     assert rig.executor.state is State.HALTED and "joint elbow" in rig.executor.reason
 
 
-def test_clock_that_stands_still_stops_the_motion(twist_rig, steps):
+def test_clock_that_stands_still_stops_the_motion(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.4)
@@ -286,7 +298,7 @@ def test_clock_that_stands_still_stops_the_motion(twist_rig, steps):
     assert rig.send(steps(**ROWS)) is None
 
 
-def test_clock_that_jumps_back_stops_the_motion_and_starts_anew(twist_rig, steps):
+def test_clock_that_jumps_back_stops_the_motion_and_starts_anew(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.4)
@@ -301,7 +313,7 @@ def test_clock_that_jumps_back_stops_the_motion_and_starts_anew(twist_rig, steps
     assert np.abs(np.diff(rig.velocities[:, 0])).max() <= 0.015 + 1e-9
 
 
-def test_two_policies_at_once_stop_the_motion(twist_rig, steps):
+def test_two_policies_at_once_stop_the_motion(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     for i in range(8):
         rig.send(steps(x=0.02), sequence=100 + i)
@@ -314,7 +326,9 @@ def test_two_policies_at_once_stop_the_motion(twist_rig, steps):
     assert rig.send(steps(x=0.02), sequence=200) is None, "one of them alone is followed again"
 
 
-def test_internal_error_puts_the_arm_to_rest(twist_rig, steps, monkeypatch):
+def test_internal_error_puts_the_arm_to_rest(
+    twist_rig: Any, steps: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(**ROWS))
     rig.seconds(0.3)

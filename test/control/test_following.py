@@ -27,7 +27,7 @@ LINEAR, ANGULAR, JOINT = (0.3, 1.5, 0.2), (1.0, 5.0, 0.8), (0.8, 3.0, 0.3)  # sp
 
 
 @pytest.fixture
-def rig_of(twist_rig, joint_rig) -> Callable[..., Any]:
+def rig_of(twist_rig: Any, joint_rig: Any) -> Callable[..., Any]:
     """Make a rig for one of the outputs; further arguments: changed keys."""
 
     def rig_of(output: str, changes: dict[str, Any] | None = None) -> Any:
@@ -116,24 +116,26 @@ WORDS = ("max_following_error", "min_following_share")
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_robot_that_never_moves_halts(rig_of, output, share):
+def test_a_robot_that_never_moves_halts(rig_of: Any, output: str, share: float) -> None:
     Drive(rig_of(output), {1: share}).seconds(60.0).assert_halted(*WORDS)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("share", [0.01, 0.03])
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_robot_that_never_moves_halts_at_very_low_speed_too(rig_of, output, share):
+def test_a_robot_that_never_moves_halts_at_very_low_speed_too(
+    rig_of: Any, output: str, share: float
+) -> None:
     Drive(rig_of(output), {0: share}).seconds(900.0).assert_halted(*WORDS)
 
 
 @pytest.mark.parametrize("output", ["twist", "pose", "forward velocity"])
-def test_noise_is_not_motion(rig_of, output):
+def test_noise_is_not_motion(rig_of: Any, output: str) -> None:
     Drive(rig_of(output), {0: 0.3}, noise=0.001).seconds(60.0).assert_halted(*WORDS)
 
 
 @pytest.mark.parametrize("output", ["twist", "joint_jog", "forward position"])
-def test_a_robot_that_stops_following_halts(rig_of, output):
+def test_a_robot_that_stops_following_halts(rig_of: Any, output: str) -> None:
     drive = Drive(rig_of(output), {0: 0.3})
     drive.moves = lambda asked: asked
     drive.seconds(1.0).assert_moving()
@@ -142,21 +144,21 @@ def test_a_robot_that_stops_following_halts(rig_of, output):
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_robot_that_goes_the_other_way_halts(rig_of, output):
+def test_a_robot_that_goes_the_other_way_halts(rig_of: Any, output: str) -> None:
     drive = Drive(rig_of(output), {0: 0.4})
     drive.moves = lambda asked: -0.2 * np.abs(asked)
     drive.seconds(60.0).assert_halted(*WORDS)
 
 
 @pytest.mark.parametrize("output", ["twist", "pose"])
-def test_a_wrist_that_does_not_turn_halts(rig_of, output):
+def test_a_wrist_that_does_not_turn_halts(rig_of: Any, output: str) -> None:
     drive = Drive(rig_of(output), {0: 0.05, 5: 0.3})
     drive.moves = lambda asked: np.append(asked[:3], 0.0 * asked[3:])
     drive.seconds(60.0).assert_halted("orientation")
 
 
 @pytest.mark.parametrize("output", [name for name in OUTPUTS if name not in ("twist", "pose")])
-def test_one_stuck_joint_among_others_is_named(rig_of, output):
+def test_one_stuck_joint_among_others_is_named(rig_of: Any, output: str) -> None:
     drive = Drive(rig_of(output), {0: 0.1, 1: -0.1, 2: 0.1})
     drive.moves = lambda asked: asked * [1.0, 0.0, 1.0]
     drive.seconds(60.0).assert_halted("joint elbow")
@@ -165,14 +167,14 @@ def test_one_stuck_joint_among_others_is_named(rig_of, output):
 @pytest.mark.parametrize(
     ("output", "share"), [("twist", 0.5), ("forward velocity", 0.35), ("forward position", 0.35)]
 )
-def test_a_robot_that_stands_still_to_and_fro_halts(rig_of, output, share):
+def test_a_robot_that_stands_still_to_and_fro_halts(rig_of: Any, output: str, share: float) -> None:
     """Never far away from where it is commanded to be, but it never moves."""
     drive = Drive(rig_of(output), {0: share}).seconds(60.0, turn=0.8)
     drive.assert_halted("moved less than 30% (min_following_share)")
     assert (drive.beyond < drive.error).all()
 
 
-def test_a_robot_that_creeps_halts_and_a_slow_one_does_not(rig_of):
+def test_a_robot_that_creeps_halts_and_a_slow_one_does_not(rig_of: Any) -> None:
     creeping = Drive(rig_of("twist"), {1: 0.2})
     creeping.moves = lambda asked: 0.1 * asked
     creeping.seconds(10.0)
@@ -182,7 +184,7 @@ def test_a_robot_that_creeps_halts_and_a_slow_one_does_not(rig_of):
     slow.seconds(15.0, turn=2.0).assert_moving()
 
 
-def test_the_share_and_the_distance_are_the_profiles(rig_of):
+def test_the_share_and_the_distance_are_the_profiles(rig_of: Any) -> None:
     keys = {"limits.linear.min_following_share": 0.5, "limits.linear.following_distance": 0.5}
     drive = Drive(rig_of("twist", keys), {1: 0.6})
     drive.moves = lambda asked: asked * 0.1
@@ -219,7 +221,9 @@ def first_order(seconds: float, dt: float) -> Callable[[np.ndarray], np.ndarray]
 @pytest.mark.parametrize("lag", [pure_delay, first_order])
 @pytest.mark.parametrize("turn", [0.4, 1.6])
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_robot_that_lags_is_no_fault(rig_of, output, turn, lag):
+def test_a_robot_that_lags_is_no_fault(
+    rig_of: Any, output: str, turn: float, lag: Callable[..., Any]
+) -> None:
     """Turned round at full speed, 0.3 s behind, by up to 96 % of the largest following error."""
     tight = {"limits.linear.max_following_error": 0.094, "limits.angular.speed": 2.5}
     if output not in ("twist", "pose"):
@@ -232,7 +236,7 @@ def test_a_robot_that_lags_is_no_fault(rig_of, output, turn, lag):
     assert drive.beyond.max() > 0.02
 
 
-def test_drift_and_gain_do_not_add_up(rig_of):
+def test_drift_and_gain_do_not_add_up(rig_of: Any) -> None:
     """A pose that drifts by 1 mm/s beside the motion, a robot that is slow one way."""
     drive = Drive(rig_of("twist", {"execution.rate": 10.0}), {0: 0.3})
     drive.moves = lambda asked: (
@@ -241,7 +245,7 @@ def test_drift_and_gain_do_not_add_up(rig_of):
     drive.seconds(240.0, turn=2.0).assert_moving()
 
 
-def test_a_drift_at_rest_does_not_add_up_and_a_push_halts(rig_of):
+def test_a_drift_at_rest_does_not_add_up_and_a_push_halts(rig_of: Any) -> None:
     drive = Drive(rig_of("twist", {"execution.rate": 10.0}), {})
     drive.moves = lambda asked: np.array([5e-4, 0.0, 0.0, 0.0, 0.0, 0.0])
     for _ in range(600):  # 0.3 m in a minute; 0.2 m are allowed
@@ -253,7 +257,7 @@ def test_a_drift_at_rest_does_not_add_up_and_a_push_halts(rig_of):
     assert drive.rig.executor.state is State.HALTED
 
 
-def test_nothing_is_remembered_after_enable(rig_of):
+def test_nothing_is_remembered_after_enable(rig_of: Any) -> None:
     drive = Drive(rig_of("twist"), {0: 1.0})
     drive.seconds(0.6)
     drive.rig.executor.disable()

@@ -2,28 +2,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trajectories for a JointTrajectoryController: what is planned, ending at rest."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 
 
 @pytest.fixture
-def rig(joint_rig):
+def rig(joint_rig: Any) -> Any:
     return joint_rig(
         {"outputs.forward": None, "outputs.joint_trajectory": {}, "action.space": "joint_delta"}
     ).enabled()
 
 
-def rows(value=0.05, count=8):
+def rows(value: Any = 0.05, count: Any = 8) -> Any:
     rows = np.zeros((count, 4))
     rows[:, 0] = value
     return rows
 
 
-def previews(rig):
+def previews(rig: Any) -> Any:
     return [(t, c.preview) for t, c in rig.commands if c.preview is not None]
 
 
-def test_every_preview_ends_at_rest_and_keeps_the_limits(rig):
+def test_every_preview_ends_at_rest_and_keeps_the_limits(rig: Any) -> None:
     for _ in range(3):
         rig.send(rows())
         rig.seconds(0.4)
@@ -38,7 +42,7 @@ def test_every_preview_ends_at_rest_and_keeps_the_limits(rig):
         assert (change <= 3.0 * np.diff(preview.times) + 1e-9).all()
 
 
-def test_preview_is_what_happens_next(rig):
+def test_preview_is_what_happens_next(rig: Any) -> None:
     rig.send(rows())
     rig.seconds(0.31)
     start, preview = previews(rig)[-1]
@@ -53,7 +57,7 @@ def test_preview_is_what_happens_next(rig):
         np.testing.assert_allclose(then.velocity, velocity, atol=1e-6)
 
 
-def test_previews_come_at_their_rate_while_moving_only(rig):
+def test_previews_come_at_their_rate_while_moving_only(rig: Any) -> None:
     rig.seconds(1.0)
     assert len(previews(rig)) == 1, "one at enable, that holds the arm"
     rig.send(rows(count=8))
@@ -61,7 +65,7 @@ def test_previews_come_at_their_rate_while_moving_only(rig):
     assert 7 <= len(previews(rig)) - 1 <= 9
 
 
-def test_a_new_chunk_is_published_at_once(rig):
+def test_a_new_chunk_is_published_at_once(rig: Any) -> None:
     """A controller would go on with the chunk before, and jump to where the next message begins."""
     rig.send(rows())
     rig.seconds(0.33)
@@ -73,7 +77,7 @@ def test_a_new_chunk_is_published_at_once(rig):
 
 
 @pytest.mark.parametrize("after", [0.0, 0.3])
-def test_stop_is_published_at_once(rig, after):
+def test_stop_is_published_at_once(rig: Any, after: float) -> None:
     """Also when the arm has not moved yet, but was told that it would."""
     rig.send(rows())
     rig.seconds(after)

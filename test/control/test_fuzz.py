@@ -14,7 +14,7 @@ from molmoact_ros.control.motion import Clamps, Joints
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_command_leaves_its_limits(name):
+def test_no_command_leaves_its_limits(name: str) -> None:
     tally = Fuzz(fuzz_profile(name), seed=1).run(300)
     assert tally.violations == []
     assert tally.counters["accepted"] > 40 and tally.commands > 800

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever comes in, no command leaves its limits: checked by arithmetic of its own."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +21,7 @@ TINY = 1e-7
 
 
 @st.composite
-def events(draw):
+def events(draw: Any) -> Any:
     """A list of (what happens, how many periods pass then)."""
     kinds = ["calm", "calm", "calm", "wild", "off", "on", "halt", "clear", "silence", "kick"]
     kind = st.sampled_from(kinds)
@@ -26,7 +30,7 @@ def events(draw):
     )
 
 
-def happen(rig, kind, rng, columns):
+def happen(rig: Any, kind: str, rng: Any, columns: int) -> None:
     """Let something happen to the executor."""
     if kind in ("calm", "wild"):
         rows = rng.uniform(-0.06, 0.06, size=(rng.integers(1, 12), columns))
@@ -52,7 +56,7 @@ def happen(rig, kind, rng, columns):
         rig.now += 0.02  # two periods were missed
 
 
-def run(rig, happenings, columns):
+def run(rig: Any, happenings: Any, columns: int) -> None:
     rig.enabled()
     for kind, periods, seed in happenings:
         happen(rig, kind, np.random.default_rng(seed), columns)
@@ -63,7 +67,7 @@ def run(rig, happenings, columns):
     assert not rig.velocities[-1].any(), "without chunks the arm comes to rest"
 
 
-def assert_bounded(vectors, speed, acceleration, rig):
+def assert_bounded(vectors: np.ndarray, speed: float, acceleration: float, rig: Any) -> None:
     """Norms of velocities and of their changes; a late call makes up for 3 periods at most."""
     assert np.isfinite(vectors).all()
     assert np.linalg.norm(vectors, axis=1).max() <= speed + TINY
@@ -74,7 +78,7 @@ def assert_bounded(vectors, speed, acceleration, rig):
 
 @SETTINGS
 @given(events())
-def test_twists(twist_rig, happenings):
+def test_twists(twist_rig: Any, happenings: Any) -> None:
     rig = twist_rig()
     run(rig, happenings, columns=7)
     assert_bounded(rig.velocities[:, :3], 0.3, 1.5, rig)
@@ -83,7 +87,7 @@ def test_twists(twist_rig, happenings):
 
 @SETTINGS
 @given(events(), st.sampled_from([None, 20.0]))
-def test_poses(pose_rig, happenings, jerk):
+def test_poses(pose_rig: Any, happenings: Any, jerk: float | None) -> None:
     rig = pose_rig({"limits.linear.jerk": jerk})
     run(rig, happenings, columns=7)
     assert_bounded(rig.velocities[:, :3], 0.3, 1.5, rig)
@@ -98,7 +102,7 @@ def test_poses(pose_rig, happenings, jerk):
 
 @SETTINGS
 @given(events(), st.sampled_from([None, 40.0]))
-def test_joints(joint_rig, happenings, jerk):
+def test_joints(joint_rig: Any, happenings: Any, jerk: float | None) -> None:
     names = ("shoulder", "elbow", "wrist")
     rig = joint_rig({f"limits.joints.{name}.jerk": jerk for name in names})
     run(rig, happenings, columns=4)
@@ -113,7 +117,9 @@ def test_joints(joint_rig, happenings, jerk):
     st.lists(st.tuples(*[st.floats(-1.0, 1.0)] * 3), min_size=20, max_size=60),
     st.tuples(*[st.floats(-0.05, 0.05)] * 3),
 )
-def test_any_wanted_velocity_in_any_place_keeps_the_box(twist_rig, wishes, start):
+def test_any_wanted_velocity_in_any_place_keeps_the_box(
+    twist_rig: Any, wishes: Any, start: Any
+) -> None:
     """The translation alone, pushed at random near a corner of its box."""
     from molmoact_ros.control.motion import Translation
 
@@ -133,7 +139,7 @@ def test_any_wanted_velocity_in_any_place_keeps_the_box(twist_rig, wishes, start
 
 @SETTINGS
 @given(st.lists(st.tuples(*[st.floats(-3.0, 3.0)] * 3), min_size=20, max_size=60))
-def test_any_wanted_turn_keeps_the_cone(twist_rig, wishes):
+def test_any_wanted_turn_keeps_the_cone(twist_rig: Any, wishes: Any) -> None:
     from molmoact_ros.control.motion import Rotation
 
     rig = twist_rig()
@@ -151,7 +157,7 @@ def test_any_wanted_turn_keeps_the_cone(twist_rig, wishes):
 
 
 @pytest.mark.parametrize("jerk", [5.0, 30.0])
-def test_jerk_is_bounded(pose_rig, steps, jerk):
+def test_jerk_is_bounded(pose_rig: Any, steps: Any, jerk: float) -> None:
     rig = pose_rig({"limits.linear.jerk": jerk}).enabled()
     for i in range(8):
         rig.send(steps(x=0.03 * (-1) ** i, y=0.02 * (-1) ** (i // 2)))
@@ -161,7 +167,7 @@ def test_jerk_is_bounded(pose_rig, steps, jerk):
     assert 0.3 * jerk < measured <= jerk * (1 + 1e-6)
 
 
-def test_slides_along_a_wall(twist_rig, steps):
+def test_slides_along_a_wall(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig()
     rig.robot = Pose(np.array([0.7, -0.4, 0.3]), rig.robot.orientation)
     rig.enabled()
@@ -173,7 +179,7 @@ def test_slides_along_a_wall(twist_rig, steps):
     assert rig.count("clamped_position") > 0
 
 
-def test_the_last_command_is_zero_to_the_last_bit(joint_rig):
+def test_the_last_command_is_zero_to_the_last_bit(joint_rig: Any) -> None:
     """Also when the motion that was asked for is nothing but rounding."""
     rig = joint_rig({"outputs.forward.interface": "velocity"}).enabled()
     rows = np.zeros((8, 4))
@@ -186,7 +192,7 @@ def test_the_last_command_is_zero_to_the_last_bit(joint_rig):
     assert rig.commands[-1][1].final and not rig.velocities[-1].any()
 
 
-def test_rest_is_more_than_a_mean_of_zero(pose_rig, steps):
+def test_rest_is_more_than_a_mean_of_zero(pose_rig: Any, steps: Any) -> None:
     """Turned round at full speed, the mean of the jerk filter passes through zero."""
     rig = pose_rig({"limits.linear.jerk": 15.0}).enabled()
     for sign in (1, -1, 1, -1):

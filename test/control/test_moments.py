@@ -65,7 +65,7 @@ def assert_smooth(times: np.ndarray, vectors: np.ndarray, acceleration: float) -
 
 @SETTINGS
 @given(INTERVALS, st.integers(0, 999), st.sampled_from([None, 20.0]))
-def test_twists(twist_rig, intervals, seed, jerk):
+def test_twists(twist_rig: Any, intervals: list[float], seed: int, jerk: float | None) -> None:
     rig = twist_rig({"limits.linear.jerk": jerk})
     times, velocities = run(rig, intervals, seed, 6)
     assert_smooth(times, velocities[:, :3], 1.5)
@@ -74,8 +74,8 @@ def test_twists(twist_rig, intervals, seed, jerk):
 
 @SETTINGS
 @given(INTERVALS, st.integers(0, 999), st.sampled_from(["joint_jog", "forward"]))
-def test_joint_velocities(joint_rig, intervals, seed, output):
-    outputs = {"outputs.forward": None, "outputs.joint_jog": {}}
+def test_joint_velocities(joint_rig: Any, intervals: list[float], seed: int, output: str) -> None:
+    outputs: dict[str, Any] = {"outputs.forward": None, "outputs.joint_jog": {}}
     rig = joint_rig(outputs if output == "joint_jog" else {"outputs.forward.interface": "velocity"})
     times, velocities = run(rig, intervals, seed, 3)
     for axis in range(3):
@@ -106,7 +106,7 @@ ROUNDING = 2e-9 / SHORTEST  # m/s or rad/s, of such differences
 
 @SETTINGS
 @given(PUNCTUAL, st.integers(0, 999), st.sampled_from([None, 20.0]))
-def test_poses(pose_rig, intervals, seed, jerk):
+def test_poses(pose_rig: Any, intervals: list[float], seed: int, jerk: float | None) -> None:
     """Their differences over the stamps are speeds, the differences of those accelerations."""
     rig = pose_rig({"limits.linear.jerk": jerk})
     times, velocities = run(rig, [max(seconds, SHORTEST) for seconds in intervals], seed, 6)
@@ -123,7 +123,7 @@ def test_poses(pose_rig, intervals, seed, jerk):
 
 @SETTINGS
 @given(PUNCTUAL, st.integers(0, 999))
-def test_joint_positions(joint_rig, intervals, seed):
+def test_joint_positions(joint_rig: Any, intervals: list[float], seed: int) -> None:
     rig = joint_rig()
     times, _ = run(rig, [max(seconds, SHORTEST) for seconds in intervals], seed, 3)
     speeds, apart = differences(times, [command.position for _, command in rig.commands])
@@ -134,7 +134,7 @@ def test_joint_positions(joint_rig, intervals, seed):
 
 @settings(SETTINGS, max_examples=5)
 @given(INTERVALS, st.integers(0, 999))
-def test_planned_points(joint_rig, intervals, seed):
+def test_planned_points(joint_rig: Any, intervals: list[float], seed: int) -> None:
     """Of a trajectory: from the command's velocity to the first point, and from point to point."""
     rig = joint_rig({"outputs.forward": None, "outputs.joint_trajectory": {"rate": 50.0}})
     run(rig, intervals, seed, 3)
@@ -153,7 +153,7 @@ def test_planned_points(joint_rig, intervals, seed):
         assert (np.abs(ways - means) <= 3.0 * np.diff(times)[:, None] ** 2 / 4.0 + 1e-9).all()
 
 
-def test_a_stamp_is_the_clock_at_the_call(twist_rig, steps):
+def test_a_stamp_is_the_clock_at_the_call(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(x=0.02))
     for seconds in (0.01, 0.003, 0.018):
@@ -161,7 +161,9 @@ def test_a_stamp_is_the_clock_at_the_call(twist_rig, steps):
 
 
 @pytest.mark.parametrize("rate", [50.0, 100.0, 1000.0])
-def test_a_punctual_loop_publishes_what_it_always_did(twist_rig, steps, rate):
+def test_a_punctual_loop_publishes_what_it_always_did(
+    twist_rig: Any, steps: Any, rate: float
+) -> None:
     """One period per call: full acceleration, and the wanted speed to the last bit."""
     rig = twist_rig({"execution.rate": rate}).enabled()
     rig.send(steps(x=0.02))

@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Robot profiles: the shipped ones load, wrong ones are refused with the path of the key."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from molmoact_ros.control import ActionChunk, Executor, Pose, ProfileError, load_profile
+from molmoact_ros.control.mapping import AxisSource
 from molmoact_ros.control.robot_profile import RobotProfile
 from molmoact_ros.yaml_config import build
 
@@ -17,16 +21,16 @@ NAMES = sorted(path.stem for path in ROBOTS.glob("*.yaml"))
 
 
 @pytest.fixture
-def data():
+def data() -> Any:
     """The keys of a profile: one for twists and one for joints."""
 
-    def data(name):
+    def data(name: str) -> Any:
         return yaml.safe_load((ROBOTS / f"{name}.yaml").read_text())
 
     return data
 
 
-def test_all_promised_robots_are_there():
+def test_all_promised_robots_are_there() -> None:
     assert {
         "tabletop", "franka_servo", "franka_trajectory", "ur_servo", "ur_trajectory",
         "ur_trajectory_lyrical", "widowx_trajectory", "so101_feetech", "so101_lerobot",
@@ -35,27 +39,28 @@ def test_all_promised_robots_are_there():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_shipped_profile_moves_its_robot(name):
+def test_shipped_profile_moves_its_robot(name: str) -> None:
     """Each profile runs: enabled at a place inside its limits, it follows a small step."""
     profile = load_profile(ROBOTS / f"{name}.yaml")
     assert profile.robot == name
     executor = Executor(profile)
     action, limits, now, dt = profile.action, profile.limits, 10.0, profile.execution.dt
     if action.cartesian:
-        cone = limits.orientation
+        cone, box = limits.orientation, limits.workspace
+        assert box is not None
         turn = {None: [0, 0, 0, 1.0], 0: [0, 0.5**0.5, 0, 0.5**0.5], 2: [1.0, 0, 0, 0]}
-        axis = None if cone is None else int(np.argmax(cone.tool_axis))
-        middle = (np.array(limits.workspace.min) + limits.workspace.max) / 2
-        place = Pose(middle, np.array(turn[axis], dtype=float))
+        tool_axis = None if cone is None else int(np.argmax(cone.tool_axis))
+        middle = (np.array(box.min) + box.max) / 2
+        place: Any = Pose(middle, np.array(turn[tool_axis], dtype=float))
     else:
         place = np.array([(limits.joints[j].min + limits.joints[j].max) / 2 for j in action.joints])
     rows = np.zeros((4, len(action.columns)))
     for i, axis in enumerate(action.used_axes):
-        source = action.axes.get(axis)
-        column = action.columns.index(source.column if source else axis)
+        source = action.axes.get(axis) or AxisSource(axis)
+        column = action.columns.index(source.column)
         if not action.is_delta:
             rows[:, column] = (place[i] - source.offset) / source.scale
-        rows[:, column] += 0.01 / (source.scale if source else 1.0)
+        rows[:, column] += 0.01 / source.scale
     executor.observe(place, now, now)
     assert executor.enable(now).success, executor.problem(now)
     chunk = ActionChunk(rows, action.columns, action.space, 0.2, now, 1)
@@ -64,12 +69,13 @@ def test_shipped_profile_moves_its_robot(name):
         now += dt
         executor.observe(place, now, now)
         command = executor.step(now)
-    moved = command.velocity if action.cartesian is False else command.velocity[:3]
+    assert command is not None
+    moved = command.velocity[:3] if action.cartesian else command.velocity
     assert (moved > 0.0).all() and executor.counters["halted"] == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_shipped_profile_permits_a_robot_that_lags(name):
+def test_shipped_profile_permits_a_robot_that_lags(name: str) -> None:
     """By 0.3 s at full speed, as docs/safety.md promises."""
     limits = load_profile(ROBOTS / f"{name}.yaml").limits
     for limit in (limits.linear, limits.angular, *limits.joints.values()):
@@ -151,7 +157,9 @@ def test_shipped_profile_permits_a_robot_that_lags(name):
         ),
     ],
 )  # fmt: skip
-def test_wrong_profile_is_refused_with_the_path(data, name, path, value, says):
+def test_wrong_profile_is_refused_with_the_path(
+    data: Any, name: str, path: str, value: Any, says: str
+) -> None:
     keys = data(name)
     *parents, last = path.split(".")
     place = keys
@@ -175,7 +183,7 @@ def test_wrong_profile_is_refused_with_the_path(data, name, path, value, says):
         ("robot: a", "frame: is missing"),
     ],
 )
-def test_file_that_is_no_profile(tmp_path, text, says):
+def test_file_that_is_no_profile(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "robot.yaml"
     path.write_text(text)
     with pytest.raises(ProfileError, match=says) as error:
@@ -183,6 +191,6 @@ def test_file_that_is_no_profile(tmp_path, text, says):
     assert "robot.yaml" in str(error.value)
 
 
-def test_missing_file_is_named(tmp_path):
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="cannot be read"):
         load_profile(tmp_path / "nowhere.yaml")

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad chunks over real DDS, sent while a good one is executed."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
@@ -32,7 +36,9 @@ GOOD = np.zeros((8, 7))
         ("refused_confidence", GOOD, {"confidence": float("inf")}),
     ],
 )
-def test_bad_chunk_mid_motion_changes_nothing(robot, steps, counter, values, changes):
+def test_bad_chunk_mid_motion_changes_nothing(
+    robot: Any, steps: Any, counter: str, values: Any, changes: dict[str, Any]
+) -> None:
     robot.drive(steps(x=0.018))
     before, ended = robot.count(counter), robot.count("stopped_no_chunk")
     robot.chunk(values, **changes)
@@ -41,7 +47,7 @@ def test_bad_chunk_mid_motion_changes_nothing(robot, steps, counter, values, cha
     assert still_executing or robot.count("stopped_no_chunk") == ended + 1, "ended as it should"
 
 
-def test_repeated_sequence_is_executed_once(robot, steps):
+def test_repeated_sequence_is_executed_once(robot: Any, steps: Any) -> None:
     accepted, refused = robot.count("accepted"), robot.count("refused_sequence")
     robot.chunk(steps())
     robot.until(lambda: robot.count("accepted") == accepted + 1, "the chunk")
@@ -59,7 +65,7 @@ def test_repeated_sequence_is_executed_once(robot, steps):
     ],
     ids=["names", "frame_id"],
 )
-def test_a_chunk_of_5_mb_is_refused_unread(robot, steps, changes):
+def test_a_chunk_of_5_mb_is_refused_unread(robot: Any, steps: Any, changes: dict[str, Any]) -> None:
     """Converting it would stop the loop meanwhile; `benchmarks/flood_inputs.py` measures that."""
     robot.drive(steps())
     before = robot.count("refused_unreadable")
@@ -69,7 +75,7 @@ def test_a_chunk_of_5_mb_is_refused_unread(robot, steps, changes):
     robot.drive(steps(x=-0.02))
 
 
-def test_what_is_no_chunk_is_refused(robot, steps):
+def test_what_is_no_chunk_is_refused(robot: Any, steps: Any) -> None:
     robot.drive(steps())
     before = robot.count("refused_unreadable")
     robot.publish(ActionChunk, "action_chunk", b"\x00\x01\x00\x00" + b"\xff" * 100)

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joint states that are too large beside good ones."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sensor_msgs.msg import JointState
@@ -13,18 +16,18 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.long
-def test_joint_states_of_a_limited_size(new_lab):
+def test_joint_states_of_a_limited_size(new_lab: Any) -> None:
     """Other joints of the same robot do no harm, twenty thousand of them are not read."""
-    lab = new_lab(robot="so101_forward")
-    joints = list(load_profile(ROOT / "config" / "robots" / "so101_forward.yaml").action.joints)
+    lab = new_lab(robot="so101_feetech")
+    joints = list(load_profile(ROOT / "config" / "robots" / "so101_feetech.yaml").action.joints)
 
-    def state(extra):
+    def state(extra: Any) -> Any:
         names = joints + [f"joint_{i}" for i in range(extra)]
         message = JointState(name=names, position=[0.0] * len(names))
         message.header.stamp = lab.now()
         return message
 
-    def enabled():
+    def enabled() -> Any:
         lab.publish(JointState, "joint_states", state(500))
         return lab.enable().success
 

@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What policies do to the executor by dying, hanging, coming back, and being two."""
 
+from __future__ import annotations
+
 import signal
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from molmoact_ros.msg import ExecutorStatus
@@ -11,7 +15,7 @@ from molmoact_ros.msg import ExecutorStatus
 EXECUTING, READY = ExecutorStatus.STATE_EXECUTING, ExecutorStatus.STATE_READY
 
 
-def test_stopped_killed_and_restarted(robot, measured):
+def test_stopped_killed_and_restarted(robot: Any, measured: Callable[[str, float], None]) -> None:
     """Each time the last chunk ends, the ramp follows, and the next chunk is followed again."""
     policy = robot.policy()
     robot.until_moving()
@@ -32,7 +36,9 @@ def test_stopped_killed_and_restarted(robot, measured):
     robot.until_moving()
 
 
-def test_silence_ends_the_motion_after_the_last_valid_step(robot, steps, measured):
+def test_silence_ends_the_motion_after_the_last_valid_step(
+    robot: Any, steps: Any, measured: Callable[[str, float], None]
+) -> None:
     before = len(robot.twists)
     robot.drive(steps())
     robot.until_rest()
@@ -43,7 +49,7 @@ def test_silence_ends_the_motion_after_the_last_valid_step(robot, steps, measure
     assert stamps[-1] <= end + 0.2 + late, "0.2 s promised, and what a busy machine was late"
 
 
-def test_two_at_once_stop_the_arm_and_one_alone_is_followed(robot):
+def test_two_at_once_stop_the_arm_and_one_alone_is_followed(robot: Any) -> None:
     robot.policy(step=0.01, sequence=100)
     stopped = robot.count("stopped_two_policies")
     for _ in range(5):  # on a busy machine the arm may be at rest already
@@ -59,7 +65,7 @@ def test_two_at_once_stop_the_arm_and_one_alone_is_followed(robot):
     robot.until_state(EXECUTING)
 
 
-def test_new_instruction_mid_chunk_is_followed_without_a_jump(robot, steps):
+def test_new_instruction_mid_chunk_is_followed_without_a_jump(robot: Any, steps: Any) -> None:
     """A changed instruction reaches the executor as a newer chunk."""
     robot.drive(steps())
     robot.chunk(steps(x=-0.02))

@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enable, disable, halt, clear, and the end of the process."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable
+from typing import Any
 
 from molmoact_ros.msg import ExecutorStatus
 
 DISABLED, HALTED = ExecutorStatus.STATE_DISABLED, ExecutorStatus.STATE_HALTED
 
 
-def silence_after(robot, state):
+def silence_after(robot: Any, state: Any) -> None:
     robot.until_state(state)
     robot.until_rest()
     heard = len(robot.twists)
@@ -17,7 +21,9 @@ def silence_after(robot, state):
     assert len(robot.twists) == heard, "nothing is published any more"
 
 
-def test_disable_ramps_down_and_falls_silent(robot, steps, measured):
+def test_disable_ramps_down_and_falls_silent(
+    robot: Any, steps: Any, measured: Callable[[str, float], None]
+) -> None:
     robot.drive(steps())
     asked = time.monotonic()
     robot.enable(False)
@@ -29,7 +35,7 @@ def test_disable_ramps_down_and_falls_silent(robot, steps, measured):
     assert robot.speed == 0.0
 
 
-def test_halt_is_latched(robot, steps, measured):
+def test_halt_is_latched(robot: Any, steps: Any, measured: Callable[[str, float], None]) -> None:
     robot.drive(steps())
     asked = time.monotonic()
     robot.call("halt")
@@ -40,7 +46,7 @@ def test_halt_is_latched(robot, steps, measured):
     assert robot.call("clear").success and robot.enable().success
 
 
-def test_enable_toggled_at_50_hz(robot, steps):
+def test_enable_toggled_at_50_hz(robot: Any, steps: Any) -> None:
     for i in range(50):
         robot.enable(bool(i % 2), wait=False)
         if i % 5 == 0:
@@ -49,7 +55,9 @@ def test_enable_toggled_at_50_hz(robot, steps):
     robot.prepare()
 
 
-def test_a_storm_of_requests_leaves_the_motion_and_the_halt_as_they_are(robot, steps):
+def test_a_storm_of_requests_leaves_the_motion_and_the_halt_as_they_are(
+    robot: Any, steps: Any
+) -> None:
     """Most of these are lost, because services queue ten requests; none may do harm."""
     robot.drive(steps(rows=30))
     cleared = [robot.send("clear") for _ in range(100)]
@@ -62,7 +70,9 @@ def test_a_storm_of_requests_leaves_the_motion_and_the_halt_as_they_are(robot, s
     assert robot.status.state == HALTED
 
 
-def test_nothing_is_said_before_enable_and_sigterm_ends_with_zero(new_lab, steps, measured):
+def test_nothing_is_said_before_enable_and_sigterm_ends_with_zero(
+    new_lab: Any, steps: Any, measured: Callable[[str, float], None]
+) -> None:
     started = time.monotonic()
     lab = new_lab()
     lab.until(lambda: lab.statuses, "the first status")

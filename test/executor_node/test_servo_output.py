@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -78,6 +79,11 @@ class Graph:
             tick()
             self.executor.spin_once(timeout_sec=0.02)
         raise AssertionError(f"waited {PATIENCE} s for {what}")
+
+
+def shows(output: Servo, words: str) -> bool:
+    """Whether the diagnostics have Servo's status in these words."""
+    return output.notes().get("MoveIt Servo") == words
 
 
 @pytest.fixture
@@ -214,11 +220,7 @@ def test_status_of_iron_and_newer_in_its_own_words(graph: Graph, moveit: Any) ->
     for name in ("HALT_FOR_SINGULARITY", "DECELERATE_FOR_COLLISION", "JOINT_BOUND"):
         message = ServoStatus(code=getattr(ServoStatus, name), message=name.lower() * 100)
         words = message.message[:200]
-        graph.until(
-            lambda words=words: output.notes()["MoveIt Servo"] == words,
-            name,
-            lambda message=message: publisher.publish(message),
-        )
+        graph.until(partial(shows, output, words), name, partial(publisher.publish, message))
         halts = name in servo.HALTS
         assert output.fault() == (f"MoveIt Servo: {words}" if halts else None)
 

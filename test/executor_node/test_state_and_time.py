@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The robot's measured state, the clock, and a machine without a free core."""
 
+from __future__ import annotations
+
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ HOME = np.array([1.27, 0.75, 0.60])
 HALTED, READY = ExecutorStatus.STATE_HALTED, ExecutorStatus.STATE_READY
 
 
-def test_stale_pose(robot, steps, measured):
+def test_stale_pose(robot: Any, steps: Any, measured: Callable[[str, float], None]) -> None:
     robot.drive(steps())
     robot.reports, since = False, time.monotonic()
     measured("last pose -> rest", robot.until_rest() - since)
@@ -29,7 +33,7 @@ def test_stale_pose(robot, steps, measured):
     robot.drive(steps())
 
 
-def test_nan_pose(robot, steps):
+def test_nan_pose(robot: Any, steps: Any) -> None:
     robot.drive(steps())
     robot.robot_works = False
     before = robot.count("state_not_finite")
@@ -38,7 +42,7 @@ def test_nan_pose(robot, steps):
     robot.until(lambda: robot.count("state_not_finite") > before, "the count")
 
 
-def test_pose_in_another_frame_is_not_used(robot, steps):
+def test_pose_in_another_frame_is_not_used(robot: Any, steps: Any) -> None:
     robot.drive(steps())
     robot.frame = "world"
     robot.until_rest()
@@ -52,18 +56,18 @@ def test_pose_in_another_frame_is_not_used(robot, steps):
     [PoseStamped(header=Header(frame_id="f" * 5_000_000)), b"\x00\x01\x00\x00\xff\xff\xff\xff"],
     ids=["large", "broken"],
 )
-def test_a_bad_pose_changes_nothing(robot, steps, message):
+def test_a_bad_pose_changes_nothing(robot: Any, steps: Any, message: Any) -> None:
     robot.drive(steps())
     robot.until_refused(PoseStamped, "ee_pose", message)
     robot.drive(steps(x=-0.02))
 
 
 @pytest.mark.parametrize("x", [0.02, pytest.param(0.002, marks=pytest.mark.long)])
-def test_robot_that_does_not_follow_halts(robot, steps, x):
+def test_robot_that_does_not_follow_halts(robot: Any, steps: Any, x: Any) -> None:
     """The pose stays as it is, with fresh stamps: 0.25 m and the ramp are commanded at most."""
     robot.robot_works, before = False, len(robot.twists)
 
-    def persist():
+    def persist() -> Any:
         robot.chunk(steps(x=x))
         time.sleep(0.3)
         return robot.status.state == HALTED
@@ -79,14 +83,14 @@ def test_robot_that_does_not_follow_halts(robot, steps, x):
     assert 0.24 < commanded < 0.25 + 0.1 * x**2 / 0.003 + 2.0 * x
 
 
-def test_measured_pose_far_from_the_command_halts(robot, steps):
+def test_measured_pose_far_from_the_command_halts(robot: Any, steps: Any) -> None:
     robot.drive(steps())
     robot.arm.put(HOME + [0.0, 0.3, 0.0])
     robot.until_state(HALTED)
     robot.until_rest()
 
 
-def test_all_cores_busy(robot, steps, measured):
+def test_all_cores_busy(robot: Any, steps: Any, measured: Callable[[str, float], None]) -> None:
     """The arm moves or stops, whatever this machine still manages, but never out of its limits."""
     robot.burn(2 * (os.cpu_count() or 2))
     for i in range(6):
@@ -99,7 +103,9 @@ def test_all_cores_busy(robot, steps, measured):
     robot.drive(steps())
 
 
-def test_simulated_clock_pauses_jumps_back_and_is_no_time(new_lab, steps, measured):
+def test_simulated_clock_pauses_jumps_back_and_is_no_time(
+    new_lab: Any, steps: Any, measured: Callable[[str, float], None]
+) -> None:
     lab = new_lab(use_sim_time=True)
     lab.prepare()
     lab.drive(steps())
