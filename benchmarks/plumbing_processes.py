@@ -59,7 +59,7 @@ def cameras() -> None:
 def policy() -> int:
     """Run the node as it is, and note when frames are ready and answers are published."""
     from molmoact_ros.policy.frame_matcher import FrameMatcher
-    from molmoact_ros.policy_node.answers import AnswerPublisher
+    from molmoact_ros.policy_node.answers import AnswerPublisher, TaskAnswer
     from molmoact_ros.policy_node.node import main
 
     frames: list[tuple[str, float, float]] = []
@@ -72,9 +72,9 @@ def policy() -> int:
         frames.append((camera, frame.stamp, time.time()))
 
     @functools.wraps(publish)
-    def watched_publish(self: AnswerPublisher, reasoning: Any, *rest: Any) -> Any:
-        trajectory = publish(self, reasoning, *rest)
-        seconds = {"overlay": self.overlay_seconds, **reasoning.timings}
+    def watched_publish(self: AnswerPublisher, answer: TaskAnswer) -> Any:
+        trajectory = publish(self, answer)
+        seconds = {"overlay": self.overlay_seconds, **answer.reasoning.timings}
         answers.append({"time": time.time(), **seconds})
         return trajectory
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of several cameras, matched by the stamp of their header. No ROS in it."""
+"""Frames of several cameras, matched by the stamp of their header."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from .pixels import ImageError
 
 _HISTORY = 8  # frames per camera; enough for cameras whose rates differ by this factor
 
@@ -45,7 +47,11 @@ class NoMatch:
 
 
 class FrameMatcher:
-    """Collects frames and gives sets of one per camera that belong together; thread-safe."""
+    """Collects frames and gives sets of one per camera that belong together; thread-safe.
+
+    Attributes:
+        dropped: Frames by camera that could not be read.
+    """
 
     def __init__(self, cameras: Sequence[str], max_skew: float, max_age: float) -> None:
         """Start empty.
@@ -56,6 +62,7 @@ class FrameMatcher:
             max_age: Largest age of a frame by the node's clock, s; as far in the future is
                 taken as a difference of clocks.
         """
+        self.dropped = dict.fromkeys(cameras, 0)
         self._cameras = tuple(cameras)
         self._max_skew = max_skew
         self._max_age = max_age
@@ -73,10 +80,11 @@ class FrameMatcher:
             frames.append(frame)
             self._arrived.notify_all()
 
-    def drop(self, camera: str, frame: Frame) -> None:
-        """Forget a frame that turned out to be unreadable."""
+    def drop(self, camera: str, frame: Frame | None = None) -> None:
+        """Count a frame that cannot be read, and forget it where it was added."""
         with self._arrived:
-            if frame in self._frames[camera]:
+            self.dropped[camera] += 1
+            if frame is not None and frame in self._frames[camera]:
                 self._frames[camera].remove(frame)
 
     def wait(self, timeout: float) -> None:
@@ -88,6 +96,24 @@ class FrameMatcher:
         """End a wait at once."""
         with self._arrived:
             self._arrived.notify_all()
+
+    def read(self, frames: Mapping[str, Frame]) -> dict[str, np.ndarray]:
+        """Decode a set of frames.
+
+        Returns:
+            RGB uint8 `[H, W, 3]` by camera, a contiguous copy as torch needs it.
+
+        Raises:
+            ImageError: One cannot be decoded; it is dropped.
+        """
+        images = {}
+        for camera, frame in frames.items():
+            try:
+                images[camera] = np.array(frame.pixels(), order="C")
+            except ImageError:
+                self.drop(camera, frame)
+                raise
+        return images
 
     def take(self, now: float) -> Mapping[str, Frame] | NoMatch:
         """Return the newest unused set of matching frames, in the order of the cameras.

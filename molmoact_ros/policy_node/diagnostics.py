@@ -1,13 +1,13 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the policy node says about itself, one status per concern; cameras: `camera_watch`."""
+"""The policy node's diagnostics, one status per concern; those of the cameras: `cameras`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from molmoact_ros.answer.trust import DETECTORS
-from molmoact_ros.policy.task import Task
+from molmoact_ros.policy.task import PolicyTask
 from molmoact_ros.ros.diagnostics import Level, Status
 
 from .parameters import PolicyParameters
@@ -39,7 +39,7 @@ def model_status(
     return Status(Level.OK, "loaded", values)
 
 
-def inference_status(session: PolicySession | None, task: Task, active: bool) -> Status:
+def inference_status(session: PolicySession | None, task: PolicyTask, active: bool) -> Status:
     """Return how long the last inference took, and what it followed."""
     if session is None:
         return Status(Level.OK, "not configured")
@@ -53,8 +53,8 @@ def inference_status(session: PolicySession | None, task: Task, active: bool) ->
         values["forward_passes"] = last.forward_passes
         values["trajectory"] = last.trajectory_source
         values |= {f"seconds {stage}": f"{value:.3f}" for stage, value in last.timings.items()}
-        values["seconds publish"] = f"{session.publish_seconds:.4f}"
-        values["seconds overlay"] = f"{session.overlay_seconds:.3f}"
+        values["seconds publish"] = f"{session.outputs.publish_seconds:.4f}"
+        values["seconds overlay"] = f"{session.outputs.overlay_seconds:.3f}"
     if not active:
         return Status(Level.OK, "inactive", values)
     values["age of the last answer [s]"] = f"{inference.age:.1f}"
@@ -97,7 +97,7 @@ def decoding_status(session: PolicySession | None) -> Status:
 
 
 def trust_status(session: PolicySession | None) -> Status:
-    """Return what the detectors over the last chunks say."""
+    """Return what the detectors over the last chunks report."""
     last = None if session is None else session.inference.last
     if last is None:
         return Status(Level.OK, "no answer yet")

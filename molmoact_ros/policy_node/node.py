@@ -22,7 +22,6 @@ from molmoact_ros.ros.node_thread import NodeThread, thread_status
 from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.running import StartFault, run_node
 
-from .camera_watch import CameraWatch
 from .diagnostics import decoding_status, inference_status, model_status, trust_status
 from .loading import PolicyLoader
 from .parameters import PolicyParameters
@@ -48,7 +47,6 @@ class PolicyNode(ManagedNode):
         self._loader = PolicyLoader(self.get_logger())
         self._closing = threading.Event()
         self._session: PolicySession | None = None
-        self._cameras: CameraWatch | None = None
         watch_parameters(self, self._settings, self._take_parameters)
         Diagnostics(
             self,
@@ -85,20 +83,18 @@ class PolicyNode(ManagedNode):
         self._session = PolicySession(self, policy, self._desk, lambda: self._settings)
         self.get_logger().info(
             f"loaded {self._settings.checkpoint}: profile '{policy.profile.name}', "
-            f"cameras {', '.join(self._session.inputs.received)}"
+            f"cameras {', '.join(self._session.inputs.names)}"
         )
 
     def activate(self) -> None:
         """Start to infer."""
         assert self._session is not None
-        self._cameras = CameraWatch(self, self._session)
         self._session.start()
         self.get_logger().info("ready")
 
     def deactivate(self) -> None:
         """Stop after the present pass of the network."""
         assert self._session is not None
-        self._cameras = None
         self._session.stop()
         thread = self._session.inference.thread
         while thread.is_running and not self._closing.is_set():
@@ -106,7 +102,7 @@ class PolicyNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Free the policy and its memory, also one that was loaded in part."""
-        session, self._session, self._cameras = self._session, None, None
+        session, self._session = self._session, None
         if session is not None:
             session.close()
         elif not self._loader.is_busy and _MEMORY in sys.modules:
@@ -150,8 +146,10 @@ class PolicyNode(ManagedNode):
         return [self._clock_thread.thread, *own]
 
     def _camera_status(self) -> Status:
-        cameras = self._cameras
-        return Status(Level.OK, "inactive") if cameras is None else cameras.status()
+        session = self._session
+        if session is None or not self.is_active:
+            return Status(Level.OK, "inactive")
+        return session.inputs.status(session.inference.waiting_for)
 
 
 def main(args: Sequence[str] | None = None) -> int:

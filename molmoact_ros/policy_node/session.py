@@ -13,16 +13,16 @@ from molmoact_ros.answer.standstill import is_at_rest
 from molmoact_ros.answer.trajectory import clipped, simplified
 from molmoact_ros.msg import Trajectory2D
 from molmoact_ros.policy.frame_matcher import FrameMatcher
+from molmoact_ros.policy.pacing import Pacing
 from molmoact_ros.policy.task import TaskDesk
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import MessageError, trajectory_from_message
 from molmoact_ros.ros.running import ClosableNode, StartError
 
-from .answers import AnswerPublisher
+from .answers import AnswerPublisher, TaskAnswer
 from .cameras import CameraInputs
-from .inference import Answer, Inference
-from .instruction_server import GoalAnswer, InstructionServer
-from .latched import subscribe_latched
+from .inference import Inference
+from .instruction_server import InstructionServer
 from .parameters import PolicyParameters, action_format, camera_topics
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class PolicySession:
     Attributes:
         policy: The policy.
         inputs: The cameras.
+        outputs: Publishes the answers.
         inference: The thread that asks the policy.
     """
 
@@ -70,36 +71,14 @@ class PolicySession:
         self.inputs = CameraInputs(
             node, topics, fixed.image_transport, matcher, fixed.max_image_pixels
         )
-        self._outputs = AnswerPublisher(node, form, policy.relative_depth)
+        self.outputs = AnswerPublisher(node, form, policy.relative_depth)
         self._goals = InstructionServer(
-            node,
-            desk,
-            self.refusal,
-            lambda: settings().done_chunks,
-            lambda order: self.inference.blindness(order),
+            node, desk, self.refusal, lambda: settings().done_chunks
         )
-        self.inference = Inference(
-            node,
-            policy,
-            desk,
-            matcher,
-            self.inputs,
-            rows * form.step_period,
-            lambda: settings().inference_period,
-            self._publish,
-        )
-        subscribe_latched(node, String, "~/instruction", self._on_instruction)
+        pacing = Pacing(rows * form.step_period, lambda: settings().inference_period)
+        self.inference = Inference(node, policy, desk, matcher, pacing, self._publish)
+        qos.subscribe_latched(node, String, "~/instruction", self._on_instruction)
         node.create_subscription(Trajectory2D, "~/trajectory_hint", self._on_hint, qos.RESULT)
-
-    @property
-    def publish_seconds(self) -> float:
-        """How long the last answer took to publish, up to its chunk, s."""
-        return self._outputs.publish_seconds
-
-    @property
-    def overlay_seconds(self) -> float:
-        """How long the last overlay took to draw and publish, s; 0: nobody listens."""
-        return self._outputs.overlay_seconds
 
     def start(self) -> None:
         """Infer, and accept goals."""
@@ -125,7 +104,7 @@ class PolicySession:
             self._desk.follow(instruction)
 
     def refusal(self, instruction: str) -> str | None:
-        """Return why the policy can not be asked for this, or None."""
+        """Return why the policy cannot be asked for this, or None."""
         try:
             self.policy.check_instruction(instruction)
         except ValueError as error:
@@ -158,12 +137,10 @@ class PolicySession:
             f"trajectory_hint dropped: {reason}", throttle_duration_sec=2.0
         )
 
-    def _publish(self, answer: Answer) -> None:
+    def _publish(self, answer: TaskAnswer) -> None:
         """Publish an answer; called by the inference thread."""
-        reasoning, task = answer.reasoning, answer.task
-        trajectory = self._outputs.publish(
-            reasoning, task.instruction, answer.rgb, answer.header, answer.sequence
-        )
+        reasoning = answer.reasoning
+        trajectory = self.outputs.publish(answer)
         if not reasoning.valid:
             self._node.get_logger().warning(
                 f"answer {answer.sequence} is not trusted: {'; '.join(reasoning.problems)}",
@@ -175,4 +152,4 @@ class PolicySession:
             reasoning.trajectory if reasoning.trajectory_source == "predicted" else None,
             delta_actions=self._delta_actions,
         )
-        self._goals.take_answer(GoalAnswer(task.order, reasoning.valid, at_rest, trajectory))
+        self._goals.take_answer(answer.task.order, reasoning.valid, at_rest, trajectory)

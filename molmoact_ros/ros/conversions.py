@@ -10,6 +10,7 @@ import math
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
+from rclpy.node import Node
 from std_msgs.msg import Header
 
 from molmoact_ros.answer import from_pixels, to_pixels
@@ -30,6 +31,11 @@ class MessageError(ValueError):
 def seconds(stamp: Time) -> float:
     """Return a stamp as s."""
     return float(stamp.sec + stamp.nanosec / _NANOSECONDS)
+
+
+def clock_seconds(node: Node) -> float:
+    """Return the time of a node's clock, s."""
+    return float(node.get_clock().now().nanoseconds / _NANOSECONDS)
 
 
 def time_message(stamp: float) -> Time:

@@ -69,3 +69,25 @@ def test_answers_without_the_hint_do_not_count() -> None:
     desk.steer(LINE)
     desk.count_answer(before)
     assert desk.task.hint is LINE
+
+
+def test_a_request_without_frames_for_a_while_is_blind_until_there_are_some() -> None:
+    desk = TaskDesk("open the box")
+    desk.note_frames(desk.task, 100.0, "no frame has arrived")
+    desk.note_frames(desk.task, 109.0, "too old")
+    assert desk.blindness(desk.task.order, 109.9) is None
+    assert desk.blindness(desk.task.order, 110.0) == "no usable images for 10 s: too old"
+    assert desk.blindness(desk.task.order + 1, 110.0) is None, "of another request"
+    desk.note_frames(desk.task, 110.0)
+    assert desk.blindness(desk.task.order, 200.0) is None
+
+
+def test_blindness_begins_anew_with_a_request_and_a_clock_that_was_reset() -> None:
+    desk = TaskDesk("open the box")
+    desk.note_frames(desk.task, 100.0, "dark")
+    order = desk.follow("close the box")
+    desk.note_frames(desk.task, 105.0, "dark")
+    assert desk.blindness(order, 114.0) is None
+    desk.note_frames(desk.task, 3.0, "dark")
+    assert desk.blindness(order, 12.0) is None
+    assert desk.blindness(order, 13.0) is not None

@@ -13,9 +13,10 @@ from molmoact_ros.msg import ActionChunk
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from molmoact_ros.policy.task import PolicyTask
 from molmoact_ros.policy.types import ActionFormat, Reasoning
 from molmoact_ros.policy_node import answers
-from molmoact_ros.policy_node.answers import AnswerPublisher
+from molmoact_ros.policy_node.answers import AnswerPublisher, TaskAnswer
 from molmoact_ros.ros import qos
 
 NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
@@ -57,7 +58,8 @@ def test_the_chunk_is_out_before_a_picture_is_drawn(
 
     monkeypatch.setattr(answers, "draw_overlay", draw)
     rgb = np.zeros((48, 64, 3), np.uint8)
-    publisher.publish(REASONING, "wait", rgb, Header(stamp=client.stamp()), 7)
+    header = Header(stamp=client.stamp())
+    publisher.publish(TaskAnswer(7, PolicyTask("wait"), REASONING, rgb, header))
     assert drawn_after == [1]
     client.wait_for(lambda: overlays, "the picture")
     assert chunks[0].sequence == 7

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from molmoact_ros.policy.frame_matcher import Frame, FrameMatcher
+from molmoact_ros.policy.pacing import Pacing
 from molmoact_ros.policy.task import TaskDesk
 from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.policy_node import inference as inference_module
@@ -58,11 +59,10 @@ class Bench:
         self.matcher = FrameMatcher(("camera",), 0.1, 1e6)
         policy = SimpleNamespace(infer=self._infer)
         self.inference = Inference(
-            self.node, policy, self.desk, self.matcher, None, 0.8, lambda: 0.0, self._publish
-        )  # fmt: skip
-        self.session = SimpleNamespace(
-            inference=self.inference, publish_seconds=0.0, overlay_seconds=0.0
+            self.node, policy, self.desk, self.matcher, Pacing(0.8, lambda: 0.0), self._publish
         )
+        outputs = SimpleNamespace(publish_seconds=0.0, overlay_seconds=0.0)
+        self.session = SimpleNamespace(inference=self.inference, outputs=outputs)
 
     def _infer(self, observation: Any, is_obsolete: Callable[[], bool]) -> Reasoning:
         self.asked += 1

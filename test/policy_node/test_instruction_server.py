@@ -24,19 +24,14 @@ def desk() -> TaskDesk:
 
 @pytest.fixture
 def server(client: Any, desk: TaskDesk) -> InstructionServer:
-    def blindness(order: int) -> str | None:
-        if desk.task.instruction == "fail":
-            raise RuntimeError("broken")
-        return "dark" if desk.task.instruction == "look" else None
-
-    made = InstructionServer(client.node, desk, lambda text: None, lambda: 0, blindness)
+    made = InstructionServer(client.node, desk, lambda text: None, lambda: 0)
     made.open()
     return made
 
 
 def execute(server: InstructionServer, goal: Goal) -> Result:
     handle = SimpleNamespace(request=goal, is_cancel_requested=False, abort=lambda: None)
-    return server._execute(handle)
+    return server.execute(handle)
 
 
 def test_the_later_goal_wins_even_when_the_earlier_one_is_executed_later(
@@ -44,25 +39,33 @@ def test_the_later_goal_wins_even_when_the_earlier_one_is_executed_later(
 ) -> None:
     first, second = Goal(instruction="open"), Goal(instruction="close", timeout=0.01)
     for goal in (first, second):
-        assert server._on_goal(goal) == GoalResponse.ACCEPT
+        assert server.on_goal(goal) == GoalResponse.ACCEPT
     assert execute(server, first).outcome == Result.OUTCOME_PREEMPTED
     assert desk.task.instruction == "close"
     assert execute(server, second).outcome == Result.OUTCOME_TIMEOUT
     assert desk.task.instruction == ""
 
 
-def test_a_goal_without_images_fails_with_the_reason(server: InstructionServer) -> None:
+def test_a_goal_without_images_fails_with_the_reason(
+    server: InstructionServer, desk: TaskDesk
+) -> None:
     goal = Goal(instruction="look")
-    assert server._on_goal(goal) == GoalResponse.ACCEPT
+    assert server.on_goal(goal) == GoalResponse.ACCEPT
+    desk.note_frames(desk.task, 0.0, "dark")
     result = execute(server, goal)
-    assert (result.outcome, result.message) == (Result.OUTCOME_FAILED, "dark")
+    assert result.outcome == Result.OUTCOME_FAILED
+    assert result.message == "no usable images for 10 s: dark"
 
 
 def test_a_goal_whose_thread_fails_is_followed_no_more(
-    server: InstructionServer, desk: TaskDesk
+    server: InstructionServer, desk: TaskDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("broken")
+
     goal = Goal(instruction="fail")
-    assert server._on_goal(goal) == GoalResponse.ACCEPT
+    assert server.on_goal(goal) == GoalResponse.ACCEPT
+    monkeypatch.setattr(desk, "blindness", fail)
     with pytest.raises(RuntimeError):  # rclpy logs it and aborts the goal
         execute(server, goal)
     assert desk.task.instruction == ""

@@ -4,7 +4,7 @@
 
 import pytest
 
-from molmoact_ros.policy_node.lost_messages import GapCounter
+from molmoact_ros.policy_node.cameras import GapCounter
 
 
 @pytest.mark.parametrize(

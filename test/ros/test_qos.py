@@ -14,7 +14,6 @@ import rclpy  # noqa: E402
 from rclpy.executors import MultiThreadedExecutor  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
-from molmoact_ros.policy_node.latched import subscribe_latched  # noqa: E402
 from molmoact_ros.ros import qos  # noqa: E402
 
 
@@ -25,7 +24,7 @@ class Receiver:
         self.client = client
         self.received: list[str] = []
         self.node = rclpy.create_node("latched", context=client.node.context)
-        subscribe_latched(self.node, String, topic, lambda m: self.received.append(m.data))
+        qos.subscribe_latched(self.node, String, topic, lambda m: self.received.append(m.data))
         self.executor = MultiThreadedExecutor(4, context=client.node.context)
         self.executor.add_node(self.node)
 
