@@ -20,9 +20,9 @@ from std_msgs.msg import Header, String
 from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D
+from molmoact_ros.policy.pixels import rgb_from_image
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import trajectory_to_message
-from molmoact_ros.ros.images import rgb_from_image
 
 from .graph import EXECUTOR, POLICY, SIMULATOR
 

@@ -25,30 +25,26 @@ class ExecutorParameters:
         False, "Execute a chunk only after ~/approve; also true where the profile says so."
     )
     execute_steps: int = parameter(
-        0, "Rows of each chunk that are executed at most; 0: as in the profile.", minimum=0,
-        maximum=1000,
+        0, "Rows of each chunk that are executed at most; 0: as in the profile.", limits=(0, 1000),
     )  # fmt: skip
     action_scale: float = parameter(
         1.0,
         "Factor on all motion, on top of the profile's scale; only for delta action spaces. A "
         "change holds from the next chunk on.",
-        minimum=0.01,
-        maximum=10.0,
+        limits=(0.01, 10.0),
         read_only=False,
     )
     min_confidence: float = parameter(
         0.0,
         "Chunks with less confidence, or without any, are refused; 0: as in the profile. A change "
         "holds from the next chunk on.",
-        minimum=0.0,
-        maximum=1.0,
+        limits=(0.0, 1.0),
         read_only=False,
     )
     realtime_priority: int = parameter(
         10,
         "SCHED_FIFO priority, where the system permits it; 0: an ordinary process.",
-        minimum=0,
-        maximum=99,
+        limits=(0, 99),
     )
     autostart: bool = parameter(
         True, "Configure and activate without a supervisor; motion is off until ~/enable."

@@ -48,20 +48,19 @@ class MarkersParameters:
         choices=(PLANE, DEPTH),
     )
     plane_normal_x: float = parameter(
-        0.0, "Normal of the plane, x.", minimum=-1.0, maximum=1.0
+        0.0, "Normal of the plane, x.", limits=(-1.0, 1.0)
     )
     plane_normal_y: float = parameter(
-        0.0, "Normal of the plane, y.", minimum=-1.0, maximum=1.0
+        0.0, "Normal of the plane, y.", limits=(-1.0, 1.0)
     )
     plane_normal_z: float = parameter(
-        1.0, "Normal of the plane, z.", minimum=-1.0, maximum=1.0
+        1.0, "Normal of the plane, z.", limits=(-1.0, 1.0)
     )
     plane_distance: float = parameter(
         1.0,
         "Distance of the plane from the origin of its frame, along the normal.",
         unit="m",
-        minimum=-100.0,
-        maximum=100.0,
+        limits=(-100.0, 100.0),
     )
     plane_frame: str = parameter(
         "",
@@ -72,32 +71,28 @@ class MarkersParameters:
         5.0,
         "Points farther from the camera are left out.",
         unit="m",
-        minimum=0.1,
-        maximum=1000.0,
+        limits=(0.1, 1000.0),
     )
     max_image_pixels: int = parameter(
         MAX_IMAGE_PIXELS,
         "Largest width x height of a depth image; larger ones are not used.",
         unit="px",
-        minimum=10_000,
-        maximum=500_000_000,
+        limits=(10_000, 500_000_000),
     )
     max_depth_age: float = parameter(
         2.0,
         "Largest difference between the stamps of depth image and trajectory.",
         unit="s",
-        minimum=0.01,
-        maximum=60.0,
+        limits=(0.01, 60.0),
     )
     line_width: float = parameter(
-        0.008, "Width of the line.", unit="m", minimum=0.0001, maximum=1.0
+        0.008, "Width of the line.", unit="m", limits=(0.0001, 1.0)
     )
     lifetime: float = parameter(
         10.0,
         "Viewers remove a trajectory after this time without a new one; 0: never.",
         unit="s",
-        minimum=0.0,
-        maximum=3600.0,
+        limits=(0.0, 3600.0),
     )
 
 

@@ -24,7 +24,14 @@ from molmoact_ros.answer.gripper_conventions import CONVENTIONS, GripperConverte
 from molmoact_ros.answer.trajectory import GRID_MAX, clipped
 from molmoact_ros.control import ACTION_SPACES
 from molmoact_ros.processing.frames import KERNELS, centre_crop, fit_longest_side, resample
-from molmoact_ros.yaml_config import ProfileError, build, read_yaml, require, require_choice
+from molmoact_ros.yaml_config import (
+    ProfileError,
+    build,
+    read_yaml,
+    require,
+    require_choice,
+    require_range,
+)
 
 PROMPT_STYLES = ("by_camera_count", "one_image", "several_images")
 _TEMPLATE = "template.yaml"
@@ -103,16 +110,13 @@ class ImagePreparation:
     def __post_init__(self) -> None:
         sides = {"longest_side": self.longest_side}
         if self.size is not None:
-            require(self.longest_side is None, "longest_side", "can not be used beside size")
+            require(self.longest_side is None, "longest_side", "cannot be used beside size")
             sides |= {"size[0]": self.size[0], "size[1]": self.size[1]}
         for key, side in sides.items():
-            require(
-                side is None or 14 <= side <= _MAX_IMAGE_SIDE,
-                key,
-                f"must be 14..{_MAX_IMAGE_SIDE} pixels, is {side}",
-            )
+            if side is not None:
+                require_range(key, side, 14, _MAX_IMAGE_SIDE, "pixels")
         require_choice(self, "kernel", KERNELS)
-        require(0.1 <= self.crop_area <= 1, "crop_area", f"must be 0.1..1, is {self.crop_area}")
+        require_range("crop_area", self.crop_area, 0.1, 1)
 
     def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and crop an RGB uint8 frame [H, W, 3]; the input is not changed."""
@@ -149,9 +153,9 @@ class AnswerSettings:
     max_new_tokens: int = 640
 
     def __post_init__(self) -> None:
-        require(self.rows is None or 1 <= self.rows <= 1000, "rows", f"is {self.rows}, not 1..1000")
-        limit = self.max_new_tokens
-        require(1 <= limit <= 4096, "max_new_tokens", f"must be 1..4096, is {limit}")
+        if self.rows is not None:
+            require_range("rows", self.rows, 1, 1000)
+        require_range("max_new_tokens", self.max_new_tokens, 1, 4096)
 
 
 @dataclass(frozen=True)
@@ -198,12 +202,8 @@ class ActionSettings:
         require_choice(self, "action_space", ACTION_SPACES)
         require(bool(self.names), "names", "must name at least one column")
         require(len(set(self.names)) == len(self.names), "names", "names one column twice")
-        period = self.control_period
-        require(
-            period is None or 0.001 <= period <= 10,
-            "control_period",
-            f"must be 0.001..10 s, is {period}",
-        )
+        if self.control_period is not None:
+            require_range("control_period", self.control_period, 0.001, 10, "s")
 
     def check_dof(self, dof: int) -> None:
         """Refuse statistics of another number of dimensions.

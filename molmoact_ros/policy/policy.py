@@ -33,6 +33,7 @@ from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.loading import LoadProgress, fill_model
 from molmoact_ros.model.memory import CONTEXT_LENGTH, return_memory, stored_bytes
 from molmoact_ros.processing import MolmoActProcessor
+from molmoact_ros.processing.image_inputs import check_frame
 
 from .checkpoint_profile import GENERIC, CheckpointProfile
 from .model_input import WARM_UP_SIZE, model_input
@@ -370,12 +371,7 @@ class MolmoActPolicy:
 def _check_images(images: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     if not images:
         raise ValueError("The observation has no image; the policy needs at least one camera")
-    for name, image in images.items():
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(
-                f"Image '{name}' must be RGB uint8 [H, W, 3], not {image.dtype} {image.shape}"
-            )
-    return list(images.values())
+    return [check_frame(image, f"Image '{name}'") for name, image in images.items()]
 
 
 def _single_token_bins(

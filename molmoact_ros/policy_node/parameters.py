@@ -56,13 +56,13 @@ class PolicyParameters:
         "little on a GPU, several times the time on a CPU. Not set: on GPUs.",
     )
     threads: int = parameter(
-        0, "CPU threads of the network; 0: torch's choice.", minimum=0, maximum=256
+        0, "CPU threads of the network; 0: torch's choice.", limits=(0, 256)
     )
     rows: int = parameter(
-        0, "Action rows that an answer must have; 0: as in the profile.", minimum=0, maximum=1000
+        0, "Action rows that an answer must have; 0: as in the profile.", limits=(0, 1000)
     )
     max_new_tokens: int = parameter(
-        0, "Tokens of one answer at most; 0: as in the profile.", minimum=0, maximum=4096
+        0, "Tokens of one answer at most; 0: as in the profile.", limits=(0, 4096)
     )
     action_decoding: str = parameter(
         "argmax",
@@ -83,36 +83,31 @@ class PolicyParameters:
         "Largest width x height of an image, as its header declares it; larger ones are dropped "
         "before they are decoded. 4K has 8.3 million.",
         unit="px",
-        minimum=10_000,
-        maximum=500_000_000,
+        limits=(10_000, 500_000_000),
     )
     max_camera_skew: float = parameter(
         0.05,
         "Largest difference between the stamps of two cameras' frames.",
         unit="s",
-        minimum=0.0,
-        maximum=10.0,
+        limits=(0.0, 10.0),
     )
     max_image_age: float = parameter(
         0.5,
         "Largest age of a frame by the node's clock; older ones are not inferred from.",
         unit="s",
-        minimum=0.01,
-        maximum=60.0,
+        limits=(0.01, 60.0),
     )
     execute_steps: int = parameter(
         0,
         "Rows of each chunk that the executor follows, as set there; 0: all. While a chunk lasts "
         "not much longer than an inference, the next look waits for its end.",
-        minimum=0,
-        maximum=1000,
+        limits=(0, 1000),
     )
     inference_period: float = parameter(
         0.0,
         "Least time between the starts of two inferences; 0: as fast as new frames allow.",
         unit="s",
-        minimum=0.0,
-        maximum=3600.0,
+        limits=(0.0, 3600.0),
         read_only=False,
     )
     instruction: str = parameter(
@@ -124,16 +119,14 @@ class PolicyParameters:
     hint_steps: int = parameter(
         0,
         "Answers that follow a ~/trajectory_hint; 0: all until it is cleared.",
-        minimum=0,
-        maximum=1000,
+        limits=(0, 1000),
         read_only=False,
     )
     done_chunks: int = parameter(
         3,
         "Answers in a row that must ask for no motion until a goal of ~/execute_instruction is "
         "done; 0: never, a goal ends by its timeout or when it is cancelled.",
-        minimum=0,
-        maximum=1000,
+        limits=(0, 1000),
         read_only=False,
     )
     autostart: bool = parameter(
@@ -156,8 +149,7 @@ class PolicyParameters:
         0.0,
         "Time between two rows of a chunk, as in the training data; 0: as in the profile.",
         unit="s",
-        minimum=0.0,
-        maximum=10.0,
+        limits=(0.0, 10.0),
     )
 
 

@@ -11,16 +11,15 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
+from molmoact_ros.answer import ActionTokenizer
+from molmoact_ros.answer.prompts import MAX_INSTRUCTION
+from molmoact_ros.model import CheckpointError, read_json
 from molmoact_ros.small_files import check_small_file
-
-from ..answer.prompts import MAX_INSTRUCTION
-from ..model import CheckpointError, read_json
 
 _MAX_TOKENIZER_BYTES = 64_000_000  # that of 7B-D has 7 MB
 IMAGE_TOKENS = ("<im_start>", "<im_end>", "<im_patch>", "<im_col>")
 DEPTH_TOKENS = ("<DEPTH_START>", "<DEPTH_END>", *(f"<DEPTH_{code}>" for code in range(128)))
-# Stand-ins of the 256 byte-level action tokens: the Braille patterns.
-_BYTE_ACTION_TOKENS = frozenset(chr(0x2800 + byte) for byte in range(256))
+_BYTE_ACTION_TOKENS = frozenset(ActionTokenizer("byte_level").strings)
 
 
 def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:

@@ -194,15 +194,11 @@ class Replay:
         return Frame(stamp, header, pixels)
 
     def _pixels(self, frames: Mapping[str, Frame]) -> dict[str, np.ndarray] | None:
-        pixels = {}
-        for camera, frame in frames.items():
-            try:
-                pixels[camera] = np.array(frame.pixels(), order="C")
-            except ImageError as error:
-                self._matcher.drop(camera, frame)
-                self._skip("unreadable", str(error))
-                return None
-        return pixels
+        try:
+            return self._matcher.read(frames)
+        except ImageError as error:
+            self._skip("unreadable", str(error))
+            return None
 
     def _infer(
         self,

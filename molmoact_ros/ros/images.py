@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs images from RGB arrays; reading them is in `pixels`, which needs no ROS."""
+"""sensor_msgs images from RGB arrays; `policy.pixels` reads them, without ROS."""
 
 from __future__ import annotations
 
@@ -10,42 +10,21 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from molmoact_ros.policy.pixels import (
-    ImageError,
-    check_compressed,
-    jpeg_from_rgb,
-    rgb_from_compressed,
-    rgb_from_image,
-)
-
-__all__ = [
-    "ImageError",
-    "camera_info",
-    "check_compressed",
-    "compressed_from_rgb",
-    "image_from_rgb",
-    "rgb_from_compressed",
-    "rgb_from_image",
-]
+from molmoact_ros.policy.pixels import jpeg_from_rgb
 
 
 def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
     """Return an ``rgb8`` message of RGB uint8 ``[H, W, 3]`` with the given header."""
     height, width, _ = rgb.shape
     message = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
-    # rclpy checks any other sequence element by element, which costs 40 to 100 ms a frame.
-    data = array.array("B")
-    data.frombytes(np.ascontiguousarray(rgb, dtype=np.uint8).data)
-    message.data = data
+    message.data = _bytes(np.ascontiguousarray(rgb, dtype=np.uint8).data)
     return message
 
 
 def compressed_from_rgb(rgb: np.ndarray, header: Header) -> CompressedImage:
     """Return a JPEG message of RGB uint8 ``[H, W, 3]`` with the given header."""
     message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")
-    data = array.array("B")
-    data.frombytes(jpeg_from_rgb(rgb))
-    message.data = data
+    message.data = _bytes(jpeg_from_rgb(rgb))
     return message
 
 
@@ -67,3 +46,10 @@ def camera_info(matrix: np.ndarray, header: Header, size: tuple[int, int]) -> Ca
         r=np.eye(3).ravel().tolist(),
         p=np.column_stack([matrix, np.zeros(3)]).ravel().tolist(),
     )
+
+
+def _bytes(content: bytes | memoryview) -> array.array:
+    # rclpy checks any other sequence element by element, which costs 40 to 100 ms a frame.
+    data = array.array("B")
+    data.frombytes(content)
+    return data

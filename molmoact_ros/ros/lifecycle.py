@@ -106,7 +106,8 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
         if self.is_active:
             self.is_active = False
             self.deactivate()
-        self._destroy_all(self._entities() - self._lasting)
+        for entity in self._entities() - self._lasting:
+            self._destroy(entity)
         self.cleanup()
 
     def _entities(self) -> set[Any]:
@@ -119,10 +120,6 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
             *self.timers,
             *self.waitables,
         }
-
-    def _destroy_all(self, entities: set[Any]) -> None:
-        for entity in entities:
-            self._destroy(entity)
 
     def _destroy(self, entity: Any) -> None:
         for kind, destroy in (

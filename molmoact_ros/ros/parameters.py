@@ -4,11 +4,11 @@
 
     @dataclass(frozen=True)
     class CameraParameters:
-        rate: float = parameter(10.0, "pictures per second", unit="Hz", minimum=0.1, maximum=100.0)
+        rate: float = parameter(10.0, "pictures per second", unit="Hz", limits=(0.1, 100.0))
 
     values = declare_parameters(node, CameraParameters)
 
-ROS can not pass an empty list; a list of strings is emptied by ``['']``.
+ROS cannot pass an empty list; a list of strings is emptied by `['']`.
 """
 
 from __future__ import annotations
@@ -51,13 +51,16 @@ class ParameterError(ValueError):
     """A parameter is unknown or has a wrong value; the text names it."""
 
 
+def _wrong(name: str, problem: object) -> ParameterError:
+    return ParameterError(f"parameter '{name}': {problem}")
+
+
 def parameter(
     default: Any,
     description: str,
     *,
     unit: str = "",
-    minimum: float | None = None,
-    maximum: float | None = None,
+    limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
     max_length: int = 0,
     read_only: bool = True,
@@ -69,15 +72,14 @@ def parameter(
             bool that need not be set.
         description: What it does, for a person.
         unit: SI unit of a number.
-        minimum: Smallest allowed number; needs ``maximum``.
-        maximum: Largest allowed number.
+        limits: Smallest and largest allowed number.
         choices: The allowed strings; empty: any.
         max_length: Characters that a string may have; 0: any number.
         read_only: Whether it is fixed when the node starts.
     """
     metadata = {
         "description": f"{description} [{unit}]" if unit else description,
-        "range": None if minimum is None else (minimum, maximum),
+        "range": limits,
         "choices": choices,
         "max_length": max_length,
         "read_only": read_only,
@@ -101,7 +103,7 @@ def declare_parameters(node: Node, spec: type[Spec]) -> Spec:
         try:
             value = node.declare_parameter(field.name, default, _descriptor(field)).value
         except ParameterException as error:
-            raise ParameterError(f"parameter '{field.name}': {error}") from error
+            raise _wrong(field.name, error) from error
         values[field.name] = _checked(field, value)
     return spec(**values)
 
@@ -184,14 +186,10 @@ def _given(field: dataclasses.Field, hint: Any, value: Any) -> Any:
     else:
         fits = type(value) is kind
     if not fits:
-        raise ParameterError(
-            f"parameter '{field.name}': {shown(value)} is not {_KINDS[kind]}"
-        )
+        raise _wrong(field.name, f"{shown(value)} is not {_KINDS[kind]}")
     limits = field.metadata["range"]
     if limits and not limits[0] <= value <= limits[1]:
-        raise ParameterError(
-            f"parameter '{field.name}': {value} is not within {limits[0]} .. {limits[1]}"
-        )
+        raise _wrong(field.name, f"{value} is not within {limits[0]} .. {limits[1]}")
     return _checked(field, value)
 
 
@@ -221,20 +219,17 @@ def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:
 def _checked(field: dataclasses.Field, value: Any) -> Any:
     """Return the value as the dataclass holds it, or raise what ROS's own checks do not see."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise ParameterError(f"parameter '{field.name}': {value} is not a finite number")
+        raise _wrong(field.name, f"{value} is not a finite number")
     if field.default is None and not (value is None or isinstance(value, bool)):
-        raise ParameterError(f"parameter '{field.name}': '{value}' is neither true nor false")
+        raise _wrong(field.name, f"'{value}' is neither true nor false")
     choices = field.metadata["choices"]
     if choices and value not in choices:
-        raise ParameterError(
-            f"parameter '{field.name}': '{value}' is not one of {', '.join(filter(None, choices))}"
-        )
+        known = ", ".join(filter(None, choices))
+        raise _wrong(field.name, f"'{value}' is not one of {known}")
     longest = field.metadata["max_length"]
     if longest and len(value) > longest:
-        raise ParameterError(
-            f"parameter '{field.name}': it has {len(value)} characters, "
-            f"at most {longest} are allowed"
-        )
+        allowed = f"at most {longest} are allowed"
+        raise _wrong(field.name, f"it has {len(value)} characters, {allowed}")
     if isinstance(field.default, tuple):
         return tuple(item for item in value if item)
     return value

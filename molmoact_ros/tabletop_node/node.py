@@ -38,8 +38,7 @@ class TabletopParameters:
     seed: int = parameter(
         0,
         "Places of blocks and gripper at the start and at the next ~/reset.",
-        minimum=0,
-        maximum=2**31 - 1,
+        limits=(0, 2**31 - 1),
         read_only=False,
     )
     variation: str = parameter(
@@ -50,25 +49,24 @@ class TabletopParameters:
         read_only=False,
     )
     real_time_factor: float = parameter(
-        1.0, "Simulated seconds per real second.", minimum=0.01, maximum=100.0
+        1.0, "Simulated seconds per real second.", limits=(0.01, 100.0)
     )
     publish_clock: bool = parameter(
         False, "Publish /clock and stamp everything with simulated time."
     )
     camera_rate: float = parameter(
-        10.0, "Pictures per simulated second and camera.", unit="Hz", minimum=0.1, maximum=50.0
+        10.0, "Pictures per simulated second and camera.", unit="Hz", limits=(0.1, 50.0)
     )
-    image_width: int = parameter(252, "Width of the pictures.", unit="px", minimum=16, maximum=1280)
+    image_width: int = parameter(252, "Width of the pictures.", unit="px", limits=(16, 1280))
     image_height: int = parameter(
-        252, "Height of the pictures.", unit="px", minimum=16, maximum=960
+        252, "Height of the pictures.", unit="px", limits=(16, 960)
     )
     gripper_camera: bool = parameter(False, "Also publish the camera at the gripper.")
     command_timeout: float = parameter(
         0.5,
         "The arm rests when no twist has come for this simulated time.",
         unit="s",
-        minimum=0.02,
-        maximum=10.0,
+        limits=(0.02, 10.0),
     )
 
 

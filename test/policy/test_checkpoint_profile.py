@@ -104,12 +104,12 @@ def test_template_explains_every_key():
 
 BROKEN = {
     "name: x\nimages: {sise: [1, 2]}": "images.sise: unknown key",
-    "name: x\nanswer: {rows: 0}": "answer.rows: is 0, not 1..1000",
+    "name: x\nanswer: {rows: 0}": "answer.rows: must be 1..1000, is 0",
     "name: x\nanswer: {rows: eight}": "answer.rows: must be a whole number",
     "name: x\nanswer: {max_new_tokens: 0}": "answer.max_new_tokens: must be 1..4096",
     "name: x\nimages: {size: [320]}": "images.size: must have 2 entries",
     "name: x\nimages: {size: [320, 2]}": r"images.size\[1\]: must be 14..4096",
-    "name: x\nimages: {size: [320, 240], longest_side: 336}": "images.longest_side: can not",
+    "name: x\nimages: {size: [320, 240], longest_side: 336}": "images.longest_side: cannot",
     "name: x\nimages: {kernel: cubic}": "images.kernel: 'cubic' is not one of bilinear",
     "name: x\nimages: {crop_area: 1.5}": "images.crop_area: must be 0.1..1",
     "name: x\nprompt: {cameras: []}": "prompt.cameras: must name at least one",

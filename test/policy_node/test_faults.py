@@ -13,7 +13,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from molmoact_ros.demo.graph import NodeSpec
-from molmoact_ros.ros.images import image_from_rgb, rgb_from_image
+from molmoact_ros.policy.pixels import rgb_from_image
+from molmoact_ros.ros.images import image_from_rgb
 
 NAME = "policy_with_faults"
 

@@ -18,8 +18,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from molmoact_ros.demo.graph import POLICY, NodeSpec
+from molmoact_ros.policy.pixels import rgb_from_compressed, rgb_from_image
 from molmoact_ros.ros import qos
-from molmoact_ros.ros.images import rgb_from_compressed, rgb_from_image
 
 pytestmark = pytest.mark.usefixtures("node")
 

@@ -19,7 +19,8 @@ import pytest
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from molmoact_ros.ros.images import compressed_from_rgb, rgb_from_image
+from molmoact_ros.policy.pixels import rgb_from_image
+from molmoact_ros.ros.images import compressed_from_rgb
 
 pytestmark = pytest.mark.long
 

@@ -10,13 +10,8 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from molmoact_ros.ros.images import (
-    ImageError,
-    compressed_from_rgb,
-    image_from_rgb,
-    rgb_from_compressed,
-    rgb_from_image,
-)
+from molmoact_ros.policy.pixels import ImageError, rgb_from_compressed, rgb_from_image
+from molmoact_ros.ros.images import compressed_from_rgb, image_from_rgb
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 PADDING = 6  # bytes at the end of each row

@@ -24,8 +24,8 @@ VALUES = '{rate: 2.5, count: 3, name: a, active: true, names: [x, "y"]}'
 class Spec:
     """Parameters of every kind."""
 
-    rate: float = parameter(1.0, "Rate.", unit="Hz", minimum=0.1, maximum=10.0)
-    count: int = parameter(1, "Count.", minimum=0, maximum=5)
+    rate: float = parameter(1.0, "Rate.", unit="Hz", limits=(0.1, 10.0))
+    count: int = parameter(1, "Count.", limits=(0, 5))
     name: str = parameter("", "Name.", choices=("", "a", "b"))
     active: bool = parameter(False, "Active.")
     names: tuple[str, ...] = parameter((), "Names.")

@@ -23,8 +23,8 @@ from molmoact_ros.ros.parameters import (
 class Example:
     """Parameters of every kind."""
 
-    rate: float = parameter(10.0, "how often", unit="Hz", minimum=0.1, maximum=100.0)
-    count: int = parameter(3, "how many", minimum=0, maximum=9, read_only=False)
+    rate: float = parameter(10.0, "how often", unit="Hz", limits=(0.1, 100.0))
+    count: int = parameter(3, "how many", limits=(0, 9), read_only=False)
     mode: str = parameter("raw", "how", choices=("raw", "compressed"), read_only=False)
     names: tuple[str, ...] = parameter(("a", "b"), "which")
     others: tuple[str, ...] = parameter((), "which else")

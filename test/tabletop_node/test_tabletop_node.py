@@ -19,9 +19,9 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from molmoact_ros.demo.graph import SIMULATOR, NodeSpec
+from molmoact_ros.policy.pixels import rgb_from_compressed, rgb_from_image
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import seconds
-from molmoact_ros.ros.images import rgb_from_compressed, rgb_from_image
 
 FINGER = "l_gripper_finger_joint"
 
