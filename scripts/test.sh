@@ -5,7 +5,7 @@ set -uo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [--no-jazzy] [--all] [--help] [ARGUMENTS OF PYTEST]
+usage: scripts/test.sh [--fast | --all] [--no-jazzy] [--help] [ARGUMENTS OF PYTEST]
 
 Sets everything up (scripts/setup.sh --help) and runs
   ruff     style, docstrings, syntax of Python 3.10
@@ -16,8 +16,11 @@ Sets everything up (scripts/setup.sh --help) and runs
 
   --no-jazzy   leave the last one out
   --all        long drills as well (tests marked 'long')
+  --fast       for the daily loop, about a minute: nothing is set up or built; ruff, the layers of
+               imports, mypy, and the tests that start no process and run no shipped checkpoint.
+               What was left out is listed at the end. Same as pytest: python -m pytest --fast
 With arguments of pytest only the chosen tests run, and only once:
-  scripts/test.sh test/control -k fuzz
+  scripts/test.sh test/control -k limits
   MOLMOACT_ROS_DISTRO=jazzy scripts/test.sh test/policy_node
 TEXT
 }
@@ -33,11 +36,13 @@ jazzy_tests=(
   test/integration/test_graph.py
 )
 jazzy=1
+fast=""
 marked=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --help | -h) usage; exit 0 ;;
     --no-jazzy) jazzy="" ;;
+    --fast) fast=1 jazzy="" marked=(--fast) ;;
     --all) marked=(-m "long or not long") ;;
     *) break ;;
   esac
@@ -48,7 +53,12 @@ distro="${MOLMOACT_ROS_DISTRO:-kilted}"
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root" || exit 1
-./scripts/setup.sh || exit 1
+if [ -n "$fast" ]; then
+  (source scripts/environment.sh && python3 -c "import pytest, rclpy" 2>/dev/null) ||
+    { echo "error: run scripts/setup.sh first" >&2; exit 1; }
+else
+  ./scripts/setup.sh || exit 1
+fi
 # The tests run nodes and torch side by side on few cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
@@ -72,6 +82,7 @@ check() {
   "$@" || failed+=("$name")
 }
 check ruff on kilted ruff check .
+[ -z "$fast" ] || check layers on kilted lint-imports --no-cache
 check mypy on kilted mypy
 check pytest on "$distro" python3 -m pytest "${marked[@]}" "$@"
 if [ -n "$jazzy" ] && (source scripts/environment.sh && molmoact_ros_setup >/dev/null); then

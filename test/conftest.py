@@ -7,15 +7,67 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "test" / "data"
 PATIENCE = 60.0  # s; the machine may be busy
 ACQUAINTED = 0.5  # s from when a client sees a server to when the server sees the client, amply
+
+# What `--fast` leaves out; pyproject.toml explains the markers.
+SLOW = ("graph", "process", "network", "long")
+LEFT_OUT = pytest.StashKey[Counter[tuple[str, str]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`."""
+    words = f"leave out tests that are marked {', '.join(SLOW)}, and list what was left out"
+    parser.addoption("--fast", action="store_true", help=words)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by what they start and load; with `--fast` keep the others."""
+    left_out = config.stash.setdefault(LEFT_OUT, Counter())
+    kept, dropped = [], []
+    for item in items:
+        if isinstance(item, pytest.Function):
+            for marker in _markers(item):
+                item.add_marker(marker)
+        found = next((name for name in SLOW if item.get_closest_marker(name)), None)
+        if found and config.getoption("--fast"):
+            dropped.append(item)
+            left_out[item.path.parent.relative_to(config.rootpath).as_posix(), found] += 1
+        else:
+            kept.append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List what `--fast` has left out: a line per folder."""
+    left_out = config.stash.get(LEFT_OUT, Counter())
+    for folder in sorted({folder for folder, _ in left_out}):
+        counts = [f"{left_out[folder, m]} {m}" for m in SLOW if left_out[folder, m]]
+        terminalreporter.write_line(f"left out: {folder}: {', '.join(counts)}")
+
+
+def _markers(item: pytest.Function) -> Iterator[str]:
+    content = vars(item.module)
+    if {"ros_environment", "new_domain"} & set(item.fixturenames):
+        yield "graph"
+    if "subprocess" in content or "multiprocessing" in content:
+        yield "process"
+    paths = [value for value in content.values() if isinstance(value, Path)]
+    shipped = any(path.is_relative_to(ROOT / "checkpoints") for path in paths)
+    if shipped or "default_checkpoint" in content:
+        yield "network"
 
 
 class Client:

@@ -19,6 +19,7 @@ from molmoact_ros.decoding import generate
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
 
+pytestmark = pytest.mark.network
 DATA = Path(__file__).parents[1] / "data"
 BASE_SIZE, EMBEDDINGS = 151_643, 152_064
 STATS = {"molmoact": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
