@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import queue
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,7 +67,7 @@ class Runner(Protocol):
 
 def run_episodes(
     setting: Setting, episodes: Sequence[Episode], workers: int = 1
-) -> Iterator[EpisodeResult]:
+) -> Generator[EpisodeResult, None, None]:
     """Run episodes and yield their results as they come; with one worker, in order.
 
     Raises:

@@ -111,7 +111,7 @@ class Bag:
         except Exception as error:  # noqa: BLE001 - as when it was opened
             raise BagError(f"bag {self.path} is damaged: {_said(error)}") from error
 
-    def first(self, name: str) -> Any | None:
+    def first(self, name: str) -> Any:
         """Return the first message of a topic, None when it has none."""
         return next((message.content for message in self.messages([name])), None)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .arm import HOME, ArmKinematics, rotation_matrix
 from .camera import CameraModel, OffscreenRenderer, camera_model, mujoco
@@ -126,7 +127,7 @@ class Tabletop:
         mujoco.mj_forward(self.model, self.data)
         return left
 
-    def command_twist(self, linear: np.ndarray, angular: np.ndarray) -> None:
+    def command_twist(self, linear: ArrayLike, angular: ArrayLike) -> None:
         """Set the velocity of the grip point.
 
         Args:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -295,7 +295,10 @@ def test_what_cannot_be_asked_for_is_not_judged(motion_of: Callable[[str], Motio
 def test_the_judge_reads_the_same_limits_as_the_executor(path: Path) -> None:
     mine, theirs = read_limits(path), load_profile(path)
     limits = theirs.limits
-    given = limits.joints or {"linear": limits.linear, "angular": limits.angular}
+    given: Mapping[str, Any] = limits.joints or {
+        "linear": limits.linear,
+        "angular": limits.angular,
+    }
     for group in mine.groups:
         limit = given[group.name]
         assert limit is not None
@@ -336,7 +339,7 @@ def test_the_recorder_judges_what_comes_over_dds(
             message.header.frame_id = "base_link" if i else "map"
             message.twist.linear.x = speed
             twists.publish(message)
-        verdict = {}
+        verdict: dict[str, Any] = {}
         while verdict.get("commands", 0) < 5:
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -5,7 +5,9 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,21 +19,21 @@ FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenize
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
+def checkpoint(tmp_path: Path) -> Path:
     """A copy that a test may break."""
     for name in FILES:
         shutil.copy(GOLDEN / "qwen_siglip" / name, tmp_path / name)
     return tmp_path
 
 
-def _edit(path, change):
+def _edit(path: Path, change: Callable[[Any], None]) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
 @pytest.mark.parametrize("variant", ["qwen_siglip", "olmo_clip"])
-def test_sound_checkpoint(variant, capsys):
+def test_sound_checkpoint(variant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(GOLDEN / variant)]) == 0
     output = capsys.readouterr().out
     assert output.rstrip().endswith("No problems.") and "FAIL" not in output
@@ -40,7 +42,7 @@ def test_sound_checkpoint(variant, capsys):
     assert max(map(len, output.splitlines())) <= 100
 
 
-def test_profile_on_the_command_line(checkpoint, capsys):
+def test_profile_on_the_command_line(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     profile = checkpoint / "mine.yaml"
     profile.write_text("name: mine\nactions: {names: [a, b]}\nanswer: {unnorm_key: molmoact}")
     assert main([str(checkpoint), "--profile", str(profile)]) == 1
@@ -48,43 +50,43 @@ def test_profile_on_the_command_line(checkpoint, capsys):
     assert "actions.names: has 2 names, but norm_stats has 7 dimensions" in _flat(output)
 
 
-def _flat(output):
+def _flat(output: str) -> str:
     return " ".join(output.split())
 
 
-def _no_stats(folder):
+def _no_stats(folder: Path) -> None:
     _edit(folder / "config.json", lambda c: c.update(norm_stats=None))
 
 
-def _nan_stats(folder):
-    def change(content):
+def _nan_stats(folder: Path) -> None:
+    def change(content: Any) -> None:
         content["norm_stats"]["molmoact"]["action"]["q01"][2] = math.nan
 
     _edit(folder / "config.json", change)
 
 
-def _patch_id(folder):
+def _patch_id(folder: Path) -> None:
     _edit(folder / "config.json", lambda c: c.update(image_patch_id=7))
 
 
-def _wrong_size(folder):
+def _wrong_size(folder: Path) -> None:
     _edit(folder / "config.json", lambda c: c["llm_config"].update(intermediate_size=50))
 
 
-def _codebook(folder):
+def _codebook(folder: Path) -> None:
     _edit(folder / "config.json", lambda c: c.update(action_codebook="fast"))
 
 
-def _special_depth(folder):
-    def change(content):
+def _special_depth(folder: Path) -> None:
+    def change(content: Any) -> None:
         for token in content["added_tokens"]:
             token["special"] = True
 
     _edit(folder / "tokenizer.json", change)
 
 
-def _no_depth(folder):
-    def change(content):
+def _no_depth(folder: Path) -> None:
+    def change(content: Any) -> None:
         content["added_tokens"] = [
             token for token in content["added_tokens"] if token["content"] != "<DEPTH_7>"
         ]
@@ -92,20 +94,20 @@ def _no_depth(folder):
     _edit(folder / "tokenizer.json", change)
 
 
-def _other_end(folder):
+def _other_end(folder: Path) -> None:
     _edit(folder / "generation_config.json", lambda c: c.update(eos_token_id=5))
 
 
-def _cut_weights(folder):
+def _cut_weights(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-def _broken_vqvae(folder):
+def _broken_vqvae(folder: Path) -> None:
     (folder / "vae-final.safetensors").write_bytes(b"no tensors")
 
 
-def _no_config(folder):
+def _no_config(folder: Path) -> None:
     (folder / "config.json").unlink()
 
 
@@ -125,19 +127,26 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("damage, message", FAULTS.values(), ids=FAULTS.keys())
-def test_damage_is_named_and_the_exit_code_is_1(checkpoint, damage, message, capsys):
+def test_damage_is_named_and_the_exit_code_is_1(
+    checkpoint: Path,
+    damage: Callable[[Path], None],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     damage(checkpoint)
     assert main([str(checkpoint)]) == 1
     output = capsys.readouterr().out
     assert message in _flat(output.split("Problems (")[1])
 
 
-def test_absent_directory(capsys):
+def test_absent_directory(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["/nowhere/at/all"]) == 1
     assert "/nowhere/at/all does not exist" in capsys.readouterr().out
 
 
-def test_several_faults_are_listed_together(checkpoint, capsys):
+def test_several_faults_are_listed_together(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _no_stats(checkpoint)
     _cut_weights(checkpoint)
     _other_end(checkpoint)

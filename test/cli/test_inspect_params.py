@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -28,7 +29,7 @@ SOUND = {
     "control_period": 0.1,
     "instruction": "close the box",
 }
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "control_period": ({"control_period": 0.0}, "parameter 'control_period': give the time"),
     "unnorm_key": ({"unnorm_key": "typo"}, "'typo' not in"),
     "cameras": ({"cameras": ["a", "a"]}, "parameter 'cameras': names one camera twice"),
@@ -41,30 +42,36 @@ WRONG = {
 }
 
 
-def _file(folder, **changes):
+def _file(folder: Path, **changes: object) -> str:
     path = folder / "policy.yaml"
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": {**SOUND, **changes}}}))
     return str(path)
 
 
-def _output(capsys):
+def _output(capsys: pytest.CaptureFixture[str]) -> str:
     captured = capsys.readouterr()
     return " ".join((captured.out + captured.err).split())
 
 
-def test_sound_parameters_have_no_problem(tmp_path, capsys):
+def test_sound_parameters_have_no_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--params", _file(tmp_path)]) == 0
     assert _output(capsys).endswith("No problems.")
 
 
 @pytest.mark.parametrize("case", ["topics", "names", "checkpoint", "type", "unknown"])
-def test_what_the_node_would_refuse(case, tmp_path, capsys):
+def test_what_the_node_would_refuse(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     changes, said = WRONG[case]
     assert main(["--params", _file(tmp_path, **changes)]) == 1
     assert said in _output(capsys)
 
 
-def test_all_problems_are_listed_together(tmp_path, capsys):
+def test_all_problems_are_listed_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cases = ("control_period", "unnorm_key", "cameras", "instruction")
     changes = {key: value for case in cases for key, value in WRONG[case][0].items()}
     assert main(["--params", _file(tmp_path, **changes)]) == 1
@@ -72,14 +79,16 @@ def test_all_problems_are_listed_together(tmp_path, capsys):
     assert "Problems (4)" in output and all(WRONG[case][1] in output for case in cases)
 
 
-def test_a_checkpoint_beside_the_file_goes_before_its_own(tmp_path, capsys):
+def test_a_checkpoint_beside_the_file_goes_before_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = _file(tmp_path, checkpoint="/nowhere/at/all")
     assert main([str(GOLDEN), "--params", file]) == 0
     assert main(["--params", file, "--profile", "none.yaml"]) == 1
     assert "/nowhere/at/all" in _output(capsys)
 
 
-def test_the_node_is_chosen_by_its_name(tmp_path, capsys):
+def test_the_node_is_chosen_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "two.yaml"
     sections = {f"/{side}/molmoact_policy": {"ros__parameters": dict(SOUND)} for side in ("l", "r")}
     path.write_text(yaml.safe_dump(sections))
@@ -88,7 +97,7 @@ def test_the_node_is_chosen_by_its_name(tmp_path, capsys):
     assert main(["--params", str(path), "--node", "/r/molmoact_policy"]) == 0
 
 
-def test_neither_checkpoint_nor_file(capsys):
+def test_neither_checkpoint_nor_file(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([])
     assert stop.value.code == 2 and "give a checkpoint or --params" in capsys.readouterr().err
@@ -111,7 +120,7 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def full_size(tmp_path_factory):
+def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sparse files with names, shapes and sizes of MolmoAct-7B-D: 32.5 GB that take no room."""
     from benchmarks.full_size import make_checkpoint
 
@@ -119,7 +128,9 @@ def full_size(tmp_path_factory):
 
 
 @pytest.mark.long
-def test_the_flagship_at_full_size_is_refused_after_seconds(full_size, tmp_path):
+def test_the_flagship_at_full_size_is_refused_after_seconds(
+    full_size: Path, tmp_path: Path
+) -> None:
     """Processor time, because other processes run beside; the first run warms the cache."""
     file = _file(tmp_path, checkpoint=str(full_size), control_period=0.0, dtype="bfloat16")
     for _ in range(2):
@@ -139,7 +150,9 @@ def test_the_flagship_at_full_size_is_refused_after_seconds(full_size, tmp_path)
 
 
 @pytest.mark.long
-def test_the_node_refuses_the_flagship_without_reading_a_weight(full_size, ros_environment):
+def test_the_node_refuses_the_flagship_without_reading_a_weight(
+    full_size: Path, ros_environment: dict[str, str]
+) -> None:
     """A process of its own, judged from outside: exit code, words, time and memory."""
     from molmoact_ros.demo.graph import NodeSpec
     from molmoact_ros.demo.processes import command
@@ -162,7 +175,7 @@ def test_the_node_refuses_the_flagship_without_reading_a_weight(full_size, ros_e
 
 
 @pytest.mark.long
-def test_the_command_needs_no_ros_without_parameters():
+def test_the_command_needs_no_ros_without_parameters() -> None:
     """As on a workstation without ROS: the import of rclpy fails."""
     assert importlib.util.find_spec("rclpy")
     code = (

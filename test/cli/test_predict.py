@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,12 @@ from molmoact_ros.policy import MolmoActPolicy
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 
-def _run(tmp_path, *extra, image=GOLDEN / "images" / "320x240_4.png", instruction="close the box"):
+def _run(
+    tmp_path: Path,
+    *extra: str,
+    image: Path = GOLDEN / "images" / "320x240_4.png",
+    instruction: str = "close the box",
+) -> int:
     return main(
         [
             *("--checkpoint", str(GOLDEN / "qwen_siglip"), "--unnorm-key", "molmoact"),
@@ -26,7 +32,7 @@ def _run(tmp_path, *extra, image=GOLDEN / "images" / "320x240_4.png", instructio
     )
 
 
-def test_answer_is_printed_and_written(tmp_path, capsys):
+def test_answer_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(tmp_path) == 1, "a garbage answer has problems"
     output = capsys.readouterr().out
     assert "profile: generic, unnorm_key: molmoact" in output and "Problems" in output
@@ -35,20 +41,21 @@ def test_answer_is_printed_and_written(tmp_path, capsys):
     assert answer["valid"] is False and answer["problems"] and answer["tokens"] == 16
     assert answer["names"] == ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
     overlay = cv2.imread(str(tmp_path / "out" / "overlay.png"))
+    assert overlay is not None
     assert overlay.shape == (240, 320, 3)
 
 
-def test_hint_is_drawn(tmp_path):
+def test_hint_is_drawn(tmp_path: Path) -> None:
     _run(tmp_path, "--hint", "40,200 160,80 300,200")
     answer = json.loads((tmp_path / "out" / "answer.json").read_text(encoding="utf-8"))
     assert answer["trajectory_source"] == "user"
     np.testing.assert_allclose(answer["trajectory"][0], [40 / 319 * 255, 200 / 239 * 255])
-    overlay = cv2.imread(str(tmp_path / "out" / "overlay.png"))[..., ::-1].astype(int)
+    overlay = np.array(cv2.imread(str(tmp_path / "out" / "overlay.png")))[..., ::-1].astype(int)
     x, y = 160, 80
     assert overlay[y, x, 2] > overlay[y, x, 0] + 50, "a user's path has cold colours"
 
 
-def test_two_cameras(tmp_path):
+def test_two_cameras(tmp_path: Path) -> None:
     _run(tmp_path, "--image", str(GOLDEN / "images" / "256x256_3.png"))
     answer = json.loads((tmp_path / "out" / "answer.json").read_text(encoding="utf-8"))
     assert len(answer["images"]) == 2
@@ -57,7 +64,7 @@ def test_two_cameras(tmp_path):
 @pytest.mark.parametrize(
     "instruction", ["关上盒子", "закрой коробку", "ferme la boîte 🤖", "a" * 300]
 )
-def test_any_language(tmp_path, instruction):
+def test_any_language(tmp_path: Path, instruction: str) -> None:
     _run(tmp_path, instruction=instruction)
     answer = json.loads((tmp_path / "out" / "answer.json").read_text(encoding="utf-8"))
     assert answer["instruction"] == instruction
@@ -75,13 +82,15 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("instruction", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_instruction_is_refused(tmp_path, instruction, capsys):
+def test_hostile_instruction_is_refused(
+    tmp_path: Path, instruction: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert _run(tmp_path, instruction=instruction) == 1
     assert HOSTILE[instruction] in capsys.readouterr().err
     assert not (tmp_path / "out" / "answer.json").exists()
 
 
-def test_wrong_arguments_are_named(tmp_path, capsys):
+def test_wrong_arguments_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.png"
     text.write_text("no picture")
     wrong = [
@@ -97,17 +106,17 @@ def test_wrong_arguments_are_named(tmp_path, capsys):
         (("--dtype", "float7"), {}, "float7"),
     ]
     for extra, changes, message in wrong:
-        assert _run(tmp_path, *extra, **changes) == 1
+        assert _run(tmp_path, *extra, **changes) == 1  # type: ignore[arg-type]
         assert message in capsys.readouterr().err
 
 
-def test_help_needs_no_checkpoint(capsys):
+def test_help_needs_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--help"])
     assert stop.value.code == 0 and "--hint" in capsys.readouterr().out
 
 
-def test_unknown_quantization_is_named(tmp_path, capsys):
+def test_unknown_quantization_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(tmp_path, "--quantization", "int3") == 1
     assert "quantization 'int3' is not one of int8, int4, fp8" in capsys.readouterr().err
 
@@ -116,11 +125,13 @@ def test_unknown_quantization_is_named(tmp_path, capsys):
     ("arguments", "repeatable"),
     [((), False), (("--repeatable",), True), (("--no-repeatable",), False)],
 )
-def test_repeatable_is_a_choice(monkeypatch, tmp_path, arguments, repeatable):
+def test_repeatable_is_a_choice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: Any, repeatable: bool | None
+) -> None:
     made = []
     create = MolmoActPolicy.from_preflight
 
-    def watch(*given, **settings):
+    def watch(*given: Any, **settings: Any) -> MolmoActPolicy:
         made.append(create(*given, **settings))
         return made[-1]
 

@@ -66,14 +66,14 @@ def test_without_ros_the_answers_are_those_of_the_policy(tmp_path: Path) -> None
     assert [row["instruction"] for row in rows] == ["reach the red block", "reach the blue block"]
     for row, color in zip(rows, ("red", "blue"), strict=True):
         end = np.array(json.loads(row["trajectory_px"])[-1])
-        distances = {name: np.linalg.norm(end - place) for name, place in BLOCKS.items()}
-        assert min(distances, key=distances.get) == color, distances
+        distances = {name: float(np.linalg.norm(end - place)) for name, place in BLOCKS.items()}
+        assert min(distances, key=lambda name: distances[name]) == color, distances
 
     policy = MolmoActPolicy.from_pretrained(CHECKPOINT, device="cpu", dtype="float32")
     with Bag(BAG, message_types()) as bag, Bag(out / "bag", message_types()) as answers:
         picture = bag.first("/tabletop/camera/image/compressed")
         said = answers.first("/molmoact_policy/reasoning")
-    rgb = np.ascontiguousarray(cv2.imdecode(picture.data, cv2.IMREAD_COLOR)[..., ::-1])
+    rgb = np.ascontiguousarray(np.array(cv2.imdecode(picture.data, cv2.IMREAD_COLOR))[..., ::-1])
     reasoning = policy.infer(Observation({"camera": rgb}, "reach the red block"))
     assert said.text == reasoning.text
     assert said.actions.names == list(policy.profile.actions.names)
@@ -124,6 +124,7 @@ def test_the_script_records_the_bag_of_the_test_data(tmp_path: Path) -> None:
     camera = "/tabletop/camera/image/compressed"
     with Bag(tmp_path / "tabletop", message_types()) as new, Bag(BAG, message_types()) as old:
         assert [t.name for t in new.topics] == [t.name for t in old.topics]
-        pictures = [cv2.imdecode(bag.first(camera).data, cv2.IMREAD_COLOR) for bag in (new, old)]
-    difference = np.abs(pictures[0].astype(int) - pictures[1]).mean()
+        jpegs = [bag.first(camera).data for bag in (new, old)]
+    pictures = [np.array(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), int) for jpeg in jpegs]
+    difference = np.abs(pictures[0] - pictures[1]).mean()
     assert difference < 2.0, "the same scene; another renderer may differ a little"

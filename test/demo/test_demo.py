@@ -47,9 +47,10 @@ def test_prints_a_line_per_inference_and_leaves_picture_and_video(
     assert len(lines) == 2, done.stdout
     assert re.search(r"outcome: (reached|not reached within 2 inferences), ", done.stdout)
     picture = cv2.imread(str(tmp_path / "overlay.png"))
-    assert picture.shape[0] == 480
+    assert picture is not None and picture.shape[0] == 480
     video = cv2.VideoCapture(str(next(tmp_path.glob("demo.*"))))
-    assert video.read()[1].shape[:2] == picture.shape[:2]
+    frame = video.read()[1]
+    assert frame is not None and frame.shape[:2] == picture.shape[:2]
     assert nodes_below(tmp_path) == []
 
 

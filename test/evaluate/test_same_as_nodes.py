@@ -112,8 +112,9 @@ def test_the_robot_profile_is_the_executor_nodes() -> None:
 
 def commands(profile: Any, chunks: list[ActionChunk]) -> list[Command]:
     """Return what an executor commands when chunks come 0.6 s apart and the arm follows."""
-    executor, said, now = Executor(profile), [], 10.0
-    pose = Pose(np.array([1.3, 0.75, 0.55]), np.array([0.0, 2**-0.5, 0.0, 2**-0.5]))
+    executor, now = Executor(profile), 10.0
+    said: list[Command] = []
+    pose: Any = Pose(np.array([1.3, 0.75, 0.55]), np.array([0.0, 2**-0.5, 0.0, 2**-0.5]))
     executor.observe(pose, now, now)
     executor.step(now)
     assert executor.enable(now).success

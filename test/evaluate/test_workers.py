@@ -1,12 +1,14 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Workers end with the command, even when it has no time to tell them."""
+"""The command as a process: from any folder, and workers that end with it."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _COMMAND = [
@@ -28,7 +30,7 @@ def _workers(pid: int) -> list[int]:
     return [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
 
 
-def _until(ready, seconds: float = 60.0) -> None:
+def _until(ready: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end
@@ -43,3 +45,15 @@ def test_workers_die_with_the_command(tmp_path: Path) -> None:
         workers = _workers(command.pid)
         command.kill()
     _until(lambda: not any(_is_alive(pid) for pid in workers))
+
+
+def test_the_expert_needs_no_source_tree(tmp_path: Path) -> None:
+    """The command runs in any folder, without the repository on the path."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    words = ["--in-process", "--series", "expert", "--episodes", "1", "--out", "results"]
+    done = subprocess.run(
+        [sys.executable, "-m", "molmoact_ros.cli.evaluate", *words],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "| reach | expert | 1 of 1 |" in (tmp_path / "results" / "evaluation.md").read_text()

@@ -59,7 +59,11 @@ class Graph:
         for old in (self.poses, self.blocks, self.twists):
             old.clear()
         self.client.wait_for(lambda: self.blocks and self.poses, "the new scene")
-        self.client.wait_for(lambda: self.go_on() or self._enable(True), "motion")
+        self.client.wait_for(self._enables, "motion")
+
+    def _enables(self) -> bool:
+        self.go_on()
+        return self._enable(True)
 
     def go_on(self) -> None:
         """End a halt: on a busy machine the simulator falls behind what it is told."""

@@ -90,7 +90,7 @@ def test_the_bag_has_the_nodes_topics_and_times(folder: Path, types: Typestore) 
         overlay = bag.first("/molmoact_policy/overlay/compressed")
         assert overlay.header.frame_id == "camera_optical" and overlay.header.stamp.sec == 1.7e9
         picture = cv2.imdecode(overlay.data, cv2.IMREAD_COLOR)
-        assert picture.shape == (252, 252, 3)
+        assert picture is not None and picture.shape == (252, 252, 3)
         times = {message.log_time for message in bag.messages(["/molmoact_policy/reasoning"])}
         assert min(times) == 1_700_000_000_004_000_000 and len(times) == 6
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripted expert does every task in the simulator, and its roll-outs say what it does."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -22,14 +23,14 @@ TASKS = (Task("reach", "red"), Task("pick", "green"), Task("push", "blue", "left
 
 
 @pytest.fixture(scope="module")
-def table():
+def table() -> Iterator[Tabletop]:
     table = Tabletop()
     yield table
     table.close()
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
-def test_the_expert_does_the_task(table, task):
+def test_the_expert_does_the_task(table: Tabletop, task: Task) -> None:
     table.reset(2)
     judge, velocity = Judge(task, table.block_places()), np.zeros(3)
     done = False
@@ -48,7 +49,7 @@ def _scene(above: float, fingers: float = OPEN) -> Scenes:
     return Scenes(block + [0.0, 0.0, above], np.array([fingers]), block)
 
 
-def test_pick_closes_only_around_the_block_and_rises_only_with_it():
+def test_pick_closes_only_around_the_block_and_rises_only_with_it() -> None:
     cases = ((0.12, OPEN, 0), (0.024, OPEN, 0), (0.016, OPEN, 1), (0.016, 0.0166, 1))
     for above, fingers, closed in cases:
         move, gripper = expert_actions("pick", "", _scene(above, fingers))
@@ -57,13 +58,15 @@ def test_pick_closes_only_around_the_block_and_rises_only_with_it():
 
 
 @pytest.mark.parametrize(("beside", "closed"), [((0.0, 0.025), 1), ((0.025, 0.0), 0)])
-def test_fingers_centre_the_block_across_but_must_be_in_line_with_it(beside, closed):
+def test_fingers_centre_the_block_across_but_must_be_in_line_with_it(
+    beside: tuple[float, float], closed: int
+) -> None:
     scene = _scene(0.015)
     _, gripper = expert_actions("pick", "", replace(scene, block=scene.block + [*beside, 0.0]))
     assert gripper[0] == closed
 
 
-def test_pick_comes_from_higher_than_it_lifts_to():
+def test_pick_comes_from_higher_than_it_lifts_to() -> None:
     """Else a block in the air looks like one that lies further back on the table."""
     scene = _scene(0.12)
     away = replace(scene, gripper=scene.gripper + [0.15, 0.0, 0.0])
@@ -78,7 +81,7 @@ def test_pick_comes_from_higher_than_it_lifts_to():
     assert beside < 0.012
 
 
-def test_a_push_waits_until_the_finger_is_in_line():
+def test_a_push_waits_until_the_finger_is_in_line() -> None:
     scene = _scene(0.015)
     for beside, pushes in ((0.0, True), (0.018, False)):
         moved = replace(scene, gripper=scene.gripper + [beside, 0.0, 0.0])
@@ -86,25 +89,25 @@ def test_a_push_waits_until_the_finger_is_in_line():
         assert (move[0, 1] > 0.01) == pushes
 
 
-def test_shut_fingers_open_before_they_come_down():
+def test_shut_fingers_open_before_they_come_down() -> None:
     move, gripper = expert_actions("pick", "", _scene(0.05, 0.0))
     assert gripper[0] == 0 and move[0, 2] == pytest.approx(0.0)
 
 
-def test_roll_out_of_a_pick_closes_and_lifts():
+def test_roll_out_of_a_pick_closes_and_lifts() -> None:
     labels = expert_labels("pick", "", _scene(0.05))
     assert labels.closed[0].tolist() == sorted(labels.closed[0].tolist())
     assert 0.5 < labels.points[0, -1, 2] < 0.535
 
 
-def test_roll_out_of_a_push_goes_to_the_named_side():
+def test_roll_out_of_a_push_goes_to_the_named_side() -> None:
     for side, sign in (("left", -1), ("right", 1)):
         labels = expert_labels("push", side, _scene(0.015))
         assert sign * (labels.points[0, -1, 1] - 0.75) > 0.1
         assert (labels.closed == 0).all()
 
 
-def test_disturbed_episodes_show_every_stage_of_the_tasks():
+def test_disturbed_episodes_show_every_stage_of_the_tasks() -> None:
     frames = make_task_frames(3, seed=1)
     assert len(frames) > 40
     assert frames.fingers.min() < 0.03 and frames.fingers.max() > 0.045

@@ -4,6 +4,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,19 +15,19 @@ REST = np.zeros(3)
 
 
 @pytest.fixture(scope="module")
-def tabletop():
+def tabletop() -> Iterator[Tabletop]:
     table = Tabletop(seed=0)
     yield table
     table.close()
 
 
-def test_imports_neither_torch_nor_ros():
+def test_imports_neither_torch_nor_ros() -> None:
     code = "import sys, molmoact_ros.sim; print({'torch', 'rclpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_same_seed_same_run(tabletop):
+def test_same_seed_same_run(tabletop: Tabletop) -> None:
     def rollout() -> np.ndarray:
         tabletop.reset(7)
         tabletop.command_twist([0.1, -0.05, -0.1], REST)
@@ -39,7 +40,7 @@ def test_same_seed_same_run(tabletop):
     assert not np.allclose(first[: tabletop.model.nq], tabletop.data.qpos)
 
 
-def test_blocks_lie_apart_on_the_table_and_stay(tabletop):
+def test_blocks_lie_apart_on_the_table_and_stay(tabletop: Tabletop) -> None:
     for seed in range(10):
         tabletop.reset(seed)
         before = np.stack([tabletop.block_pose(color)[0] for color in tabletop.colors])
@@ -51,7 +52,7 @@ def test_blocks_lie_apart_on_the_table_and_stay(tabletop):
 
 
 @pytest.mark.parametrize("axis", range(3))
-def test_linear_twist_is_followed(tabletop, axis):
+def test_linear_twist_is_followed(tabletop: Tabletop, axis: int) -> None:
     tabletop.reset(1)
     twist = np.zeros(3)
     twist[axis] = 0.1 * (-1.0 if axis == 2 else 1.0)
@@ -65,7 +66,7 @@ def test_linear_twist_is_followed(tabletop, axis):
     assert abs(orientation @ turned) > 0.9999
 
 
-def test_angular_twist_turns_about_the_grip_point(tabletop):
+def test_angular_twist_turns_about_the_grip_point(tabletop: Tabletop) -> None:
     tabletop.reset(1)
     start, before = tabletop.ee_pose()
     tabletop.command_twist(REST, [0.0, 0.0, 0.4])
@@ -77,14 +78,14 @@ def test_angular_twist_turns_about_the_grip_point(tabletop):
     assert 2 * np.arccos(abs(before @ after)) == pytest.approx(0.4, abs=0.02)
 
 
-def test_rests_without_a_twist(tabletop):
+def test_rests_without_a_twist(tabletop: Tabletop) -> None:
     tabletop.reset(2)
     start, _ = tabletop.ee_pose()
     tabletop.step(2.0)
     assert tabletop.ee_pose()[0] == pytest.approx(start, abs=1e-3)
 
 
-def test_table_stops_the_arm_without_winding_up(tabletop):
+def test_table_stops_the_arm_without_winding_up(tabletop: Tabletop) -> None:
     tabletop.reset(3)
     tabletop.command_twist([0.0, 0.0, -0.2], REST)
     tabletop.step(4.0)
@@ -94,7 +95,7 @@ def test_table_stops_the_arm_without_winding_up(tabletop):
     assert tabletop.ee_pose()[0][2] > 0.44  # turns back at once: the target did not run away
 
 
-def test_grasp_and_lift(tabletop):
+def test_grasp_and_lift(tabletop: Tabletop) -> None:
     tabletop.reset(4)
     start, _ = tabletop.block_pose("green")
     tabletop.place_gripper(start + [0.0, 0.0, 0.01])
@@ -106,7 +107,7 @@ def test_grasp_and_lift(tabletop):
     assert tabletop.distance("green") < 0.03
 
 
-def test_bad_commands_name_themselves(tabletop):
+def test_bad_commands_name_themselves(tabletop: Tabletop) -> None:
     with pytest.raises(ValueError, match="twist"):
         tabletop.command_twist([np.nan, 0, 0], REST)
     with pytest.raises(ValueError, match="gripper"):
@@ -115,7 +116,7 @@ def test_bad_commands_name_themselves(tabletop):
         tabletop.render(width=5000, height=100)
 
 
-def test_camera_model_points_at_what_is_rendered(tabletop):
+def test_camera_model_points_at_what_is_rendered(tabletop: Tabletop) -> None:
     tabletop.reset(2)
     rgb, depth = tabletop.render(width=252, height=252)
     camera = tabletop.camera(width=252, height=252)
@@ -128,7 +129,7 @@ def test_camera_model_points_at_what_is_rendered(tabletop):
         assert depth[y, x] == pytest.approx(expected, abs=0.02)
 
 
-def test_both_cameras_see_the_gripper_move(tabletop):
+def test_both_cameras_see_the_gripper_move(tabletop: Tabletop) -> None:
     tabletop.reset(2)
     before = [tabletop.render(name)[0] for name in tabletop.cameras]
     tabletop.command_twist([0.1, 0.0, 0.0], REST)
@@ -138,7 +139,7 @@ def test_both_cameras_see_the_gripper_move(tabletop):
         assert np.abs(one.astype(int) - two).mean() > 1.0
 
 
-def test_joint_state_names_positions_velocities(tabletop):
+def test_joint_state_names_positions_velocities(tabletop: Tabletop) -> None:
     tabletop.reset(2)
     state = tabletop.joint_state()
     assert len(state.names) == len(state.positions) == len(state.velocities) == 9

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Varied scenes: another look, the same places; and easy ones as before."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from molmoact_ros.sim.scene import DISTRACTORS
 
 
 @pytest.fixture(scope="module")
-def table():
+def table() -> Iterator[Tabletop]:
     table = Tabletop()
     yield table
     table.close()
@@ -20,7 +22,7 @@ def _blocks(table: Tabletop) -> np.ndarray:
     return np.stack([table.block_pose(color)[0] for color in table.colors])
 
 
-def test_places_stay_and_looks_change(table):
+def test_places_stay_and_looks_change(table: Tabletop) -> None:
     table.reset(4)
     easy, blocks, camera = table.render()[0], _blocks(table), table.camera().position
     table.reset(4, "varied")
@@ -33,7 +35,7 @@ def test_places_stay_and_looks_change(table):
     assert (table.render()[0] == easy).all(), "nothing of the varied scene is left"
 
 
-def test_distractors_rest_on_the_table_away_from_the_blocks(table):
+def test_distractors_rest_on_the_table_away_from_the_blocks(table: Tabletop) -> None:
     seen = 0
     for seed in range(6):
         table.reset(seed, "varied")
@@ -47,6 +49,6 @@ def test_distractors_rest_on_the_table_away_from_the_blocks(table):
     assert seen > 3
 
 
-def test_an_unknown_variation_is_named(table):
+def test_an_unknown_variation_is_named(table: Tabletop) -> None:
     with pytest.raises(ValueError, match="'hard'"):
         table.reset(0, "hard")

@@ -11,7 +11,7 @@ from training.drive import ProductDrive, drive_product
 CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "tabletop"
 
 
-def test_every_look_is_kept_in_order():
+def test_every_look_is_kept_in_order() -> None:
     drives = (ProductDrive("policy", "reach", "easy", 1), ProductDrive("policy", "push", "easy", 1))
     frames = drive_product(CHECKPOINT, drives, first=5_200_000)
     scenes = np.unique(frames.blocks[:, :, 0].round(3), axis=0)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What training writes is what the product reads: same tokens, pixels, answers."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -10,14 +12,17 @@ from molmoact_ros.decoding import generate
 from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
 from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.sim import Tabletop, Task
-from training.data import halve
+from training.data import Frames, halve
 from training.decode import generate_batch
 from training.heads import Heads
 from training.losses import Trainer
 from training.network import patches, pooling_index
+from training.sequences import Targets, Vocabulary
 
 
-def test_processor_sees_what_training_saw(exported, vocab):
+def test_processor_sees_what_training_saw(
+    exported: tuple[Path, MolmoActForActionReasoning], vocab: Vocabulary
+) -> None:
     folder, _ = exported
     processor = MolmoActProcessor.from_pretrained(folder)
     table = Tabletop(3)
@@ -33,7 +38,9 @@ def test_processor_sees_what_training_saw(exported, vocab):
     assert (batch["pooled_patches_idx"] == pooling_index(1)).all()
 
 
-def test_loaded_network_answers_like_the_batched_decoder(exported, vocab, frames):
+def test_loaded_network_answers_like_the_batched_decoder(
+    exported: tuple[Path, MolmoActForActionReasoning], vocab: Vocabulary, frames: Frames
+) -> None:
     folder, model = exported
     loaded = MolmoActForActionReasoning.from_pretrained(folder).eval()
     processor = MolmoActProcessor.from_pretrained(folder)
@@ -45,7 +52,9 @@ def test_loaded_network_answers_like_the_batched_decoder(exported, vocab, frames
         assert result.ids == ids
 
 
-def test_config_names_the_scheme_and_the_statistics(exported):
+def test_config_names_the_scheme_and_the_statistics(
+    exported: tuple[Path, MolmoActForActionReasoning],
+) -> None:
     folder, _ = exported
     config = MolmoActForActionReasoning.from_pretrained(folder).config
     assert config.action_codebook == "byte_level"
@@ -54,7 +63,7 @@ def test_config_names_the_scheme_and_the_statistics(exported):
     assert all(low < high for low, high in zip(action["q01"][:3], action["q99"][:3], strict=True))
 
 
-def test_vqvae_has_ten_by_ten_codes(exported):
+def test_vqvae_has_ten_by_ten_codes(exported: tuple[Path, MolmoActForActionReasoning]) -> None:
     folder, _ = exported
     network = load_vqvae(folder / "vae-final.safetensors")
     codes = network.encode(torch.rand(1, 1, 40, 40))
@@ -62,7 +71,12 @@ def test_vqvae_has_ten_by_ten_codes(exported):
     assert network.decode(codes).shape == (1, 1, 40, 40)
 
 
-def test_no_colour_sees_another_ones_answer(vocab, frames, targets, exported):
+def test_no_colour_sees_another_ones_answer(
+    vocab: Vocabulary,
+    frames: Frames,
+    targets: Targets,
+    exported: tuple[Path, MolmoActForActionReasoning],
+) -> None:
     """Packing three instructions into one row gives the loss of three separate rows."""
     _, model = exported
     trainer = Trainer(model, Heads(), vocab)

@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 import torch
 
+from training.data import Frames
 from training.heads import Heads
 from training.losses import OPEN_BYTE, SPACE, Trainer, steered
 from training.network import PATCH, POOLED, WIDTH, build_network
+from training.sequences import Targets, Vocabulary
 
 
 @pytest.fixture(scope="module")
-def trainer(vocab):
+def trainer(vocab: Vocabulary) -> Trainer:
     torch.manual_seed(0)
     return Trainer(build_network(vocab.size), Heads(), vocab)
 
 
-def test_what_is_heard_differs_in_values_alone(trainer, vocab, targets):
+def test_what_is_heard_differs_in_values_alone(
+    trainer: Trainer, vocab: Vocabulary, targets: Targets
+) -> None:
     form = vocab.formats["full"][1]
     pick = targets[np.tile(np.arange(len(targets.codes)), 10)].of_group(1, misleading=2)
     pick.actions[: len(pick.actions) // 2, ..., -1] = 255  # else nothing is closed so far away
@@ -39,7 +43,7 @@ def test_what_is_heard_differs_in_values_alone(trainer, vocab, targets):
     assert 0.1 < (away.max(axis=-1) > 12).mean() < 0.5, "some are misled"
 
 
-def test_the_gripper_is_read_where_it_is(targets):
+def test_the_gripper_is_read_where_it_is(targets: Targets) -> None:
     heads, part = Heads(), slice(0, 4)
     names = ("block_uv", "gripper", "gripper_uv")
     labels = [torch.from_numpy(getattr(targets, name)[part]) for name in names]
@@ -49,11 +53,14 @@ def test_the_gripper_is_read_where_it_is(targets):
     features = torch.randn(4, POOLED**2, WIDTH, requires_grad=True)
     heads.vision_loss(features, *labels).backward()
     column, row = (targets.gripper_uv[part] / 255 * 125 // (2 * PATCH)).astype(int).T
+    assert features.grad is not None
     read = features.grad.abs().sum(-1) > 0
     assert (read.sum(-1) == 1).all() and read[np.arange(4), POOLED * row + column].all()
 
 
-def test_lines_are_drawn_to_the_block_whose_actions_are_asked_for(frames, targets):
+def test_lines_are_drawn_to_the_block_whose_actions_are_asked_for(
+    frames: Frames, targets: Targets
+) -> None:
     batch, rng = targets.of_group(0), np.random.default_rng(0)
     images, chosen = steered(frames, batch, targets.earlier[:, 0], rng)
     ends = chosen.goal_uv[:, 0] / 255 * 125

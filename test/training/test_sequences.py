@@ -10,20 +10,20 @@ import pytest
 from molmoact_ros.answer import ActionStats, ActionTokenizer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_prompt
 from molmoact_ros.sim import Task
-from molmoact_ros.sim.expert import GOAL_ABOVE_BLOCK, Scenes, expert_labels
+from molmoact_ros.sim.expert import GOAL_ABOVE_BLOCK, Labels, Scenes, expert_labels
 from molmoact_ros.sim.scene import COLORS
-from training.data import halve, to_unit
+from training.data import Frames, halve, to_unit
 from training.export import norm_statistics
 from training.make_checkpoint import STILL
-from training.sequences import GROUPS, gripping
+from training.sequences import GROUPS, ActionScale, Targets, Vocabulary, gripping
 
 
-def _labels(frames, color):
+def _labels(frames: Frames, color: int) -> Labels:
     scenes = Scenes(frames.gripper, frames.fingers, frames.blocks[:, color])
     return expert_labels("reach", "", scenes)
 
 
-def test_labels_begin_now_and_end_at_the_block(frames):
+def test_labels_begin_now_and_end_at_the_block(frames: Frames) -> None:
     labels = _labels(frames, 1)
     assert labels.points[:, 0] == pytest.approx(frames.gripper)
     ends = labels.points[:, -1] - frames.blocks[:, 1] - GOAL_ABOVE_BLOCK
@@ -31,7 +31,7 @@ def test_labels_begin_now_and_end_at_the_block(frames):
     assert labels.deltas.shape == (len(frames), 8, 3)
 
 
-def test_trajectory_ends_on_the_blocks_pixels(frames, targets):
+def test_trajectory_ends_on_the_blocks_pixels(frames: Frames, targets: Targets) -> None:
     ends = targets.coordinates[:, 0, :, -2:] / 255 * 125
     for image, uv, blocks in zip(frames.images, ends, targets.block_uv, strict=True):
         for channel, (x, y) in enumerate(np.rint(uv).astype(int)):
@@ -43,7 +43,9 @@ def test_trajectory_ends_on_the_blocks_pixels(frames, targets):
             assert visible or hidden
 
 
-def test_full_answer_reads_back_as_the_labels(frames, targets, scale, vocab):
+def test_full_answer_reads_back_as_the_labels(
+    frames: Frames, targets: Targets, scale: ActionScale, vocab: Vocabulary
+) -> None:
     stats = norm_statistics(frames, scale)
     batch = targets.of_group(0)
     answers = vocab.answers(vocab.formats["full"][0], batch)
@@ -52,6 +54,7 @@ def test_full_answer_reads_back_as_the_labels(frames, targets, scale, vocab):
         text = vocab.tokenizer.decode(answers[i, 2].tolist(), skip_special_tokens=True)
         answer = parse_answer(text, stats, action_tokenizer=ActionTokenizer("byte_level"), rows=8)
         assert answer.problems == ()
+        assert answer.depth is not None and answer.trajectory is not None
         assert (answer.depth.ravel() == targets.codes[i]).all()
         assert (answer.trajectory.ravel() == batch.coordinates[i, 2]).all()
         low, high = scale.q01[:3], scale.q99[:3]
@@ -60,7 +63,7 @@ def test_full_answer_reads_back_as_the_labels(frames, targets, scale, vocab):
         assert (answer.actions[:, 3:] == 0).all()
 
 
-def test_bytes_of_rotations_that_never_happen_are_free(frames, scale):
+def test_bytes_of_rotations_that_never_happen_are_free(frames: Frames, scale: ActionScale) -> None:
     marked = replace(scale, still=STILL)
     moves = np.array([[0.01, -0.01, 0.0]])
     written, plain = (some.encode(moves, np.ones(1))[0] for some in (marked, scale))
@@ -73,7 +76,7 @@ def test_bytes_of_rotations_that_never_happen_are_free(frames, scale):
 
 @pytest.mark.parametrize("group", range(len(GROUPS)))
 @pytest.mark.parametrize("name", ["opening", "full"])
-def test_prompts_are_those_of_the_product(vocab, name, group):
+def test_prompts_are_those_of_the_product(vocab: Vocabulary, name: str, group: int) -> None:
     form = vocab.formats[name][group]
     for color, row in zip(COLORS, form.prompts, strict=True):
         instruction = Task(GROUPS[group][0], color, GROUPS[group][1]).instruction
@@ -82,7 +85,7 @@ def test_prompts_are_those_of_the_product(vocab, name, group):
         assert vocab.tokenizer.decode([row[form.last_color]]).strip() == color
 
 
-def test_opening_is_the_beginning_of_the_full_answer(vocab, targets):
+def test_opening_is_the_beginning_of_the_full_answer(vocab: Vocabulary, targets: Targets) -> None:
     batch = targets[np.arange(3)].of_group(1)
     full = vocab.answers(vocab.formats["full"][1], batch)
     opening = vocab.answers(vocab.formats["opening"][1], batch)
@@ -90,13 +93,13 @@ def test_opening_is_the_beginning_of_the_full_answer(vocab, targets):
     assert (full[:, :, -1] == vocab.eos).all()
 
 
-def test_gripper_is_open_in_the_middle_byte_and_closed_in_the_last(targets):
+def test_gripper_is_open_in_the_middle_byte_and_closed_in_the_last(targets: Targets) -> None:
     codec = ActionTokenizer("byte_level")
     assert (codec.decode_bins(targets.of_group(0).actions[..., 6]) == 0.0).all()
     assert codec.encode_bins(1.0) == 255
 
 
-def test_recorded_frames_match_the_simulator(frames):
+def test_recorded_frames_match_the_simulator(frames: Frames) -> None:
     assert frames.images.shape == (12, 126, 126, 3) and frames.images.dtype == np.uint8
     assert 0.0 <= frames.depth.min() and frames.depth.max() <= 1.0
     assert np.ptp(frames.depth.astype(float)) > 0.5
@@ -104,11 +107,13 @@ def test_recorded_frames_match_the_simulator(frames):
     assert (halve(constant) == 7).all()
 
 
-def test_pixels_scale_to_the_trajectory_range():
+def test_pixels_scale_to_the_trajectory_range() -> None:
     assert to_unit(np.array([0.0, 125.0])) == pytest.approx([0.0, 255.0])
 
 
-def test_frames_that_hold_a_block_or_nothing_are_as_many_as_those_around_one(frames):
+def test_frames_that_hold_a_block_or_nothing_are_as_many_as_those_around_one(
+    frames: Frames,
+) -> None:
     blocks, fingers = frames.blocks.copy(), frames.fingers.copy()
     blocks[3, 2, 2] = 0.5  # in the air
     fingers[4] = 0.002  # shut, with nothing between
@@ -118,6 +123,6 @@ def test_frames_that_hold_a_block_or_nothing_are_as_many_as_those_around_one(fra
     assert around <= _around(frames)
 
 
-def _around(frames):
+def _around(frames: Frames) -> set[int]:
     away = np.abs(frames.blocks + GOAL_ABOVE_BLOCK - frames.gripper[:, None]).max(axis=-1)
     return set(np.flatnonzero(away.min(axis=1) < 0.04).tolist())

@@ -25,19 +25,23 @@ SEEDS = range(TEST_SEEDS + 300, TEST_SEEDS + 303)
 
 
 @pytest.fixture(scope="module")
-def shipped():
+def shipped() -> tuple[MolmoActForActionReasoning, Vocabulary]:
     model = MolmoActForActionReasoning.from_pretrained(FOLDER).eval()
     vocab = Vocabulary(Tokenizer.from_file(str(FOLDER / "tokenizer.json")))
     return model, vocab
 
 
-def test_tokenizer_is_the_one_of_the_code(shipped):
+def test_tokenizer_is_the_one_of_the_code(
+    shipped: tuple[MolmoActForActionReasoning, Vocabulary],
+) -> None:
     _, vocab = shipped
     assert vocab.tokenizer.to_str() == build_tokenizer().to_str()
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["the seed's colour", "another colour"])
-def test_reaches_the_named_block_in_the_same_scenes(shipped, other):
+def test_reaches_the_named_block_in_the_same_scenes(
+    shipped: tuple[MolmoActForActionReasoning, Vocabulary], other: bool
+) -> None:
     model, vocab = shipped
     policy = AnswerPolicy(model, vocab, model.config.norm_stats)
     tasks = draw_tasks("reach", SEEDS)
@@ -49,14 +53,18 @@ def test_reaches_the_named_block_in_the_same_scenes(shipped, other):
 
 
 @pytest.mark.parametrize("kind", ["pick", "push"])
-def test_answers_to_other_tasks_are_well_formed(shipped, kind):
+def test_answers_to_other_tasks_are_well_formed(
+    shipped: tuple[MolmoActForActionReasoning, Vocabulary], kind: str
+) -> None:
     model, vocab = shipped
     policy = AnswerPolicy(model, vocab, model.config.norm_stats)
     episodes, _ = run_episodes(policy, SEEDS, draw_tasks(kind, SEEDS))
     assert episodes.invalid_chunks < episodes.chunks / 4
 
 
-def test_follows_a_line_against_the_words(shipped):
+def test_follows_a_line_against_the_words(
+    shipped: tuple[MolmoActForActionReasoning, Vocabulary],
+) -> None:
     model, vocab = shipped
     policy = AnswerPolicy(model, vocab, model.config.norm_stats, "steer")
     tasks = draw_tasks("reach", SEEDS)

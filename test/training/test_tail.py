@@ -13,14 +13,23 @@ from molmoact_ros.answer import ActionTokenizer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_answer, reasoning_prompt, steering_prompt
 from molmoact_ros.model import MolmoActForActionReasoning, VqVae
 from molmoact_ros.processing import MolmoActProcessor
+from training.data import Frames
 from training.export import export_checkpoint, norm_statistics
 from training.heads import Heads
 from training.losses import soft_labels
 from training.network import build_network
-from training.sequences import GROUPS, make_targets, token_id
+from training.sequences import (
+    GROUPS,
+    ActionScale,
+    Batch,
+    Targets,
+    Vocabulary,
+    make_targets,
+    token_id,
+)
 from training.spelling import VALUE_CONTEXTS
 from training.tail_losses import TailTrainer, draw_bins, token_weights
-from training.tail_sequences import TAIL_FORMATS, TailAnswers, TailVocabulary
+from training.tail_sequences import TAIL_FORMATS, TailAnswers, TailFormat, TailVocabulary
 from training.tail_tokenizer import build_tail_tokenizer
 from training.warm_start import warm_start
 
@@ -28,21 +37,21 @@ SPELLINGS = Path(__file__).parents[1] / "data" / "action_spellings.json"
 
 
 @pytest.fixture(scope="module")
-def tail():
+def tail() -> TailVocabulary:
     return TailVocabulary(build_tail_tokenizer())
 
 
 @pytest.fixture(scope="module")
-def model(tail):
+def model(tail: TailVocabulary) -> MolmoActForActionReasoning:
     torch.manual_seed(0)
     return build_network(tail.size, codebook="vocab_tail").eval()
 
 
-def _bins(form, batch):
+def _bins(form: TailFormat, batch: Batch) -> np.ndarray:
     return batch.actions[:, :, : form.rows].reshape(*batch.actions.shape[:2], -1)
 
 
-def test_actions_are_tokenised_as_by_the_whole_qwen2_vocabulary(tail):
+def test_actions_are_tokenised_as_by_the_whole_qwen2_vocabulary(tail: TailVocabulary) -> None:
     lists = json.loads(SPELLINGS.read_text(encoding="utf-8"))
     assert len(lists) == 16
     for text, *tokens in lists:
@@ -53,7 +62,9 @@ def test_actions_are_tokenised_as_by_the_whole_qwen2_vocabulary(tail):
     assert 4.3 < np.mean(counts) < 5.3  # separators included
 
 
-def test_words_numbers_and_phrases_stay_single_tokens(tail, vocab):
+def test_words_numbers_and_phrases_stay_single_tokens(
+    tail: TailVocabulary, vocab: Vocabulary
+) -> None:
     for text in (
         f"User: {reasoning_prompt('reach the green block', 1)} Assistant:",
         f"User: {steering_prompt('reach the red block', 1)} Assistant:",
@@ -71,13 +82,15 @@ def test_words_numbers_and_phrases_stay_single_tokens(tail, vocab):
         "Grüße,\n öffne 中文 12345  [[1,2],[3 , 4]] 'x' don't 🤖 ½ ³",
     ],
 )
-def test_text_survives(tail, text):
+def test_text_survives(tail: TailVocabulary, text: str) -> None:
     ids = tail.tokenizer.encode(text).ids
     assert tail.tokenizer.decode(ids, skip_special_tokens=True) == text
 
 
 @pytest.mark.parametrize("name", TAIL_FORMATS)
-def test_answers_are_the_tokens_of_their_text(tail, targets, name):
+def test_answers_are_the_tokens_of_their_text(
+    tail: TailVocabulary, targets: Targets, name: str
+) -> None:
     form, batch = tail.formats[name][0], targets[np.arange(3)].of_group(0)
     answers = tail.answers(form, batch, _bins(form, batch))
     codec = ActionTokenizer("vocab_tail")
@@ -92,18 +105,20 @@ def test_answers_are_the_tokens_of_their_text(tail, targets, name):
         assert bins == batch.actions[image, color, : form.rows].ravel().tolist()
 
 
-def test_full_answer_reads_back_as_the_labels(tail, frames, targets, scale):
+def test_full_answer_reads_back_as_the_labels(
+    tail: TailVocabulary, frames: Frames, targets: Targets, scale: ActionScale
+) -> None:
     form, batch = tail.formats["full"][0], targets.of_group(0)
     answers = tail.answers(form, batch, _bins(form, batch))
     text = tail.tokenizer.decode(answers.ids[4, 2].tolist(), skip_special_tokens=True)
     stats = norm_statistics(frames, scale)
     answer = parse_answer(text, stats, action_tokenizer=ActionTokenizer("vocab_tail"), rows=8)
-    assert answer.problems == ()
+    assert answer.problems == () and answer.trajectory is not None
     assert (answer.trajectory.ravel() == batch.coordinates[4, 2]).all()
     assert np.ptp(answer.actions[:, :3]) > 0 and (answer.actions[:, 3:] == 0).all()
 
 
-def test_every_node_leads_to_the_bins_that_share_its_prefix(tail):
+def test_every_node_leads_to_the_bins_that_share_its_prefix(tail: TailVocabulary) -> None:
     spelling = tail.spelling
     context = VALUE_CONTEXTS.index((" ", ","))
     root = spelling.nodes[context, 0, 0]
@@ -115,7 +130,9 @@ def test_every_node_leads_to_the_bins_that_share_its_prefix(tail):
         assert (spelling.nodes[context, bin_, length:] == -1).all()
 
 
-def test_token_labels_multiply_to_the_gaussian_over_bins(tail, model):
+def test_token_labels_multiply_to_the_gaussian_over_bins(
+    tail: TailVocabulary, model: MolmoActForActionReasoning
+) -> None:
     """A network that says exactly what the labels say has, per value, the Gaussian's entropy."""
     trainer, spelling = TailTrainer(model, Heads(), tail), tail.spelling
     gaussian = soft_labels(4.0)[100].double().numpy()
@@ -138,7 +155,7 @@ def test_token_labels_multiply_to_the_gaussian_over_bins(tail, model):
     assert total == pytest.approx(entropy, rel=1e-4)
 
 
-def test_drawn_bins_are_near_and_constants_stay(tail):
+def test_drawn_bins_are_near_and_constants_stay(tail: TailVocabulary) -> None:
     wanted = np.full((50, 3, 56), 128)
     drawn = draw_bins(wanted, np.random.default_rng(0)).reshape(50, 3, 8, 7)
     assert (drawn[..., 3:] == 128).all()
@@ -146,7 +163,13 @@ def test_drawn_bins_are_near_and_constants_stay(tail):
 
 
 @pytest.mark.parametrize("name", TAIL_FORMATS)
-def test_every_token_but_padding_counts(tail, model, frames, targets, name):
+def test_every_token_but_padding_counts(
+    tail: TailVocabulary,
+    model: MolmoActForActionReasoning,
+    frames: Frames,
+    targets: Targets,
+    name: str,
+) -> None:
     form, batch = tail.formats[name][0], targets[np.arange(4)].of_group(0)
     answers = tail.answers(form, batch, draw_bins(_bins(form, batch), np.random.default_rng(1)))
     assert answers.padding.any()
@@ -156,7 +179,9 @@ def test_every_token_but_padding_counts(tail, model, frames, targets, name):
     assert torch.isfinite(loss)
 
 
-def test_it_learns_from_the_labels_of_reaching_alone(tail, model, frames, scale):
+def test_it_learns_from_the_labels_of_reaching_alone(
+    tail: TailVocabulary, model: MolmoActForActionReasoning, frames: Frames, scale: ActionScale
+) -> None:
     codes = np.zeros((len(frames), 10, 10), dtype=np.uint8)
     reach = make_targets(frames, codes, scale, GROUPS[:1])
     with torch.inference_mode():
@@ -164,7 +189,13 @@ def test_it_learns_from_the_labels_of_reaching_alone(tail, model, frames, scale)
     assert torch.isfinite(loss)
 
 
-def test_exported_files_are_read_with_the_right_codebook(tail, model, frames, scale, tmp_path):
+def test_exported_files_are_read_with_the_right_codebook(
+    tail: TailVocabulary,
+    model: MolmoActForActionReasoning,
+    frames: Frames,
+    scale: ActionScale,
+    tmp_path: Path,
+) -> None:
     vqvae = VqVae(hidden_size=16, halvings=2, num_codes=128, code_size=64)
     stats = norm_statistics(frames, scale)
     export_checkpoint(tmp_path, model, vqvae, tail.tokenizer, stats)
@@ -177,7 +208,9 @@ def test_exported_files_are_read_with_the_right_codebook(tail, model, frames, sc
     assert batch["input_ids"][0].tolist() == [int(token) for token in expected]
 
 
-def test_known_tokens_keep_their_rows(tail, vocab, model, tmp_path):
+def test_known_tokens_keep_their_rows(
+    tail: TailVocabulary, vocab: Vocabulary, model: MolmoActForActionReasoning, tmp_path: Path
+) -> None:
     torch.manual_seed(1)
     before, heads = build_network(vocab.size), Heads()
     content = {"model": before.state_dict(), "heads": heads.state_dict()}

@@ -4,9 +4,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from molmoact_ros.decoding import SOURCES
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.policy import MolmoActPolicy, Observation
 from molmoact_ros.policy.checkpoint_profile import choose_profile
@@ -20,12 +22,12 @@ FOLDER = Path(__file__).parents[2] / "checkpoints" / "tabletop_tail"
 SEEDS = range(TEST_SEEDS + 300, TEST_SEEDS + 303)
 
 
-def test_tokenizer_is_the_one_of_the_code():
+def test_tokenizer_is_the_one_of_the_code() -> None:
     shipped = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     assert shipped.to_str() == build_tail_tokenizer().to_str()
 
 
-def test_reaches_the_block_that_is_named():
+def test_reaches_the_block_that_is_named() -> None:
     model = MolmoActForActionReasoning.from_pretrained(FOLDER).eval()
     policy = AnswerPolicy(model, TailVocabulary(build_tail_tokenizer()), model.config.norm_stats)
     episodes, _ = run_episodes(policy, SEEDS, draw_tasks("reach", SEEDS))
@@ -35,7 +37,7 @@ def test_reaches_the_block_that_is_named():
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def pictures() -> list[np.ndarray]:
     table = Tabletop(7)
     found = []
     for _ in range(3):
@@ -46,13 +48,17 @@ def pictures():
     return found
 
 
-def test_drafts_through_the_trie_change_nothing_but_the_number_of_passes(pictures):
+def test_drafts_through_the_trie_change_nothing_but_the_number_of_passes(
+    pictures: list[np.ndarray],
+) -> None:
     config = MolmoActForActionReasoning.config_class.from_pretrained(FOLDER)
     profile, _ = choose_profile("renamed", config.norm_stats, config.llm_config.vocab_size)
     assert profile.name == "tabletop_tail"
     drafted, plain = (
-        MolmoActPolicy.from_pretrained(FOLDER, device="cpu", dtype="float32", **settings)
-        for settings in ({}, {"draft_sources": ()})
+        MolmoActPolicy.from_pretrained(
+            FOLDER, device="cpu", dtype="float32", draft_sources=draft_sources
+        )
+        for draft_sources in (SOURCES, ())
     )
     for picture in pictures:
         observation = Observation({"camera": picture}, "reach the green block")

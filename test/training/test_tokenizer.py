@@ -11,14 +11,15 @@ from molmoact_ros.answer.prompts import (
     steering_answer,
     steering_prompt,
 )
+from training.sequences import Vocabulary
 from training.tokenizer import ACTION_TOKENS, DEPTH_TOKENS, IMAGE_TOKENS, build_tokenizer
 
 
-def encode(vocab, text):
+def encode(vocab: Vocabulary, text: str) -> list[int]:
     return vocab.tokenizer.encode(text, add_special_tokens=False).ids
 
 
-def test_is_deterministic(vocab):
+def test_is_deterministic(vocab: Vocabulary) -> None:
     assert build_tokenizer().to_str() == vocab.tokenizer.to_str()
 
 
@@ -33,30 +34,32 @@ def test_is_deterministic(vocab):
         "Grüße,\n öffne 中文 12345  [[1,2],[3 , 4]] 'x' don't 🤖",
     ],
 )
-def test_text_survives(vocab, text):
+def test_text_survives(vocab: Vocabulary, text: str) -> None:
     assert vocab.tokenizer.decode(encode(vocab, text), skip_special_tokens=True) == text
 
 
-def test_numbers_and_words_are_single_tokens(vocab):
+def test_numbers_and_words_are_single_tokens(vocab: Vocabulary) -> None:
     assert all(len(encode(vocab, str(number))) == 1 for number in range(256))
     assert len(set(vocab.numbers)) == 256
     assert len(encode(vocab, "reach the green block")) == 4
     assert len(encode(vocab, "[[1, 2], [3, 4]]")) == 9
 
 
-def test_prompt_is_three_phrases_and_the_task_twice(vocab):
+def test_prompt_is_three_phrases_and_the_task_twice(vocab: Vocabulary) -> None:
     text = f"User: {reasoning_prompt('reach the blue block', 1)} Assistant:"
     assert len(encode(vocab, text)) == 3 + 2 * 4
 
 
-def test_action_tokens_are_contiguous_and_in_the_order_of_their_values(vocab):
+def test_action_tokens_are_contiguous_and_in_the_order_of_their_values(vocab: Vocabulary) -> None:
     strings = ActionTokenizer("byte_level").strings
     assert strings == ACTION_TOKENS
     ids = [encode(vocab, string) for string in strings]
     assert ids == [[ids[0][0] + byte] for byte in range(256)]
 
 
-def test_depth_tokens_are_ordinary_and_image_tokens_begin_at_the_embedding_size(vocab):
+def test_depth_tokens_are_ordinary_and_image_tokens_begin_at_the_embedding_size(
+    vocab: Vocabulary,
+) -> None:
     for token in DEPTH_TOKENS:
         (only,) = encode(vocab, token)
         assert vocab.tokenizer.decode([only], skip_special_tokens=True) == token
