@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -19,9 +19,18 @@ _ATTENTION = [
 ]
 
 
-def attention_kernels(device: torch.device) -> AbstractContextManager:
-    """Keep to attention kernels that need no preparation for each length of a prompt."""
-    return sdpa_kernel(_ATTENTION) if device.type == "cuda" else nullcontext()
+@contextmanager
+def computing_on(device: torch.device) -> Iterator[None]:
+    """Compute on a device that may not be the current one; attention needs no preparation there.
+
+    Torch's own kernels run where their tensors are, but those that Triton or torchao start run on
+    the current device.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with torch.cuda.device(device), sdpa_kernel(_ATTENTION):
+        yield
 
 
 class GraphStream:

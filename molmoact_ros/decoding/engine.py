@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from molmoact_ros.decoding.blocks import DEFAULT_COSTS, block_sizes_for, choose_block
-from molmoact_ros.decoding.capture import attention_kernels
+from molmoact_ros.decoding.capture import computing_on
 from molmoact_ros.decoding.check import PassReport
 from molmoact_ros.decoding.pass_set import PassSet
 from molmoact_ros.decoding.tree import EMPTY_TREE, TokenTree, block_layout, count_sources
@@ -338,7 +338,7 @@ class Decoder:
     @contextmanager
     def _device(self) -> Iterator[None]:
         device = self._model.device
-        with device_faults(self._model, device, self.capacity), attention_kernels(device):
+        with device_faults(self._model, device, self.capacity), computing_on(device):
             yield
 
     def _synchronize(self) -> None:

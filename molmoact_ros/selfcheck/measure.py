@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measurements of a device: bandwidth, memory, kernels, and its numbers beside those of the CPU.
 
-Whoever calls them has switched gradients off and chosen the attention kernels.
+Whoever calls them has switched gradients off and made the device the current one.
 """
 
 from __future__ import annotations

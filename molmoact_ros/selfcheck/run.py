@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from molmoact_ros.decoding import Decoder
-from molmoact_ros.decoding.capture import attention_kernels
+from molmoact_ros.decoding.capture import computing_on
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.small_files import one_line
@@ -83,7 +83,7 @@ class SelfCheck:
                 continue
             self._progress(doing)
             try:
-                with torch.no_grad(), attention_kernels(self._device):
+                with torch.no_grad(), computing_on(self._device):
                     found = step()
                 yield from found
             except (RuntimeError, ValueError, MemoryError) as error:

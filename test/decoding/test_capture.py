@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from molmoact_ros.decoding.capture import GraphStream, attention_kernels
+from molmoact_ros.decoding.capture import GraphStream, computing_on
 
 SECOND = torch.device("cuda:1")
 
@@ -168,12 +168,14 @@ def test_nothing_captured_is_an_error(gpus, doubling, monkeypatch):
         GraphStream(SECOND).capture(doubling[1])
 
 
-def test_attention_of_cudnn_is_left_out_on_gpus_only():
+def test_attention_of_cudnn_is_left_out_on_gpus_and_their_device_is_the_current_one(gpus):
     before = torch.backends.cuda.cudnn_sdp_enabled()
-    with attention_kernels(torch.device("cuda:0")):
+    with computing_on(SECOND):
+        assert gpus.current == 1
         assert not torch.backends.cuda.cudnn_sdp_enabled()
         assert torch.backends.cuda.flash_sdp_enabled()
         assert torch.backends.cuda.mem_efficient_sdp_enabled()
+    assert gpus.current == 0
     assert torch.backends.cuda.cudnn_sdp_enabled() == before
-    with attention_kernels(torch.device("cpu")):
+    with computing_on(torch.device("cpu")):
         assert torch.backends.cuda.cudnn_sdp_enabled() == before
