@@ -36,8 +36,12 @@ def test_a_bad_device_is_reported_and_a_lost_one_ends_the_node(surround: Any, go
             "a warning",
             lambda: None,
         )[0]
+        assert "gives other logits than the pass itself" in status.message
+        assert "passes run without CUDA graphs" in status.message
         assert "a token's logits depend on its slot on cpu" in status.message
-        assert {v.key: v.value for v in status.values}["repeatable"] == "True"
+        values = {v.key: v.value for v in status.values}
+        assert values["repeatable"] == "True" and values["CUDA graphs"] == "False"
+        assert 0.0 < float(values["seconds check"])
         robot.client.wait_for(
             lambda: process.poll() is not None,
             "the node's end",
@@ -48,4 +52,5 @@ def test_a_bad_device_is_reported_and_a_lost_one_ends_the_node(surround: Any, go
     (fatal,) = [line for line in said.splitlines() if "[FATAL]" in line]
     assert fatal.endswith("cuda:0 has failed and every further call fails")
     assert "Traceback" not in said
-    assert "a token's logits depend on its slot" in said, "the log has it too"
+    for warning in ("passes run without CUDA graphs", "a token's logits depend on its slot"):
+        assert any("[WARN]" in line and warning in line for line in said.splitlines())
