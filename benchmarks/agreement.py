@@ -6,7 +6,8 @@
 
 Every picture is decoded four times: plain and drafted, each with `repeatable` (one block size, keys
 in the order of positions) and with ordinary blocks. All of it takes an hour and a half on one core;
-with --progress it can be interrupted.
+with --progress it can be interrupted. Plain answers do not depend on drafts: where only drafts have
+changed, the others can be taken out of the files of progress.
 """
 
 from __future__ import annotations
@@ -141,9 +142,12 @@ def measure(
         decoder = Decoder(model, CAPACITY, repeatable=name.startswith("repeatable"))
         runs[name] = Run(decoder, draft, earlier.get(name, [])[: len(scenes)])
     clock = time.process_time if device == "cpu" else time.perf_counter
-    for rgb, instruction in scenes[len(runs[RUNS[0]].answers) :]:
+    for number, (rgb, instruction) in enumerate(scenes):
+        missing = [run for run in runs.values() if len(run.answers) <= number]
+        if not missing:
+            continue
         batch = processor(images=rgb, text=reasoning_prompt(instruction, 1))
-        for run in runs.values():
+        for run in missing:
             run.answer(batch, clock)
         if progress is not None:
             everything = {name: [asdict(a) for a in run.answers] for name, run in runs.items()}
