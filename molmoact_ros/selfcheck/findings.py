@@ -233,7 +233,8 @@ def answers_finding(comparisons: Sequence[Comparison], peak_bytes: int) -> Findi
         }
         text += (
             f"a chunk of 8x7 would take {values['answer_seconds']:.3g} s ({CHUNK_TOKENS} tokens in "
-            f"{CHUNK_PASSES} passes), plain {values['plain_answer_seconds']:.3g} s"
+            f"{CHUNK_PASSES} passes, without the time of drafting), plain "
+            f"{values['plain_answer_seconds']:.3g} s"
         )
     return Finding(
         "answers", Verdict.OK, f"{text}; at most {peak_bytes / 1e9:.3g} GB of memory", values

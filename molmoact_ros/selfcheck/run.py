@@ -13,6 +13,7 @@ from molmoact_ros.decoding import Decoder
 from molmoact_ros.decoding.capture import computing_on
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.model.memory import return_memory
 from molmoact_ros.small_files import one_line
 
 from . import measure
@@ -85,6 +86,8 @@ class SelfCheck:
             try:
                 with torch.no_grad(), computing_on(self._device):
                     found = step()
+                if self._device.type == "cuda":
+                    return_memory()  # so that no check counts what another has left
                 yield from found
             except (RuntimeError, ValueError, MemoryError) as error:
                 yield Finding(name, Verdict.WRONG, one_line(error))
