@@ -39,7 +39,7 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of all nodes."),
     "checkpoint": (str(default_checkpoint()), "Checkpoint directory."),
     "instruction": ("reach the red block", "What to do; empty: wait for ~/instruction."),
-    "seed": ("1", "Places of blocks and gripper."),
+    "seed": ("1", "Seed of the positions of blocks and gripper."),
     "params_file": (str(share() / "config" / "demo.yaml"), "Parameters of all three nodes."),
     "log_level": ("info", "Log level of the nodes."),
 }

@@ -149,9 +149,9 @@ choose_renderer() {
   (cd / && "$venv/bin/python" -c "$check" >/dev/null 2>&1) && return 0
   if (cd / && MUJOCO_GL=osmesa "$venv/bin/python" -c "$check" >/dev/null 2>&1); then
     echo osmesa >"$venv/mujoco_gl"
-    say "the simulator draws with OSMesa: EGL does not work here"
+    say "the simulator renders with OSMesa: EGL does not work here"
   else
-    say "warning: the simulator can not draw; install libegl1 libgl1 libegl-mesa0 or libosmesa6"
+    say "warning: the simulator cannot render; install libegl1 libgl1 libegl-mesa0 or libosmesa6"
   fi
 }
 

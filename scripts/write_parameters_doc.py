@@ -13,10 +13,12 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from molmoact_ros.executor_node.parameters import ExecutorParameters
-from molmoact_ros.markers_node.node import MarkersParameters
-from molmoact_ros.policy_node.parameters import PolicyParameters
-from molmoact_ros.tabletop_node.node import TabletopParameters
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, not what is installed
+
+from molmoact_ros.executor_node.parameters import ExecutorParameters  # noqa: E402
+from molmoact_ros.markers_node.node import MarkersParameters  # noqa: E402
+from molmoact_ros.policy_node.parameters import PolicyParameters  # noqa: E402
+from molmoact_ros.tabletop_node.node import TabletopParameters  # noqa: E402
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 NODES = {
@@ -44,8 +46,8 @@ HEAD = """# Parameters
 Written by `scripts/write_parameters_doc.py` from the nodes' code; do not edit.
 
 An unknown parameter, a wrong type or a value out of range is refused, at start and at run time.
-*Changes* says whether a parameter can be changed while the node runs. ROS can not pass an empty
-list; `[""]` empties one. `use_sim_time` is ROS's own.
+*Changes* states whether a parameter can be changed while the node runs. ROS cannot pass an empty
+list; `[""]` stands for one. `use_sim_time` is a parameter of ROS itself.
 """
 TABLE_HEAD = """
 | Name | Type | Default | Range | Changes | Meaning |
