@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands and links in the documentation name things that exist."""
+"""Commands in the documentation name things that exist."""
 
 import argparse
 import ast
@@ -14,8 +14,10 @@ from unittest.mock import patch
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md")) + [ROOT / "README.md"]
-IDS = [page.stem for page in PAGES]
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "training/README.md")),
+]
 
 
 def commands(page: Path) -> Iterator[list[str]]:
@@ -28,35 +30,78 @@ def commands(page: Path) -> Iterator[list[str]]:
                 yield shlex.split(line, comments=True)
 
 
+COMMANDS = {str(page.relative_to(ROOT)): list(commands(page)) for page in PAGES}
+LAUNCH = ("ros2", "launch", "molmoact_ros")
+RUN = ("ros2", "run", "molmoact_ros")
+TOOLS = (
+    "molmoact-evaluate",
+    "molmoact-inspect",
+    "molmoact-predict",
+    "molmoact-replay",
+    "molmoact-selfcheck",
+)
+
+
+def starting_with(*start: str) -> list[Any]:
+    """Return the commands that start with these words, a parameter for each page that has any."""
+    found = {
+        page: [words for words in lines if tuple(words[: len(start)]) == start]
+        for page, lines in COMMANDS.items()
+    }
+    return [pytest.param(lines, id=page) for page, lines in found.items() if lines]
+
+
+def naming(pattern: str) -> list[Any]:
+    """Return the commands with a word that begins so, a parameter for each page that has any."""
+    found = {
+        page: [words for words in lines if any(re.match(pattern, word) for word in words)]
+        for page, lines in COMMANDS.items()
+    }
+    return [pytest.param(lines, id=page) for page, lines in found.items() if lines]
+
+
+@pytest.mark.parametrize(
+    "found, pages, least",
+    [
+        (starting_with(*LAUNCH), {"README.md", "docs/quickstart.md", "docs/integration.md"}, 8),
+        (starting_with(*RUN), {"docs/security.md"}, 2),
+        (naming("molmoact-"), {"docs/quickstart.md", "docs/checkpoints.md", "docs/tabletop.md"}, 8),
+        (naming(r"/(molmoact_\w+|tabletop)/"), {"docs/quickstart.md", "docs/security.md"}, 12),
+        (starting_with("python", "-m"), {"docs/tabletop.md", "CONTRIBUTING.md"}, 5),
+    ],
+    ids=["launch", "run", "tools", "names", "modules"],
+)
+def test_the_pages_hold_commands(found: list[Any], pages: set[str], least: int) -> None:
+    """Otherwise the tests below would pass by finding nothing."""
+    assert pages <= {parameter.id for parameter in found}
+    assert sum(len(parameter.values[0]) for parameter in found) >= least
+
+
 def launch_arguments(file: str) -> set[str]:
     tree = ast.parse((ROOT / "launch" / file).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ARGUMENTS":
             assert isinstance(node.value, ast.Dict)
-            return {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
+            return {ast.literal_eval(key) for key in node.value.keys if key is not None}
     raise AssertionError(f"{file} has no ARGUMENTS")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_launch_arguments_exist(page: Path) -> None:
-    for words in commands(page):
-        if words[:3] != ["ros2", "launch", "molmoact_ros"]:
-            continue
+@pytest.mark.parametrize("found", starting_with(*LAUNCH))
+def test_launch_arguments_exist(found: list[list[str]]) -> None:
+    for words in found:
         assert (ROOT / "launch" / words[3]).is_file(), words
-        given = {word.split(":=")[0] for word in words[4:]}
+        given = {word.split(":=")[0] for word in words[4:] if word != "--show-args"}
         assert given <= launch_arguments(words[3]), words
         assert all(not word.endswith(":=") for word in words), "launch takes no empty value"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
+@pytest.mark.parametrize("found", starting_with(*RUN))
 def test_executables_and_their_parameters_exist(
-    page: Path, interfaces: dict[str, list[Any]]
+    found: list[list[str]], interfaces: dict[str, list[Any]]
 ) -> None:
     parameters = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
     cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    for words in commands(page):
-        if words[:3] != ["ros2", "run", "molmoact_ros"]:
-            continue
+    for words in found:
         assert f'"{words[3]}=' in cmake, words
         node = f"molmoact_{words[3].removesuffix('_node')}"
         section = parameters.split(f"## {node}\n", 1)[1].split("\n## ", 1)[0]
@@ -68,10 +113,12 @@ def test_executables_and_their_parameters_exist(
                 assert value.split(":=")[0].replace("~", f"/{node}") in topics, words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_topics_and_services_exist(page: Path, interfaces: dict[str, list[Any]]) -> None:
+@pytest.mark.parametrize("found", naming(r"/(molmoact_\w+|tabletop)/"))
+def test_topics_and_services_exist(
+    found: list[list[str]], interfaces: dict[str, list[Any]]
+) -> None:
     known = {row.name: row.type for rows in interfaces.values() for row in rows}
-    for words in commands(page):
+    for words in found:
         names = [word for word in words if re.match(r"/(molmoact_\w+|tabletop)/", word)]
         for name in names:
             assert name in known, words
@@ -83,25 +130,53 @@ def test_topics_and_services_exist(page: Path, interfaces: dict[str, list[Any]])
             assert known[names[0]] in words, words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_options_of_the_commands_exist(page: Path) -> None:
+@pytest.mark.parametrize("found", [p for tool in TOOLS for p in starting_with(tool)])
+def test_options_of_the_commands_exist(found: list[list[str]]) -> None:
     pytest.importorskip("torch")
     from molmoact_ros.cli import evaluate, inspect, predict, replay, selfcheck
 
-    mains = {
-        "molmoact-evaluate": evaluate.main,
-        "molmoact-inspect": inspect.main,
-        "molmoact-predict": predict.main,
-        "molmoact-replay": replay.main,
-        "molmoact-selfcheck": selfcheck.main,
-    }
-    for words in commands(page):
-        if words and words[0] in mains:
-            arguments = [word for word in words[1:] if not word.startswith(">")]
-            # Parsing them is enough: what comes after is another test's.
-            with patch.object(argparse.ArgumentParser, "parse_args", _parse_only):
-                with pytest.raises(_ParsedError):
-                    mains[words[0]](arguments)
+    mains = dict(zip(TOOLS, (m.main for m in (evaluate, inspect, predict, replay, selfcheck)), strict=True))
+    for words in found:
+        arguments = [word for word in words[1:] if not word.startswith(">")]
+        # Parsing them is enough: what comes after is another test's.
+        with patch.object(argparse.ArgumentParser, "parse_args", _parse_only):
+            with pytest.raises(_ParsedError):
+                mains[words[0]](arguments)
+
+
+MODULE = r"python -m (?:benchmarks|training)\.[\w.]+(?: -{0,2}[\w.-]+)*"
+
+
+def modules() -> list[str]:
+    """Return the commands of benchmarks and training in blocks and within sentences."""
+    texts = (page.read_text(encoding="utf-8") for page in PAGES)
+    return sorted({command for text in texts for command in re.findall(MODULE, text)})
+
+
+def test_modules_are_found() -> None:
+    named = {command.split()[2].rsplit(".", 1)[-1] for command in modules()}
+    assert {"fault_drill", "ablations", "executor_fuzz", "make_checkpoint"} <= named
+
+
+@pytest.mark.parametrize("command", [c for c in modules() if "NAME" not in c])
+def test_modules_and_their_options_exist(command: str) -> None:
+    name, *words = shlex.split(command)[2:]
+    path = ROOT / name.replace(".", "/")
+    file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    text = file.read_text(encoding="utf-8")
+    assert 'if __name__ == "__main__"' in text
+    for option in (word for word in words if word.startswith("--") and word != "--help"):
+        assert f'"{option}"' in text, f"{option} of {command}"
+
+
+def test_scripts_and_their_options_exist() -> None:
+    demo = (ROOT / "molmoact_ros" / "demo" / "__main__.py").read_text(encoding="utf-8")
+    found = [words for lines in COMMANDS.values() for words in lines if "scripts/" in words[0]]
+    assert len(found) > 5
+    for script, *words in found:
+        text = (ROOT / script).read_text(encoding="utf-8") + demo * script.endswith("demo.sh")
+        for option in (word for word in words if word.startswith("--")):
+            assert option in text, f"{option} of {script}"
 
 
 class _ParsedError(Exception):
@@ -113,18 +188,3 @@ def _parse_only(parser: argparse.ArgumentParser, arguments: Any = None) -> Any:
     _, unknown = parser.parse_known_args(arguments)
     assert not unknown, unknown
     raise _ParsedError
-
-
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_links_lead_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if "://" in target:
-            continue
-        name, _, anchor = target.partition("#")
-        file = (page.parent / name).resolve() if name else page
-        assert file.exists(), target
-        if anchor:
-            heads = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-            slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
-            assert anchor in slugs, target

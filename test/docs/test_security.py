@@ -32,7 +32,8 @@ def profiles() -> dict[str, ElementTree.Element]:
     assert (root.tag, root.get("version")) == ("policy", "0.2.0")
     enclaves = root.find("enclaves")
     assert enclaves is not None
-    return {enclave.get("path"): enclave.find("profiles/profile") for enclave in enclaves}
+    found = {enclave.get("path", ""): enclave.find("profiles/profile") for enclave in enclaves}
+    return {path: profile for path, profile in found.items() if profile is not None}
 
 
 def rules(profile: ElementTree.Element) -> Iterator[tuple[str, str]]:

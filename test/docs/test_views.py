@@ -157,9 +157,9 @@ def test_the_simulators_camera_is_where_view_launch_says() -> None:
     sim = pytest.importorskip("molmoact_ros.sim")
     camera = sim.Tabletop(0).camera("camera", 252, 252)
     constants = {
-        node.targets[0].id: ast.literal_eval(node.value)
+        ast.unparse(node.targets[0]): ast.literal_eval(node.value)
         for node in ast.parse(VIEW.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "TABLETOP_CAMERA"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TABLETOP_CAMERA"
     }
     *numbers, parent, child = constants["TABLETOP_CAMERA"].split()
     x, y, z, qx, qy, qz, qw = map(float, numbers)
