@@ -135,7 +135,8 @@ def test_options_of_the_commands_exist(found: list[list[str]]) -> None:
     pytest.importorskip("torch")
     from molmoact_ros.cli import evaluate, inspect, predict, replay, selfcheck
 
-    mains = dict(zip(TOOLS, (m.main for m in (evaluate, inspect, predict, replay, selfcheck)), strict=True))
+    modules = (evaluate, inspect, predict, replay, selfcheck)
+    mains = {tool: module.main for tool, module in zip(TOOLS, modules, strict=True)}
     for words in found:
         arguments = [word for word in words[1:] if not word.startswith(">")]
         # Parsing them is enough: what comes after is another test's.
