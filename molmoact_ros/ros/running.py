@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -30,6 +31,9 @@ from .parameters import ParameterError
 # A wait without end can miss a signal on an idle node.
 _LONGEST_WAIT = 0.1  # s
 _LAST_WORDS = 0.05  # s
+# Fast DDS can wait for ever, with Python's lock held, for a participant that others discover just
+# while it is destroyed (seen with 3.2 on a loaded machine); then the process ends with `FAULT`.
+_LONGEST_DESTRUCTION = 10.0  # s
 
 FAULT = 1  # exit code after a fault; another start may help
 CONFIGURATION_ERROR = 78  # exit code when no other start helps: EX_CONFIG of sysexits.h
@@ -151,6 +155,7 @@ def run_node(
             node.close()
             if threads > 1:
                 _finish(executor)
+            faulthandler.dump_traceback_later(_LONGEST_DESTRUCTION, exit=True)
             node.destroy_node()
         code = node.exit_code
     except (ParameterError, StartError) as error:
@@ -162,6 +167,7 @@ def run_node(
         code, crashed = FAULT, True
     finally:
         rclpy.try_shutdown()
+        faulthandler.cancel_dump_traceback_later()
     if node is None or node.is_stuck or crashed:
         _leave(code)
     return code

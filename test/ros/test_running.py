@@ -62,6 +62,31 @@ def test_the_process_ends(
     assert said in done.stderr and "broken" in done.stderr
 
 
+STUCK = """
+import ctypes, sys
+from molmoact_ros.ros import running
+
+class Node(running.ClosableNode):
+    def __init__(self):
+        super().__init__("stuck")
+        self.create_timer(0.02, lambda: self.fail("enough"))
+
+    def destroy_node(self):
+        ctypes.PyDLL(None).sleep(1000)  # holds Python's lock, as rclpy does
+
+running._LONGEST_DESTRUCTION = 0.5
+sys.exit(running.run_node(Node))
+"""
+
+
+def test_the_process_ends_although_dds_does_not(ros_environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr and "destroy_node" in done.stderr
+
+
 def test_a_message_on_clock_that_is_no_time_is_dropped(
     ros_environment: dict[str, str], client: Any
 ) -> None:
