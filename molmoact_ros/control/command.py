@@ -28,7 +28,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Command:
-    """What the robot shall do now; every part of it keeps the limits.
+    """What is commanded now; every part of it keeps the limits.
 
     Attributes:
         stamp: s, when it was computed.
@@ -36,7 +36,7 @@ class Command:
         position: The pose or joint positions `[J]` that belong to it.
         gripper: 0 open .. 1 closed, None: not commanded.
         preview: When a trajectory is due, else None.
-        final: The last command before silence; its velocity is zero.
+        final: The last command before nothing is published any more; its velocity is zero.
     """
 
     stamp: float

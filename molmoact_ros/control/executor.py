@@ -35,8 +35,8 @@ HOLD_TIME = 1.0  # s that a finished chunk's last target is still approached wit
 class Executor:
     """Follows chunks within the limits of a robot profile; starts disabled.
 
-    Set `fault` to why the robot's side does not follow at present (None: it does): motion stops,
-    and chunks are refused while it lasts.
+    Set `fault` to the reason why the robot does not follow at present (None: it does): motion
+    stops, and chunks are refused while it lasts.
     """
 
     def __init__(self, profile: RobotProfile) -> None:
@@ -76,7 +76,7 @@ class Executor:
         self._enabled = True
         self._following.reset()
         if self._gripper is not None:
-            self._gripper.reset()  # somebody may have moved it: no command before a chunk
+            self._gripper.reset()  # it may have been moved by hand: no command before a chunk
         if self._state is State.DISABLED:
             assert self._sensing.latest is not None
             self._motion.reset(self._sensing.latest[1])
@@ -88,7 +88,7 @@ class Executor:
         return Outcome(True, "enabled")
 
     def disable(self) -> Outcome:
-        """Forbid motion: ramp down, zero once, then silence."""
+        """Forbid motion: ramp down, command zero once, then nothing."""
         if self._enabled:
             self._enabled = False
             self._pending = None
@@ -96,7 +96,7 @@ class Executor:
         return Outcome(True, "disabled")
 
     def halt(self, reason: str) -> Outcome:
-        """Ramp down, zero once, then silence until `clear` and `enable`."""
+        """Ramp down, command zero once, then nothing until `clear` and `enable`."""
         if self._latched is None:
             self.counters["halted"] += 1
             self._latched = f"halted: {reason}"

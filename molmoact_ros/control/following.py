@@ -14,7 +14,7 @@ from .pose import Position, difference
 from .robot_profile import RobotProfile
 
 # Shares of max_following_error. Measured motion within +- the first is noise. Commanded motion to
-# and fro within +- the second is not held against a robot: one that lags hardly makes it.
+# and fro within +- the second does not count: a robot that lags hardly makes it.
 _NOISE = 0.025
 _STROKE = 0.2
 _UNUSED = 1e6  # m or rad, for axes without a limit, which nothing commands
@@ -40,10 +40,10 @@ class Following:
     that stands still is seen after the same distance at any speed, and one that lags by L s is L
     times its speed away. The offset keeps drift and gain from adding up; it changes only where
 
-    - the robot is beside the way that was commanded in the last `following_window` s, where no
-      lag puts it, and moves towards that way: by 1 / share - 1 of what it moves. So nothing adds
-      up for a robot that moves at least `min_following_share` of what is commanded, and one that
-      stands still or goes the other way is forgiven nothing;
+    - the robot is beside the path that was commanded in the last `following_window` s, where no
+      lag puts it, and moves towards that path: by 1 / share - 1 of what it moves. So nothing adds
+      up for a robot that moves at least `min_following_share` of what is commanded, and the offset
+      stays as it is for one that stands still or moves the other way;
     - nothing was commanded to an axis for a window, and it drifts, so slowly that a window does
       not suffice for `max_following_error`.
 

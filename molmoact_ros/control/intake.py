@@ -131,8 +131,8 @@ class SequenceGuard:
 
     A number that does not go up belongs to another run: a policy that was restarted, or a second
     one. It is not accepted while the first run is alive. If it goes on while the first is alive,
-    two policies publish at once, and neither is accepted until one of them has been silent for its
-    lease: 1.5 times its interval, 1 s at least and 6 s at most.
+    two policies publish at once, and neither is accepted until nothing has been received from one
+    of them for its lease: 1.5 times its interval, 1 s at least and 6 s at most.
     """
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ class MotionLimit:
     Attributes:
         speed: Per s.
         acceleration: Per s^2; also the deceleration of every stop.
-        max_step: What one action may ask for; a larger one is garbage and its chunk is refused.
+        max_step: What one action may ask for; a larger one is implausible and its chunk is refused.
         max_following_error: How far the robot may be away from what was commanded; more halts the
             motion (latched).
         jerk: Per s^3, None: not limited.
@@ -182,7 +182,7 @@ class Limits:
         require(not smooth or self.orientation is None, "angular.jerk", both)
 
     def require_for(self, axes: tuple[str, ...], cartesian: bool) -> None:
-        """Refuse to go on without a limit for each used axis, or with one that nobody keeps.
+        """Refuse to go on without a limit for each used axis, or with one that has no effect.
 
         Args:
             axes: x, y, z, roll, pitch, yaw, or joint names.

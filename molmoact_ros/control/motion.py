@@ -130,8 +130,8 @@ class Rotation:
         """Limit the part of `wanted` that leans the tool further away."""
         assert self._cone is not None
         tilt, outwards = self._cone.tilt(orientation)
-        room = self._cone.max_angle - tilt
-        excess = float(wanted @ outwards) - brakable_speed(room, self._limit.acceleration, self._dt)
+        fastest = brakable_speed(self._cone.max_angle - tilt, self._limit.acceleration, self._dt)
+        excess = float(wanted @ outwards) - fastest
         return wanted if excess <= 0.0 else wanted - outwards * excess
 
     def _stops_inside(self, orientation: np.ndarray, velocity: np.ndarray) -> bool:

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which commands are published for a robot. Topics are private (`~/twist` ...); remap them."""
+"""Which commands are published for a robot, on private topics (`~/twist` ...) to be remapped."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TwistOutput(ServoOutput):
 
 @dataclass(frozen=True)
 class PoseOutput(ServoOutput):
-    """geometry_msgs/PoseStamped on `~/pose`: where the end effector shall be now."""
+    """geometry_msgs/PoseStamped on `~/pose`: the target of the end effector now."""
 
 
 @dataclass(frozen=True)

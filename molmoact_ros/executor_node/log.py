@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the executor writes into the log: changes for a person, not a line for every chunk."""
+"""Log lines of the executor: changes that matter to a person, not a line for every chunk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ExecutorLog:
         self._done = done
 
     def refusal(self, reason: str, *, not_enabled: bool) -> None:
-        """Log a chunk that is not executed; that motion is not enabled is no fault."""
+        """Log a chunk that is not executed; an executor that is not enabled is no fault."""
         if not_enabled:
             self._logger.info(f"{reason}: chunks are only looked at", once=True)
         else:

@@ -50,7 +50,7 @@ class ExecutorNode(ManagedNode):
     """Callbacks feed the executor core; while active, a thread of its own runs it and publishes."""
 
     def __init__(self) -> None:
-        """Check the parameters; with ``autostart`` the loop starts as soon as the node spins."""
+        """Check the parameters; with `autostart` the loop starts as soon as the node spins."""
         super().__init__("molmoact_executor")
         self._settings = declare_parameters(self, ExecutorParameters)
         self._lock = threading.Lock()  # guards the core

@@ -127,7 +127,7 @@ class TwistPublisher(ArmOutput):
 
 
 class PosePublisher(ArmOutput):
-    """Pose that the end effector shall have now."""
+    """Target pose of the end effector."""
 
     kind = PoseStamped
 

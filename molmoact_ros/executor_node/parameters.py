@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The executor node's parameters, and the robot profile that they ask for."""
+"""The executor node's parameters, and the robot profile that they name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ExecutorParameters:
         False, "Enable motion without a call of ~/enable, as soon as all inputs are healthy."
     )
     require_approval: bool = parameter(
-        False, "Execute a chunk only after ~/approve; also true where the profile says so."
+        False, "Execute a chunk only after ~/approve; also true where the profile sets it."
     )
     execute_steps: int = parameter(
         0, "Rows of each chunk that are executed at most; 0: as in the profile.", limits=(0, 1000),
@@ -85,7 +85,7 @@ def adapted_profile(profile: RobotProfile, parameters: ExecutorParameters) -> Ro
 
 
 def robot_profile(parameters: ExecutorParameters) -> RobotProfile:
-    """Return the robot profile that the parameters ask for.
+    """Return the robot profile that the parameters name, with their changes.
 
     Raises:
         StartError: There is none, it is refused, or a parameter does not fit it.

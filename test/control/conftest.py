@@ -66,7 +66,7 @@ JOINT_ROBOT: dict[str, Any] = {
 
 
 def profile_of(base: dict[str, Any], changes: dict[str, Any] | None = None) -> RobotProfile:
-    """Build a profile with keys such as ``execution.execute_steps`` changed; None removes one."""
+    """Build a profile with keys such as `execution.execute_steps` changed; None removes one."""
     data = copy.deepcopy(base)
     for path, value in (changes or {}).items():
         *parents, key = path.split(".")
@@ -81,7 +81,7 @@ def profile_of(base: dict[str, Any], changes: dict[str, Any] | None = None) -> R
 
 
 class Rig:
-    """An executor with a robot that does what it is told at once, on a made-up clock."""
+    """An executor with a robot that follows each command at once, on a made-up clock."""
 
     def __init__(self, profile: RobotProfile, position: Pose | np.ndarray | None = None) -> None:
         self.profile = profile
@@ -152,7 +152,7 @@ class Rig:
 
 
 def make_steps(rows: int = 8, **columns: float) -> np.ndarray:
-    """Return ``[rows, 7]`` with the given columns set, e.g. ``x=0.02``."""
+    """Return `[rows, 7]` with the given columns set, e.g. `x=0.02`."""
     values = np.zeros((rows, len(EE_COLUMNS)))
     for name, value in columns.items():
         values[:, EE_COLUMNS.index(name)] = value

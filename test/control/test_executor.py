@@ -131,7 +131,7 @@ def test_new_chunk_during_the_ramp_is_taken_without_a_jump(twist_rig: Any, steps
     assert np.abs(np.diff(x_speeds(rig))).max() <= 1.5 * rig.dt + 1e-9
 
 
-def test_disable_ramps_down_says_zero_once_and_falls_silent(twist_rig: Any, steps: Any) -> None:
+def test_disable_ramps_down_and_commands_zero_once(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(x=0.02))
     rig.seconds(0.3)
@@ -143,7 +143,7 @@ def test_disable_ramps_down_says_zero_once_and_falls_silent(twist_rig: Any, step
     assert rig.now - rig.commands[-1][0] > 0.8
 
 
-def test_disable_at_rest_says_zero_once(twist_rig: Any) -> None:
+def test_disable_at_rest_commands_zero_once(twist_rig: Any) -> None:
     rig = twist_rig().enabled()
     rig.tick(2)
     rig.executor.disable()
@@ -256,7 +256,7 @@ def test_joint_positions_are_reached_within_their_range(joint_rig: Any) -> None:
 def test_gripper_follows_the_rows_and_is_kept_at_the_end(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.tick()
-    assert rig.commands[-1][1].gripper is None, "nothing is said before the first row"
+    assert rig.commands[-1][1].gripper is None, "nothing is commanded before the first row"
     rows = steps(4, x=0.01)
     rows[:, 6] = [0.0, 0.5, 1.0, 1.7]
     rig.send(rows)

@@ -24,7 +24,7 @@ def with_value(rows: np.ndarray, value: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("counter", "says", "values", "changes"),
+    ("counter", "words", "values", "changes"),
     [
         ("refused_not_finite", "y of row 3 is nan", lambda s: with_value(s(), np.nan), {}),
         ("refused_not_finite", "y of row 3 is inf", lambda s: with_value(s(), np.inf), {}),
@@ -59,12 +59,12 @@ def with_value(rows: np.ndarray, value: float) -> np.ndarray:
     ],
 )
 def test_bad_chunk_is_refused_and_never_moves_the_arm(
-    twist_rig: Any, steps: Any, counter: str, says: str, values: Any, changes: dict[str, Any]
+    twist_rig: Any, steps: Any, counter: str, words: str, values: Any, changes: dict[str, Any]
 ) -> None:
     rig = twist_rig().enabled()
     refusal = rig.send(values(steps), **changes)
     rig.tick(20)
-    assert refusal is not None and says in refusal and refusal.startswith("chunk 1 refused")
+    assert refusal is not None and words in refusal and refusal.startswith("chunk 1 refused")
     assert rig.count(counter) == 1 and rig.count("accepted") == 0
     assert not rig.velocities.any() and rig.executor.state is State.READY
 
@@ -129,7 +129,7 @@ def test_columns_may_come_in_another_order(twist_rig: Any, steps: Any) -> None:
     np.testing.assert_allclose(rig.velocities[-1], [0.2, 0, 0, 0, 0, 0], atol=1e-12)
 
 
-def test_invalid_chunks_run_only_where_told_so(twist_rig: Any, steps: Any) -> None:
+def test_invalid_chunks_run_only_where_permitted(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig({"execution.execute_invalid": True}).enabled()
     assert rig.send(steps(**ROWS), valid=False) is None
 
@@ -223,7 +223,7 @@ def test_impossible_orientation_is_dropped(twist_rig: Any, orientation: Any) -> 
     assert rig.count("state_not_finite") == 1 and not rig.executor.enable(rig.now).success
 
 
-def test_state_of_the_future_is_not_believed(twist_rig: Any) -> None:
+def test_state_of_the_future_is_dropped(twist_rig: Any) -> None:
     rig = twist_rig()
     rig.executor.observe(rig.robot, rig.now + 3.0, rig.now)
     outcome = rig.executor.enable(rig.now)

@@ -48,7 +48,7 @@ class Drive:
     """Drives a rig with chunks in one direction, and answers for its robot."""
 
     def __init__(self, rig: Any, direction: dict[int, float], noise: float = 0.0) -> None:
-        """Ask for ``direction``: axis to share of its full speed."""
+        """Send chunks along `direction`: axis to share of its full speed."""
         self.rig = rig.enabled()
         rig.reports = False
         cartesian = rig.profile.action.cartesian
@@ -64,7 +64,7 @@ class Drive:
         self._net = np.zeros(len(limits))
 
     def seconds(self, seconds: float, turn: float = np.inf) -> Drive:
-        """Go on, turning round every ``turn`` s, until it halts."""
+        """Go on, turning round every `turn` s, until it halts."""
         rig = self.rig
         for tick in range(round(seconds / rig.dt)):
             sign = (-1) ** int(tick * rig.dt / turn + 1e-9)

@@ -78,7 +78,7 @@ def test_a_new_chunk_is_published_at_once(rig: Any) -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.3])
 def test_stop_is_published_at_once(rig: Any, after: float) -> None:
-    """Also when the arm has not moved yet, but was told that it would."""
+    """Also when the arm has not moved yet, although the trajectory before moves it."""
     rig.send(rows())
     rig.seconds(after)
     rig.tick()

@@ -99,7 +99,7 @@ def test_sticky_gripper_holds_as_in_simpler_env() -> None:
     steps = json.loads(GOLDEN.read_text())["simpler"]["google_robot"]
     raw = [step["raw"][6] for step in steps]
     relative = [step["gripper"][0] for step in steps]
-    # The data say 1 open .. -1 closed; previous - current > 0.5 closes.
+    # In the data: 1 open .. -1 closed; previous - current > 0.5 closes.
     action = GripperAction(mode="sticky", open=1.0, closed=-1.0)
     closed = [(value - action.open) / (action.closed - action.open) for value in raw]
     commands = advance(action, closed)

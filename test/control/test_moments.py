@@ -28,7 +28,7 @@ INTERVALS = st.lists(
 
 
 def call(rig: Any, seconds: float) -> Any:
-    """Let the loop run once, after so many s; the robot does what it is told at once."""
+    """Let the loop run once, after so many s; the robot follows each command at once."""
     rig.now += seconds
     rig.executor.observe(rig.robot, rig.now, rig.now)
     command = rig.executor.step(rig.now)

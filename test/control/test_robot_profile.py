@@ -83,7 +83,7 @@ def test_shipped_profile_permits_a_robot_that_lags(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "value", "says"),
+    ("name", "path", "value", "words"),
     [
         ("tabletop", "limits.linear.sped", 0.3, "limits.linear.sped: unknown key; known: speed,"),
         ("tabletop", "limts", {}, "limts: unknown key"),
@@ -158,7 +158,7 @@ def test_shipped_profile_permits_a_robot_that_lags(name: str) -> None:
     ],
 )  # fmt: skip
 def test_wrong_profile_is_refused_with_the_path(
-    data: Any, name: str, path: str, value: Any, says: str
+    data: Any, name: str, path: str, value: Any, words: str
 ) -> None:
     keys = data(name)
     *parents, last = path.split(".")
@@ -171,11 +171,11 @@ def test_wrong_profile_is_refused_with_the_path(
         place[last] = value if value is not None else dict(place["elbow_joint"])
     with pytest.raises(ProfileError) as error:
         build(RobotProfile, keys)
-    assert says in str(error.value)
+    assert words in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "words"),
     [
         (": : :", "is not YAML"),
         ("- a\n- b", "must be a mapping"),
@@ -183,10 +183,10 @@ def test_wrong_profile_is_refused_with_the_path(
         ("robot: a", "frame: is missing"),
     ],
 )
-def test_file_that_is_no_profile(tmp_path: Path, text: str, says: str) -> None:
+def test_file_that_is_no_profile(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "robot.yaml"
     path.write_text(text)
-    with pytest.raises(ProfileError, match=says) as error:
+    with pytest.raises(ProfileError, match=words) as error:
         load_profile(path)
     assert "robot.yaml" in str(error.value)
 

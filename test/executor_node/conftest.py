@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A laboratory for the executor node: its process, a robot, policies, and all that is said.
+"""A laboratory for the executor node: its process, a robot, policies, and all messages.
 
 The executor runs as a user starts it. This process stands in for the robot: it moves by the twists
 and reports its pose. Policies are processes of their own that publish chunks. After every test the
@@ -75,7 +75,7 @@ class Arm:
 
 
 class Lab:
-    """The executor's process, a robot, and everything that is said."""
+    """The executor's process, a robot, and everything that is published."""
 
     def __init__(self, domain: int, **parameters: Any) -> None:
         simulated_time = parameters.get("use_sim_time", False)
@@ -134,7 +134,7 @@ class Lab:
     def policy(
         self, step: float = 0.02, sequence: int = 0, period: float = 0.2
     ) -> subprocess.Popen:
-        """Start a process that publishes a chunk every ``period`` s."""
+        """Start a process that publishes a chunk every `period` s."""
         arguments = [str(step), str(sequence), str(period)]
         program = Path(__file__).with_name("chunk_publisher.py")
         child = subprocess.Popen(
@@ -232,10 +232,10 @@ class Lab:
         """Publish a time of one's own choice on /clock."""
         self._clock.publish(Clock(clock=Time(sec=seconds)))
 
-    # What is told to the executor.
+    # What the executor receives.
 
     def chunk(self, values: np.ndarray, offset: float = 0.0, **changes: Any) -> None:
-        """Publish a chunk, as a policy would; ``offset`` shifts its stamp, s."""
+        """Publish a chunk, as a policy would; `offset` shifts its stamp, s."""
         self.sequence += 1
         message = ActionChunk(action_space="ee_delta", step_period=0.1, valid=True, names=NAMES)
         message.horizon, message.dof = values.shape
@@ -301,10 +301,10 @@ class Lab:
                 time.sleep(0.005)
         raise AssertionError(f"waited {PATIENCE} s for an answer of {name}")
 
-    # What it does.
+    # What it publishes.
 
     def until(self, value: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
-        """Wait until ``value()`` is true and return it."""
+        """Wait until `value()` is true and return it."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if result := value():

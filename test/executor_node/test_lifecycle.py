@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The states of the executor node: inactive is silent, and deactivation ramps down first."""
+"""States of the executor node: inactive publishes nothing; deactivation ramps down first."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_deactivated_in_motion_it_ramps_down_and_is_silent(new_lab: Any, steps: 
         State.PRIMARY_STATE_INACTIVE
     )
     lab.until(lambda: lab.speed == 0.0, "rest")
-    said = len(lab.twists), len(lab.statuses)
+    published = len(lab.twists), len(lab.statuses)
     lab.chunk(steps())
     answer = lab.enable()
     assert not answer.success
     assert "not active" in answer.message
-    assert (len(lab.twists), len(lab.statuses)) == said
+    assert (len(lab.twists), len(lab.statuses)) == published
 
     assert change(lab, Transition.TRANSITION_CLEANUP)
     assert not change(lab, Transition.TRANSITION_ACTIVATE)
@@ -70,8 +70,8 @@ def test_a_halt_outlives_deactivation_and_only_a_person_ends_it(new_lab: Any, st
     assert "clear" in lab.enable().message
     assert lab.call("clear").success
     lab.until_state(DISABLED)
-    said = len(lab.twists)
+    published = len(lab.twists)
     lab.chunk(steps())
     lab.until(lambda: lab.count("refused_not_enabled") > 0, "the refusal")
-    assert len(lab.twists) == said, "enable_on_start does not enable after a halt"
+    assert len(lab.twists) == published, "enable_on_start does not enable after a halt"
     assert lab.enable().success

@@ -207,7 +207,7 @@ def test_trajectory_gripper_publishes_on_change_only(node: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "joints", "says"),
+    ("outputs", "joints", "words"),
     [
         ({"joint_jog": {}}, True, "outputs.joint_jog: needs the package control_msgs"),
         (
@@ -218,12 +218,12 @@ def test_trajectory_gripper_publishes_on_change_only(node: Any) -> None:
     ],
 )  # fmt: skip
 def test_missing_package_is_an_error_that_names_what_to_install(
-    node: Any, outputs: Any, joints: Any, says: str, without_moveit: None
+    node: Any, outputs: Any, joints: Any, words: str, without_moveit: None
 ) -> None:
     with pytest.raises(MissingPackage) as error:
         create_outputs(node, profile(outputs, joints))
         create_servos(node, profile(outputs, joints))
-    assert says in str(error.value)
+    assert words in str(error.value)
 
 
 def test_missing_gripper_action_names_the_apt_package(node: Any, without_moveit: None) -> None:
@@ -345,7 +345,7 @@ def test_gripper_action_reaches_its_server(node: Any, kind: str, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("robot", "says"),
+    ("robot", "words"),
     [
         ("nobody", "no profile 'nobody'; there are: franka_servo"),
         ("/nowhere/robot.yaml", "cannot be read"),
@@ -355,7 +355,7 @@ def test_gripper_action_reaches_its_server(node: Any, kind: str, name: str) -> N
     ],
 )
 def test_node_does_not_start_with_a_wrong_robot(
-    tmp_path: Path, domain: int, robot: Any, says: str, without_moveit: None
+    tmp_path: Path, domain: int, robot: Any, words: str, without_moveit: None
 ) -> None:
     changes = {
         "BROKEN": ("speed: 0.3", "sped: 0.3"),
@@ -369,7 +369,7 @@ def test_node_does_not_start_with_a_wrong_robot(
     try:
         with pytest.raises(StartError) as error:
             ExecutorNode().configure()
-        assert "parameter 'robot'" in str(error.value) and says in str(error.value)
+        assert "parameter 'robot'" in str(error.value) and words in str(error.value)
     finally:
         rclpy.shutdown()
 

@@ -53,7 +53,7 @@ def test_the_least_confidence_changes_from_the_next_chunk_on(robot: Any, steps: 
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "words"),
     [
         ({"action_scale": 1e308}, "action_scale"),
         ({"action_scale": float("nan")}, "action_scale out of range"),
@@ -62,8 +62,8 @@ def test_the_least_confidence_changes_from_the_next_chunk_on(robot: Any, steps: 
     ],
 )
 def test_what_does_not_fit_is_answered_with_the_reason(
-    robot: Any, changes: dict[str, Any], said: str
+    robot: Any, changes: dict[str, Any], words: str
 ) -> None:
     answer = change(robot, **changes)
     assert not answer.successful
-    assert said in answer.reason
+    assert words in answer.reason

@@ -16,12 +16,12 @@ DISABLED, HALTED = ExecutorStatus.STATE_DISABLED, ExecutorStatus.STATE_HALTED
 def silence_after(robot: Any, state: Any) -> None:
     robot.until_state(state)
     robot.until_rest()
-    heard = len(robot.twists)
+    received = len(robot.twists)
     time.sleep(0.3)
-    assert len(robot.twists) == heard, "nothing is published any more"
+    assert len(robot.twists) == received, "nothing is published any more"
 
 
-def test_disable_ramps_down_and_falls_silent(
+def test_disable_ramps_down_and_nothing_more_is_published(
     robot: Any, steps: Any, measured: Callable[[str, float], None]
 ) -> None:
     robot.drive(steps())
@@ -70,7 +70,7 @@ def test_a_storm_of_requests_leaves_the_motion_and_the_halt_as_they_are(
     assert robot.status.state == HALTED
 
 
-def test_nothing_is_said_before_enable_and_sigterm_ends_with_zero(
+def test_nothing_is_published_before_enable_and_sigterm_ends_with_zero(
     new_lab: Any, steps: Any, measured: Callable[[str, float], None]
 ) -> None:
     started = time.monotonic()

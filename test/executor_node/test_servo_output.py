@@ -71,7 +71,7 @@ class Graph:
         node.destroy_node()
 
     def until(self, value: Callable[[], Any], what: str, tick: Callable[[], Any] = bool) -> Any:
-        """Spin until ``value()`` is true and return it."""
+        """Spin until `value()` is true and return it."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if found := value():
@@ -135,7 +135,7 @@ def test_unknown_and_old_status_are_no_halts(graph: Graph, humble: None) -> None
 
 
 @pytest.mark.parametrize(
-    ("scales", "says"),
+    ("scales", "words"),
     [
         ({"linear": 0.4, "rotational": 0.8}, None),
         ({"linear": 0.0, "rotational": 0.0}, None),  # not bounded
@@ -143,9 +143,9 @@ def test_unknown_and_old_status_are_no_halts(graph: Graph, humble: None) -> None
         ({"linear": 0.1, "rotational": 0.8}, "scale.linear is 0.1 m/s, limits.linear.speed of the"),
     ],
 )
-def test_scales_below_the_profiles_limits(scales: dict[str, float], says: str | None) -> None:
+def test_scales_below_the_profiles_limits(scales: dict[str, float], words: str | None) -> None:
     warning = scale_warning(scales, SPEEDS)
-    assert warning is None if says is None else says in str(warning)
+    assert warning is None if words is None else words in str(warning)
 
 
 def test_scale_of_what_the_profile_does_not_move_is_not_compared() -> None:
