@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Imports point downwards through the layers of pyproject.toml."""
+"""Imports point downwards through the layers of pyproject.toml; files and folders stay small."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "molmoact_ros"
+MAX_LINES = 400  # of a file
+MAX_MODULES = 20  # of a folder, without its __init__.py
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -57,3 +59,12 @@ def test_a_new_folder_must_have_a_layer(copy: Path) -> None:
     (folder / "__init__.py").touch()
     found = lint_imports(copy)
     assert found.returncode == 1 and "elsewhere" in found.stdout
+
+
+def test_files_and_folders_stay_small() -> None:
+    files = sorted(PACKAGE.rglob("*.py"))
+    lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    assert len(files) > 100
+    assert [file for file, count in lines.items() if count > MAX_LINES] == []
+    folders = {file.parent for file in files}
+    assert [folder for folder in folders if len(list(folder.glob("*.py"))) - 1 > MAX_MODULES] == []
