@@ -4,19 +4,21 @@
 
 The modules in the order of the data:
 
-    robot_profile  limits, mapping, output_settings and execution of one robot, from its YAML file
-    chunk          what the policy hands over
-    intake         may it be executed: form, meaning, trust, time, sequence
-    mapping        columns to the robot's axes and gripper
-    plan           anchored at the measured position, on the clock, blended: setpoints
-    sensing        the measured state and the clock
-    executor       the states: brings all of this together, 100 times per second
-    sampled_motion control periods and the moments of the commands; forecasts
-    movers         an end effector or joints: tracking, jerk
-    motion         the next velocity within box, cone, range, speed, acceleration (braking)
-    following      does the robot follow
-    audit          the last check
-    command, status what goes to the robot and to people
+    robot_profile     one robot's limits, mapping, output_settings and execution, from YAML
+    chunk             what the policy publishes
+    intake            whether it may be executed: form, meaning, trust, time, sequence
+    mapping           its columns as the robot's axes and gripper
+    plan              anchored at the measured position, on the clock, blended: setpoints
+    sensing           the measured state and the clock
+    executor          the states; calls all the others, 100 times per second
+    sampled_motion    control periods, and the motion between and after them
+    movers            an end effector or joints: tracking, jerk
+    motion            the next velocity within box, cone, range, speed and acceleration
+    following         whether the robot follows
+    audit             the last check of each command
+    command, status   what is published
+
+    pose, rotation, braking are their geometry and the braking law.
 """
 
 from molmoact_ros.yaml_config import ProfileError

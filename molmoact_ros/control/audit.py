@@ -7,14 +7,16 @@ from __future__ import annotations
 import numpy as np
 
 from .limits import MotionLimit
-from .pose import Motion, Pose
+from .pose import MotionState, Pose
 from .robot_profile import RobotProfile
 from .rotation import rotate
 
 _ROUNDING = 1e-6  # relative, and absolute in SI units
 
 
-def command_fault(profile: RobotProfile, before: Motion, now: Motion, seconds: float) -> str | None:
+def command_fault(
+    profile: RobotProfile, before: MotionState, now: MotionState, seconds: float
+) -> str | None:
     """Return which limit a command violates, None where it keeps all.
 
     Args:
@@ -31,7 +33,7 @@ def command_fault(profile: RobotProfile, before: Motion, now: Motion, seconds: f
 
 
 def _end_effector_fault(
-    profile: RobotProfile, before: Motion, now: Motion, seconds: float
+    profile: RobotProfile, before: MotionState, now: MotionState, seconds: float
 ) -> str | None:
     limits = profile.limits
     fault = _motion_fault(
@@ -57,7 +59,9 @@ def _end_effector_fault(
     return None
 
 
-def _joint_fault(profile: RobotProfile, before: Motion, now: Motion, seconds: float) -> str | None:
+def _joint_fault(
+    profile: RobotProfile, before: MotionState, now: MotionState, seconds: float
+) -> str | None:
     assert isinstance(now.position, np.ndarray) and isinstance(before.position, np.ndarray)
     for i, name in enumerate(profile.action.joints):
         limit, joint = profile.limits.joints[name], f"joint {name}:"

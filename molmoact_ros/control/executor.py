@@ -23,7 +23,7 @@ from .mapping import GripperLogic
 from .motion import Clamps
 from .movers import make_mover
 from .plan import Plan, Schedule, make_plan
-from .pose import Motion, Position, moved_on
+from .pose import MotionState, Position, moved_on
 from .robot_profile import RobotProfile
 from .sampled_motion import Forecast, SampledMotion
 from .sensing import Advance, ClockWatch, Sensing
@@ -49,7 +49,9 @@ class Executor:
         self._sequence = SequenceGuard()
         self._schedule = Schedule(execution.blend_steps, execution.memory)
         self._motion = SampledMotion(make_mover(profile), execution.dt)
-        self._sent = Motion(self._motion.velocity, self._motion.position)  # by the last command
+        self._sent = MotionState(
+            self._motion.velocity, self._motion.position
+        )  # by the last command
         self._following = Following(profile)
         gripper, trajectory = profile.action.gripper, profile.outputs.joint_trajectory
         self._gripper = None if gripper is None else GripperLogic(gripper)
@@ -80,7 +82,7 @@ class Executor:
         if self._state is State.DISABLED:
             assert self._sensing.latest is not None
             self._motion.reset(self._sensing.latest[1])
-            self._sent = Motion(self._motion.velocity, self._motion.position)
+            self._sent = MotionState(self._motion.velocity, self._motion.position)
             self._final_due = False
             self._enter(State.READY, "enabled, waiting for a chunk")
         else:
@@ -283,14 +285,14 @@ class Executor:
         """Check what is published next, `seconds` after the command before."""
         before, velocity = self._sent, self._motion.velocity
         position = self._motion.position if np.isfinite(velocity).all() else before.position
-        self._sent = Motion(velocity, position)
+        self._sent = MotionState(velocity, position)
         fault = command_fault(self.profile, before, self._sent, seconds)
         if fault is not None:
             # Nothing of this command is published: rest at once, and only a person can go on.
             self._motion.reset(before.position)
             self.counters["halted_internal"] += 1
             self.halt(f"internal error: {fault}")
-            self._sent = Motion(np.zeros_like(before.velocity), before.position)
+            self._sent = MotionState(np.zeros_like(before.velocity), before.position)
 
     def _anchor(self, now: float) -> None:
         """Where only velocities are commanded, the robot is where it was measured, moved on."""

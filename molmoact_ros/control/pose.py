@@ -28,7 +28,7 @@ class Pose:
 Position = Pose | np.ndarray  # of an end effector, or of joints [J], rad or m
 
 
-class Motion(NamedTuple):
+class MotionState(NamedTuple):
     """A velocity, `[6]` linear m/s and angular rad/s or `[J]`, and the position it belongs to."""
 
     velocity: np.ndarray

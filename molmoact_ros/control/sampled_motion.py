@@ -29,7 +29,7 @@ from .motion import Clamps
 from .movers import Mover
 from .output_settings import JointTrajectoryOutput
 from .plan import Schedule, Setpoint
-from .pose import Motion, Position, moved_on
+from .pose import MotionState, Position, moved_on
 
 _ROUNDING = 1e-9  # s; sums of periods are not exact
 _STILL = 1e-12  # m/s or rad/s
@@ -51,7 +51,7 @@ class SampledMotion:
         self.lead = 0.0
         self._dt = dt
         self._progress = np.zeros_like(mover.velocity)
-        self._start = Motion(mover.velocity, mover.position)
+        self._start = MotionState(mover.velocity, mover.position)
 
     def periods(self, seconds: float) -> Iterator[float]:
         """Let the clock go on by `seconds`; yield once per grid point that this needs.
@@ -70,7 +70,7 @@ class SampledMotion:
 
     def step(self, setpoint: Setpoint) -> Clamps:
         """Move on to the next grid point, towards a setpoint; return what was clamped."""
-        self._start = Motion(self.mover.velocity, self.mover.position)
+        self._start = MotionState(self.mover.velocity, self.mover.position)
         clamps = self.mover.step(setpoint)
         low, high = np.minimum(setpoint.velocity, 0.0), np.maximum(setpoint.velocity, 0.0)
         self._progress += np.clip(self.mover.velocity, low, high) * self._dt
@@ -87,13 +87,13 @@ class SampledMotion:
 
     def brake(self) -> None:
         """Move on to the next grid point, slowing down."""
-        self._start = Motion(self.mover.velocity, self.mover.position)
+        self._start = MotionState(self.mover.velocity, self.mover.position)
         self.mover.brake()
 
     def reset(self, position: Position) -> None:
         """Be at rest at a position."""
         self.mover.reset(position)
-        self._start = Motion(self.mover.velocity, position)
+        self._start = MotionState(self.mover.velocity, position)
 
     @property
     def at_rest(self) -> bool:

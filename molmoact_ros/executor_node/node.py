@@ -240,7 +240,7 @@ class ExecutorNode(ManagedNode):
         if message.header.frame_id != self.profile.frame:
             self.get_logger().error(
                 f"ee_pose dropped: it is in frame '{message.header.frame_id:.64}', "
-                f"frame of the robot profile is '{self.profile.frame}'",
+                f"the frame of the robot profile is '{self.profile.frame}'",
                 throttle_duration_sec=5.0,
             )
             return

@@ -12,7 +12,7 @@ import pytest
 
 from molmoact_ros.control import Pose, rotation
 from molmoact_ros.control.audit import command_fault
-from molmoact_ros.control.pose import Motion
+from molmoact_ros.control.pose import MotionState
 
 REST = (0.0,) * 6
 Audit = Callable[..., str | None]
@@ -30,8 +30,10 @@ def audited(pose_rig: Any) -> tuple[Audit, Pose]:
         position: Pose = here,
         position_before: Pose = here,
     ) -> str | None:
-        last = Motion(np.array(before, float), position_before)
-        return command_fault(rig.profile, last, Motion(np.array(velocity, float), position), 0.01)
+        last = MotionState(np.array(before, float), position_before)
+        return command_fault(
+            rig.profile, last, MotionState(np.array(velocity, float), position), 0.01
+        )
 
     return audit, here
 
@@ -69,14 +71,14 @@ def test_the_joint_is_named(joint_rig: Any) -> None:
     def wrist(value: float) -> np.ndarray:
         return np.array([0.0, 0.0, value])
 
-    def audit(before: Motion, now: Motion, seconds: float = 0.01) -> str | None:
+    def audit(before: MotionState, now: MotionState, seconds: float = 0.01) -> str | None:
         return command_fault(profile, before, now, seconds)
 
-    rest = Motion(zero, zero)
-    assert audit(rest, Motion(wrist(0.03), zero)) is None
-    assert audit(rest, Motion(wrist(0.06), zero), 0.02) is None
-    assert "wrist: acceleration" in str(audit(rest, Motion(wrist(0.031), zero)))
-    fast = audit(Motion(wrist(0.8), zero), Motion(wrist(0.81), zero))
+    rest = MotionState(zero, zero)
+    assert audit(rest, MotionState(wrist(0.03), zero)) is None
+    assert audit(rest, MotionState(wrist(0.06), zero), 0.02) is None
+    assert "wrist: acceleration" in str(audit(rest, MotionState(wrist(0.031), zero)))
+    fast = audit(MotionState(wrist(0.8), zero), MotionState(wrist(0.81), zero))
     assert "wrist: speed" in str(fast)
-    outside = audit(Motion(zero, wrist(0.9)), Motion(zero, wrist(0.91)))
+    outside = audit(MotionState(zero, wrist(0.9)), MotionState(zero, wrist(0.91)))
     assert "wrist: position" in str(outside)
