@@ -19,6 +19,13 @@ def sensing_of(memory: float) -> tuple[Sensing, dict[str, int]]:
     return Sensing("joint_states", execution, counters), counters
 
 
+def joint_at(sensing: Sensing, stamp: float) -> float:
+    """Return where the only joint was."""
+    position = sensing.at(stamp)
+    assert isinstance(position, np.ndarray)
+    return float(position[0])
+
+
 def test_positions_are_interpolated_and_forgotten() -> None:
     sensing, counters = sensing_of(memory=1.5)
     for i in range(30):
@@ -26,9 +33,9 @@ def test_positions_are_interpolated_and_forgotten() -> None:
     assert counters["state_out_of_order"] == 0
     sensing.observe(np.array([0.0]), 2.9, 2.9)
     assert counters["state_out_of_order"] == 1, "not newer"
-    np.testing.assert_allclose(sensing.at(2.55), [25.5])  # type: ignore[arg-type]
+    assert joint_at(sensing, 2.55) == pytest.approx(25.5)
     assert sensing.at(0.5) is None and sensing.at(3.2) is None
-    np.testing.assert_allclose(sensing.at(3.0), [29.0])  # type: ignore[arg-type]
+    assert joint_at(sensing, 3.0) == 29.0
 
 
 def test_gaps_are_not_bridged() -> None:
