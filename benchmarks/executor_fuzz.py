@@ -184,10 +184,12 @@ class Fuzz:
             self._net[:] = 0.0
         elif self._stuck:
             self._check_stuck(command, self._now - before)
-        elif self.profile.outputs.commands_positions:
-            self._robot = command.position
         else:
-            self._robot = moved_on(self._robot, command.velocity * self._dt)
+            self._net[:] = 0.0
+            if self.profile.outputs.commands_positions:
+                self._robot = command.position
+            else:
+                self._robot = moved_on(self._robot, command.velocity * self._dt)
 
     # Checking.
 
