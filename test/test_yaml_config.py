@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one YAML reader: what is hostile or says two things is refused with file, line and key."""
 
+from __future__ import annotations
+
 import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -49,7 +53,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_with_line_and_key_in_one_short_sentence(case, tmp_path):
+def test_refused_with_line_and_key_in_one_short_sentence(case: Any, tmp_path: Path) -> None:
     text, said = REFUSED[case]
     path = tmp_path / "some.yaml"
     path.write_text(text, encoding="utf-8")
@@ -62,7 +66,7 @@ def test_refused_with_line_and_key_in_one_short_sentence(case, tmp_path):
 
 @pytest.mark.parametrize("load", [control.load_profile, profile.load_checkpoint_profile])
 @pytest.mark.parametrize("case", ["alias bomb", "duplicate key", "400 digits"])
-def test_profiles_are_read_by_it(load, case, tmp_path):
+def test_profiles_are_read_by_it(load: Callable[[Path], Any], case: Any, tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
     path.write_text(REFUSED[case][0], encoding="utf-8")
     with pytest.raises(ProfileError) as error:
@@ -70,7 +74,7 @@ def test_profiles_are_read_by_it(load, case, tmp_path):
     assert REFUSED[case][1] in str(error.value)
 
 
-def test_a_large_file_a_pipe_and_a_device_are_refused_unread(tmp_path):
+def test_a_large_file_a_pipe_and_a_device_are_refused_unread(tmp_path: Path) -> None:
     large, pipe, zero = tmp_path / "large.yaml", tmp_path / "pipe.yaml", tmp_path / "zero.yaml"
     large.write_text("#" * (MAX_YAML_BYTES + 1))
     os.mkfifo(pipe)
@@ -87,7 +91,7 @@ def test_a_large_file_a_pipe_and_a_device_are_refused_unread(tmp_path):
         assert str(error.value).startswith(f"{path}: {said}")
 
 
-def test_other_encodings_are_told(tmp_path):
+def test_other_encodings_are_told(tmp_path: Path) -> None:
     path = tmp_path / "latin.yaml"
     path.write_bytes("a: grün".encode("latin-1"))
     with pytest.raises(ProfileError, match="is not UTF-8 text"):
@@ -96,7 +100,7 @@ def test_other_encodings_are_told(tmp_path):
     assert read_yaml(path) == {"a": "grün"}
 
 
-def test_what_is_accepted_is_what_yaml_says(tmp_path):
+def test_what_is_accepted_is_what_yaml_says(tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
     path.write_text(
         "text: [a, '1', \"y\", 2026-01-01]\nnumbers: [1, -2.5, 1.0e-3, 1e-3, .inf]\n"
@@ -112,11 +116,11 @@ def test_what_is_accepted_is_what_yaml_says(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.rglob("*.yaml")), ids=lambda path: path.name)
-def test_shipped_files_read_as_with_yaml_itself(path):
+def test_shipped_files_read_as_with_yaml_itself(path: Path) -> None:
     assert read_yaml(path) == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def test_a_value_in_a_message_is_short(tmp_path):
+def test_a_value_in_a_message_is_short(tmp_path: Path) -> None:
     path = tmp_path / "robot.yaml"
     path.write_text(f"robot: [{', '.join(['x' * 1000] * 100)}]\nframe: a\n")
     with pytest.raises(ProfileError, match="robot.yaml: ") as error:
@@ -124,7 +128,7 @@ def test_a_value_in_a_message_is_short(tmp_path):
     assert len(str(error.value)) < 1000
 
 
-def test_the_bomb_takes_neither_time_nor_memory(tmp_path):
+def test_the_bomb_takes_neither_time_nor_memory(tmp_path: Path) -> None:
     """In a process of its own, which ends with 1 GB or after 60 s."""
     path = tmp_path / "robot.yaml"
     path.write_text(REFUSED["alias bomb"][0])

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden VQ-VAE arrays: a decoded map becomes the reference's picture."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,14 @@ from molmoact_ros.model import load_vqvae
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "vqvae" / "vqvae_tiny.npz"
 
 
-def test_normalised_pictures():
+def test_normalised_pictures() -> None:
     arrays = np.load(GOLDEN)
     for decoded, normalized in zip(arrays["decoded"], arrays["normalized"], strict=True):
         np.testing.assert_array_equal(normalize_depth(decoded), normalized)
 
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
-def test_codes_to_relative_depth(suffix):
+def test_codes_to_relative_depth(suffix: str) -> None:
     arrays = np.load(GOLDEN)
     network = load_vqvae(GOLDEN.with_suffix(f".{suffix}"))
     tokenizer = DepthTokenizer(rows=6, cols=6, codes=16, network=network)

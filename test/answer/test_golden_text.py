@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every golden text file: the compatible mode gives the reference's values exactly."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from molmoact_ros.answer import (
     ActionStats,
     ActionTokenizer,
+    Answer,
     find_depth_spans,
     parse_answer,
     parse_trajectories,
@@ -22,7 +26,7 @@ from molmoact_ros.answer import (
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "text"
 
 
-def _golden(name):
+def _golden(name: str) -> Any:
     return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
 
 
@@ -31,7 +35,7 @@ CODEC = _golden("action_codec.json")
 POLICY = _golden("policy.json")
 
 
-def _stats_of(case):
+def _stats_of(case: Any) -> Any:
     # The case without a key was recorded with a model that has one data set.
     if case["unnorm_key"] is None:
         return {"seven": PARSE["norm_stats"]["seven"]}
@@ -39,8 +43,8 @@ def _stats_of(case):
 
 
 @pytest.mark.parametrize("case", PARSE["cases"], ids=lambda case: case["name"])
-def test_parse_case(case):
-    def parse():
+def test_parse_case(case: Any) -> None:
+    def parse() -> Answer:
         return parse_answer(
             case["text"],
             _stats_of(case),
@@ -62,7 +66,7 @@ def test_parse_case(case):
     assert answer.valid
 
 
-def test_parse_errors():
+def test_parse_errors() -> None:
     stats_of = {"no_stats": None, "many_stats_no_key": PARSE["norm_stats"]}
     for name, _, message in PARSE["errors"]:
         with pytest.raises(ValueError) as error:
@@ -70,7 +74,7 @@ def test_parse_errors():
         assert str(error.value) == message
 
 
-def test_vocab_tail_table():
+def test_vocab_tail_table() -> None:
     tokenizer = ActionTokenizer()
     for bin_, (string, id_, centre) in enumerate(CODEC["table"]):
         assert tokenizer.strings[bin_] == string
@@ -80,13 +84,13 @@ def test_vocab_tail_table():
 
 
 @pytest.mark.parametrize("key, dtype", [("encode_float64", "f8"), ("encode_float32", "f4")])
-def test_encoding(key, dtype):
+def test_encoding(key: str, dtype: Any) -> None:
     values, ids = zip(*CODEC[key], strict=True)
     bins = ActionTokenizer().encode_bins(np.array(values, dtype=dtype))
     assert (CODEC["base_vocab_size"] - 1 - bins).tolist() == list(ids)
 
 
-def test_raw_actions_to_text():
+def test_raw_actions_to_text() -> None:
     pipeline = CODEC["raw_pipeline"]
     stats = ActionStats.from_norm_stats(
         {"raw": {"action": {"q01": pipeline["q01"], "q99": pipeline["q99"]}}}
@@ -104,11 +108,11 @@ def test_raw_actions_to_text():
         assert tokenizer.encode(normalized[window]) == text
 
 
-def test_trajectory_points_to_pixels():
+def test_trajectory_points_to_pixels() -> None:
     for (x, y, width, height), expected in POLICY["scale_pt"]:
         assert np.rint(to_pixels([[x, y]], (width, height)))[0].tolist() == expected
 
 
-def test_prompts():
+def test_prompts() -> None:
     assert reasoning_prompt("pick coke can", 1) == POLICY["simpler_prompts"]["plain"]
     assert steering_prompt("pick coke can", 1) == POLICY["simpler_prompts"]["steered"]

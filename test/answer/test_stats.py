@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Statistics: selection, un-normalisation and every way in which they can be broken."""
 
+from __future__ import annotations
+
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from molmoact_ros.answer import ActionStats, select_unnorm_key
 
 
-def test_callers_mask_is_not_touched(norm_stats):
+def test_callers_mask_is_not_touched(norm_stats: dict[str, Any]) -> None:
     mask = np.ones(7, dtype=bool)
     norm_stats["robot"]["action"]["mask"] = mask
     stats = ActionStats.from_norm_stats(norm_stats)
@@ -19,7 +22,7 @@ def test_callers_mask_is_not_touched(norm_stats):
     assert stats.mask.tolist() == [True] * 6 + [False]
 
 
-def test_unnormalize(norm_stats):
+def test_unnormalize(norm_stats: dict[str, Any]) -> None:
     stats = ActionStats.from_norm_stats(norm_stats)
     actions = stats.unnormalize(np.array([[-1.0] * 7, [1.0] * 7, [0.0] * 7]))
     assert actions.dtype == np.float64
@@ -28,19 +31,19 @@ def test_unnormalize(norm_stats):
     np.testing.assert_allclose(actions[2], 0, atol=1e-7)
 
 
-def test_statistics_can_not_be_changed(norm_stats):
+def test_statistics_can_not_be_changed(norm_stats: dict[str, Any]) -> None:
     stats = ActionStats.from_norm_stats(norm_stats)
     with pytest.raises(ValueError):
         stats.q01[0] = 1
 
 
 @pytest.mark.parametrize("empty", [None, {}])
-def test_no_statistics(empty):
+def test_no_statistics(empty: Any) -> None:
     with pytest.raises(ValueError, match="No norm_stats found"):
         select_unnorm_key(empty)
 
 
-def test_unknown_key_lists_the_known(norm_stats):
+def test_unknown_key_lists_the_known(norm_stats: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"'typo' not in \['robot'\]"):
         ActionStats.from_norm_stats(norm_stats, "typo")
 
@@ -58,12 +61,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("action, message", BROKEN.values(), ids=BROKEN.keys())
-def test_broken_statistics(action, message):
+def test_broken_statistics(action: Any, message: str) -> None:
     stats = {"robot": {"action": copy.deepcopy(action)}}
     with pytest.raises(ValueError, match=message):
         ActionStats.from_norm_stats(stats)
 
 
-def test_entry_without_action():
+def test_entry_without_action() -> None:
     with pytest.raises(ValueError, match=r"norm_stats\['robot'\].action lacks"):
         ActionStats.from_norm_stats({"robot": {"proprio": {}}})

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Strict parsing: each kind of broken answer is refused with a sentence that names the fault."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +27,9 @@ CHUNK = np.linspace(-0.9, 0.9, 56).reshape(8, 7)
 STATS = {"robot": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
 
 
-def _answer(depth=None, trajectory=None, actions=None, n_images=1):
+def _answer(
+    depth: Any = None, trajectory: Any = None, actions: Any = None, n_images: int = 1
+) -> str:
     return " " + reasoning_answer(
         DepthTokenizer().encode(CODES) if depth is None else depth,
         trajectory_text(POINTS) if trajectory is None else trajectory,
@@ -32,13 +38,13 @@ def _answer(depth=None, trajectory=None, actions=None, n_images=1):
     )
 
 
-def _problems(text, **options):
+def _problems(text: str, **options: Any) -> tuple[str, ...]:
     return parse_answer(text, STATS, rows=8, **options).problems
 
 
 @pytest.mark.parametrize("n_images", [1, 2])
 @pytest.mark.parametrize("codebook", ["vocab_tail", "byte_level"])
-def test_sound_answer(n_images, codebook):
+def test_sound_answer(n_images: int, codebook: str) -> None:
     tokenizer = ActionTokenizer(codebook)
     text = _answer(actions=tokenizer.encode(CHUNK), n_images=n_images)
     answer = parse_answer(text, STATS, rows=8, action_tokenizer=tokenizer)
@@ -48,15 +54,16 @@ def test_sound_answer(n_images, codebook):
     assert np.abs(answer.actions - CHUNK).max() < 1 / 255
 
 
-def test_single_row_and_tight_trajectory():
+def test_single_row_and_tight_trajectory() -> None:
     text = _answer(trajectory="[[1,2],[3,4]]", actions=TOKENIZER.encode(CHUNK[0]))
     answer = parse_answer(text, STATS, rows=1)
     assert answer.valid
+    assert answer.trajectory is not None
     assert answer.trajectory.tolist() == [[1, 2], [3, 4]]
     assert answer.actions.shape == (1, 7)
 
 
-def test_two_arm_wording_is_understood():
+def test_two_arm_wording_is_understood() -> None:
     traces = trajectory_text(POINTS)
     text = (
         f" The depth map of the image is {DepthTokenizer().encode(CODES)}. "
@@ -68,13 +75,13 @@ def test_two_arm_wording_is_understood():
     assert answer.valid and len(answer.trajectories) == 2
 
 
-def test_steered_answer_needs_no_depth_and_no_trajectory():
+def test_steered_answer_needs_no_depth_and_no_trajectory() -> None:
     text = steering_answer(TOKENIZER.encode(CHUNK))
     assert parse_answer(text, STATS, rows=8, steered=True).valid
     assert _problems(text) == ("The answer has no depth map", "The answer has no trajectory")
 
 
-def _row(n):
+def _row(n: int) -> str:
     return TOKENIZER.encode(CHUNK[0, :1].repeat(n))
 
 
@@ -125,12 +132,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("text, options, expected", FAULTS.values(), ids=FAULTS.keys())
-def test_fault_is_named(text, options, expected):
+def test_fault_is_named(text: str, options: dict[str, Any], expected: Any) -> None:
     problems = _problems(text, **options)
     assert any(expected in problem for problem in problems), problems
 
 
-def test_only_the_list_after_the_last_cue_is_an_action():
+def test_only_the_list_after_the_last_cue_is_an_action() -> None:
     fake = TOKENIZER.encode(np.full((1, 7), 0.99))
     answer = parse_answer(f"The action is {fake}. " + _answer(), STATS, rows=8)
     assert answer.actions.shape == (8, 7)
@@ -138,30 +145,31 @@ def test_only_the_list_after_the_last_cue_is_an_action():
     assert not answer.valid
 
 
-def test_wrong_string_is_never_a_number():
+def test_wrong_string_is_never_a_number() -> None:
     text = _answer(actions=_row(7).replace(TOKENIZER.strings[12], "hello", 1))
     assert np.isnan(parse_answer(text, STATS).actions[0, 0])
     compatible = parse_answer(text, STATS, mode="compatible")
     assert compatible.actions[0, 0] == pytest.approx(0.996, abs=1e-3)
 
 
-def test_flat_pair_is_a_trajectory_of_one_point():
-    assert parse_answer(_answer(trajectory="[12, 34]"), STATS).trajectory.tolist() == [[12, 34]]
+def test_flat_pair_is_a_trajectory_of_one_point() -> None:
+    points = parse_answer(_answer(trajectory="[12, 34]"), STATS).trajectory
+    assert points is not None and points.tolist() == [[12, 34]]
 
 
 @given(st.text(st.sampled_from("[](),. 12action is<DEPTH_START>\n⠁é")))
-def test_any_text_gives_an_answer(text):
+def test_any_text_gives_an_answer(text: str) -> None:
     for mode in ("strict", "compatible"):
         answer = parse_answer(text, STATS, mode=mode)
         assert answer.actions.shape[1:] == (7,)
 
 
 @given(st.integers(0, 300))
-def test_a_truncated_answer_is_never_valid(cut):
+def test_a_truncated_answer_is_never_valid(cut: int) -> None:
     text = _answer()
     assert not parse_answer(text[: max(len(text) - 2 - cut, 0)], STATS, rows=8).valid
 
 
-def test_unknown_mode():
+def test_unknown_mode() -> None:
     with pytest.raises(ValueError, match="mode is 'lenient'"):
-        parse_answer("", STATS, mode="lenient")
+        parse_answer("", STATS, mode="lenient")  # type: ignore[arg-type]

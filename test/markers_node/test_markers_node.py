@@ -151,10 +151,19 @@ def test_a_trajectory_appears_on_the_plane(scene: Callable[..., Scene], client: 
     assert far.level == DiagnosticStatus.WARN
     wrong = lab.until_status("frame 'wrist'", lambda: lab.show(path, stamp, frame="wrist"))
     assert "'optical'" in wrong.message
-    lab.until_status("not calibrated", lambda: (lab.calibrate(np.zeros((3, 3))), both())[0])
+
+    def uncalibrated() -> None:
+        lab.calibrate(np.zeros((3, 3)))
+        both()
+
+    lab.until_status("not calibrated", uncalibrated)
 
     def impossible(**changes: Any) -> Callable[[], None]:
-        return lambda: (lab.calibrate(**changes), lab.show(path, stamp))[0]
+        def show() -> None:
+            lab.calibrate(**changes)
+            lab.show(path, stamp)
+
+        return show
 
     lab.until_status("d has 6 coefficients", impossible(distortion=(0.1,) * 6))
     lab.until_status("frame_id has 1000 characters", impossible(frame="f" * 1000))
@@ -266,7 +275,7 @@ def test_a_plane_of_another_frame(
                 transform=types.SimpleNamespace(rotation=rotation, translation=translation)
             )
 
-    module = types.ModuleType("tf2_ros")
+    module: Any = types.ModuleType("tf2_ros")
     module.Buffer, module.TransformException = Buffer, TransformException
     module.TransformListener = lambda buffer, node: object()
     monkeypatch.setitem(sys.modules, "tf2_ros", module)

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoint profiles: the shipped files, the choice, and errors that name the key."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +52,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("checkpoint", PUBLISHED)
-def test_published_checkpoint_is_found_by_name(checkpoint):
+def test_published_checkpoint_is_found_by_name(checkpoint: str) -> None:
     name, key, rows, cameras = PUBLISHED[checkpoint]
     profile, reason = choose_profile(checkpoint, None, 0)
     assert profile.name == name and checkpoint.split("/")[1] in reason
@@ -58,7 +61,7 @@ def test_published_checkpoint_is_found_by_name(checkpoint):
     profile.actions.check_dof(7)
 
 
-def test_every_profile_is_listed_and_has_the_name_of_its_file():
+def test_every_profile_is_listed_and_has_the_name_of_its_file() -> None:
     files = {path.stem for path in profile_directory().glob("*.yaml")} - {"template"}
     assert files == {profile.name for profile in load_checkpoint_profiles()}
     assert files == {name for name, *_ in PUBLISHED.values()}
@@ -74,24 +77,26 @@ def test_every_profile_is_listed_and_has_the_name_of_its_file():
         ([], 152064, "generic"),
     ],
 )
-def test_renamed_checkpoint_is_found_by_content(norm_stats, vocab_size, name, tmp_path):
+def test_renamed_checkpoint_is_found_by_content(
+    norm_stats: Any, vocab_size: int, name: str, tmp_path: Path
+) -> None:
     profile, reason = choose_profile(tmp_path, dict.fromkeys(norm_stats), vocab_size)
     assert profile.name == name and reason
 
 
-def test_several_profiles_fit(tmp_path):
+def test_several_profiles_fit(tmp_path: Path) -> None:
     template = load_checkpoint_profile(profile_directory() / "template.yaml")
     profile, reason = choose_profile("x/my-robot-1", None, 0, [template, template])
     assert profile.name == "generic" and "my_robot, my_robot" in reason
 
 
-def test_template_explains_every_key():
+def test_template_explains_every_key() -> None:
     text = (profile_directory() / "template.yaml").read_text(encoding="utf-8")
 
-    def check(content, cls):
+    def check(content: Any, cls: Any) -> None:
         assert set(content) == {field for field in cls.__dataclass_fields__}
         for key, value in content.items():
-            kind = type(getattr(profile, key, None)) if cls is type(profile) else None
+            kind: Any = type(getattr(profile, key, None)) if cls is type(profile) else None
             if isinstance(value, dict) and kind is not None:
                 assert set(value) == set(kind.__dataclass_fields__)
 
@@ -128,7 +133,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN)
-def test_broken_profile_is_refused_with_the_path_of_the_key(text, tmp_path):
+def test_broken_profile_is_refused_with_the_path_of_the_key(text: str, tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(text)
     with pytest.raises(ProfileError, match=BROKEN[text]) as error:
@@ -136,17 +141,17 @@ def test_broken_profile_is_refused_with_the_path_of_the_key(text, tmp_path):
     assert str(path) in str(error.value)
 
 
-def test_absent_profile():
+def test_absent_profile() -> None:
     with pytest.raises(ProfileError, match="nowhere.yaml: cannot be read"):
         load_checkpoint_profile("nowhere.yaml")
 
 
-def test_other_number_of_dimensions():
+def test_other_number_of_dimensions() -> None:
     with pytest.raises(ProfileError, match="has 7 names, but norm_stats has 14 dimensions"):
         ActionSettings().check_dof(14)
 
 
-def test_images_are_prepared_as_in_the_published_evaluations():
+def test_images_are_prepared_as_in_the_published_evaluations() -> None:
     folder = profile_directory()
     libero = load_checkpoint_profile(folder / "molmoact_7b_d_libero_goal_0812.yaml").images
     np.testing.assert_array_equal(libero.apply(GOLDEN["crop09.in"]), GOLDEN["crop09.out"])
@@ -154,7 +159,7 @@ def test_images_are_prepared_as_in_the_published_evaluations():
     np.testing.assert_array_equal(rt_1.apply(GOLDEN["simpler_in"]), GOLDEN["simpler_resized"])
 
 
-def test_image_sizes():
+def test_image_sizes() -> None:
     frame = np.zeros((480, 640, 3), np.uint8)
     assert ImagePreparation().apply(frame).shape == (480, 640, 3)
     assert ImagePreparation(size=(320, 240)).apply(frame).shape == (240, 320, 3)
@@ -162,7 +167,7 @@ def test_image_sizes():
     assert ImagePreparation(crop_area=0.9).apply(frame).shape == (480, 640, 3)
 
 
-def test_trajectories_of_a_cropped_frame_are_brought_back_to_the_camera():
+def test_trajectories_of_a_cropped_frame_are_brought_back_to_the_camera() -> None:
     images = ImagePreparation(crop_area=0.81)
     corners = np.array([[0.0, 0.0], [255.0, 255.0], [127.5, 0.0]])
     np.testing.assert_allclose(

@@ -66,6 +66,7 @@ VARIANTS = {
 def test_size_and_pixels_are_those_of_the_decoder(variant: str) -> None:
     data = VARIANTS[variant]
     plain = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert plain is not None
     assert declared_size(memoryview(data)) == (30, 20)
     assert plain.shape == ((30, 20, 3) if variant == "turned" else (20, 30, 3))
     np.testing.assert_array_equal(decode(data), plain[..., ::-1])

@@ -3,6 +3,7 @@
 """The policy over the golden checkpoints, whose random weights answer garbage, safely."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,9 @@ def policy(request: pytest.FixtureRequest) -> MolmoActPolicy:
 
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
-    return cv2.imread(str(GOLDEN / "images" / "256x256_2.png"))[..., ::-1].copy()
+    bgr = cv2.imread(str(GOLDEN / "images" / "256x256_2.png"))
+    assert bgr is not None
+    return bgr[..., ::-1].copy()
 
 
 def test_garbage_is_reported_and_never_valid(policy: MolmoActPolicy, image: np.ndarray) -> None:
@@ -115,6 +118,9 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
         MolmoActPolicy.from_pretrained(tmp_path / "nothing_here", device="cpu")
 
 
+PLAIN: dict[str, Any] = {"draft_sources": ()}
+
+
 def test_drafts_change_the_passes_but_never_the_answer(image: np.ndarray) -> None:
     drafted, plain = (
         MolmoActPolicy.from_pretrained(
@@ -125,7 +131,7 @@ def test_drafts_change_the_passes_but_never_the_answer(image: np.ndarray) -> Non
             max_new_tokens=32,
             **settings,
         )
-        for settings in ({}, {"draft_sources": ()})
+        for settings in ({}, PLAIN)
     )
     for step in range(3):
         scene = np.roll(image, step, axis=1)
@@ -148,7 +154,7 @@ def test_repeatable_answers_are_the_same_with_and_without_drafts_in_bfloat16(
             repeatable=True,
             **settings,
         )
-        for settings in ({}, {"draft_sources": ()})
+        for settings in ({}, PLAIN)
     )
     assert drafted.repeatable
     for step in range(3):
@@ -165,6 +171,6 @@ def test_warming_up_reports_on_the_passes(policy: MolmoActPolicy) -> None:
         each.warm_up()
         assert each.pass_report is not None
         assert not each.pass_report.captured and each.pass_report.warnings == ()
-    assert not policy.repeatable
-    assert policy.pass_report.unequal_slots is None
+    assert not policy.repeatable and repeatable.pass_report is not None
+    assert policy.pass_report and policy.pass_report.unequal_slots is None
     assert repeatable.pass_report.unequal_slots == ()

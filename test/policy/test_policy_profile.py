@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a profile and the trust detectors do inside the policy, with answers that are written."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +49,7 @@ class Scripted:
     prompt: str = ""
     max_new_tokens: int = 0
 
-    def generate(self, batch, max_new_tokens, draft=None, probe_ids=None, should_stop=None):
+    def generate(self, batch: Any, max_new_tokens: int, *_: Any) -> GenerationResult:
         """Answer with the text."""
         tokenizer = self.policy.processor.tokenizer
         self.prompt = tokenizer.decode(batch["input_ids"][0])
@@ -56,15 +59,16 @@ class Scripted:
 
 
 @pytest.fixture(scope="module")
-def scripted():
+def scripted() -> Any:
     policy = MolmoActPolicy.from_pretrained(
         CHECKPOINT, device="cpu", dtype="float32", profile=PROFILE
     )
-    policy._decoder = Scripted(policy)
-    return policy._decoder
+    decoder = Scripted(policy)
+    setattr(policy, "_decoder", decoder)  # noqa: B010 - the network in its place
+    return decoder
 
 
-def _answer(values, trajectory=((0, 0), (255, 255))):
+def _answer(values: Any, trajectory: Any = ((0, 0), (255, 255))) -> str:
     return " " + reasoning_answer(
         DepthTokenizer().encode(np.zeros((10, 10), int)),
         trajectory_text(trajectory),
@@ -73,7 +77,7 @@ def _answer(values, trajectory=((0, 0), (255, 255))):
     )
 
 
-def test_profile_sets_statistics_length_and_wording(scripted):
+def test_profile_sets_statistics_length_and_wording(scripted: Any) -> None:
     scripted.text = _answer(np.zeros((2, 7)))
     reasoning = scripted.policy.infer(Observation({"camera": IMAGE}, "close the box"))
     assert reasoning.valid and reasoning.unnorm_key == "molmoact"
@@ -81,13 +85,13 @@ def test_profile_sets_statistics_length_and_wording(scripted):
     assert "along with other images from different camera views" in scripted.prompt
 
 
-def test_wrong_number_of_rows_is_a_problem(scripted):
+def test_wrong_number_of_rows_is_a_problem(scripted: Any) -> None:
     scripted.text = _answer(np.zeros((3, 7)))
     reasoning = scripted.policy.infer(Observation({"camera": IMAGE}, "close the box"))
     assert reasoning.problems == ("The answer has 3 usable action rows, not 2",)
 
 
-def test_gripper_is_converted(scripted):
+def test_gripper_is_converted(scripted: Any) -> None:
     actions = np.zeros((2, 7))
     actions[:, 6] = [1.0, 0.0]  # open, closed
     scripted.text = _answer(actions)
@@ -95,13 +99,13 @@ def test_gripper_is_converted(scripted):
     assert reasoning.actions[:, 6].tolist() == [0.0, 1.0]
 
 
-def test_trajectory_of_the_crop_belongs_to_the_camera(scripted):
+def test_trajectory_of_the_crop_belongs_to_the_camera(scripted: Any) -> None:
     scripted.text = _answer(np.zeros((2, 7)))
     reasoning = scripted.policy.infer(Observation({"camera": IMAGE}, "close the box"))
     np.testing.assert_allclose(reasoning.trajectory, [[12.75, 12.75], [242.25, 242.25]])
 
 
-def test_hint_is_given_back_as_it_was_drawn(scripted):
+def test_hint_is_given_back_as_it_was_drawn(scripted: Any) -> None:
     scripted.text = " " + steering_answer(ActionTokenizer().encode(np.zeros((2, 7))))
     hint = np.array([[20.0, 30.0], [200.0, 100.0]])
     reasoning = scripted.policy.infer(Observation({"camera": IMAGE}, "close the box", hint))
@@ -109,7 +113,7 @@ def test_hint_is_given_back_as_it_was_drawn(scripted):
     np.testing.assert_array_equal(reasoning.trajectory, hint)
 
 
-def test_near_zero_actions_are_flagged_until_the_instruction_changes(scripted):
+def test_near_zero_actions_are_flagged_until_the_instruction_changes(scripted: Any) -> None:
     scripted.text = _answer(np.zeros((2, 7)))
     stats = scripted.policy.stats
     still = -(stats.q99 + stats.q01) / (stats.q99 - stats.q01)  # no motion, in bin space
@@ -121,7 +125,7 @@ def test_near_zero_actions_are_flagged_until_the_instruction_changes(scripted):
     assert scripted.policy.infer(Observation({"camera": IMAGE}, "close the box")).valid
 
 
-def test_profile_with_other_dimensions_is_refused():
+def test_profile_with_other_dimensions_is_refused() -> None:
     profile = CheckpointProfile(
         "two", answer=AnswerSettings("molmoact"), actions=ActionSettings(names=("x", "gripper"))
     )

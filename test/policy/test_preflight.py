@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What files, settings and parameters show is told before a weight is read, all of it at once."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +26,7 @@ from molmoact_ros.policy.preflight import PolicyRequest, check_policy
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
 REQUEST = PolicyRequest(GOLDEN, unnorm_key="molmoact", device="cpu", dtype="float32")
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unnorm_key": ({"unnorm_key": "typo"}, "`unnorm_key`='typo' not in"),
     "key that is not given": ({"unnorm_key": None}, "please pass `unnorm_key` from"),
     "profile file": ({"profile": "none.yaml"}, "checkpoint profile none.yaml: cannot be read"),
@@ -46,21 +49,22 @@ WRONG = {
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
+def checkpoint(tmp_path: Path) -> Path:
     """A copy that a test may break."""
     directory = tmp_path / "checkpoint"
     shutil.copytree(GOLDEN, directory, ignore=shutil.ignore_patterns("cases"))
     return directory
 
 
-def test_a_sound_policy_has_no_problem():
+def test_a_sound_policy_has_no_problem() -> None:
     found = check_policy(REQUEST)
     assert found.problems == found.warnings == []
-    assert all(found.checks.values()) and found.stats.key == "molmoact"
+    assert all(found.checks.values())
+    assert found.stats is not None and found.stats.key == "molmoact"
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_each_is_told(case):
+def test_each_is_told(case: Any) -> None:
     changes, said = WRONG[case]
     found = check_policy(replace(REQUEST, **changes))
     assert len(found.problems) == 1, found.problems
@@ -69,21 +73,23 @@ def test_each_is_told(case):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there():
+def test_a_gpu_that_is_not_there() -> None:
     for name in ("cuda", "cuda:3"):
         (problem,) = check_policy(replace(REQUEST, device=name)).problems
         assert "torch finds no CUDA GPU; use device 'cpu'" in problem
 
 
-def test_all_are_told_together():
-    changes = {"unnorm_key": "typo", "dtype": "float7", "instruction": "say <DEPTH_1>"}
-    found = check_policy(replace(REQUEST, **changes), lambda found: ["and one of the caller's"])
+def test_all_are_told_together() -> None:
+    request = replace(
+        REQUEST, unnorm_key="typo", dtype="float7", instruction="say <DEPTH_1>"
+    )
+    found = check_policy(request, lambda found: ["and one of the caller's"])
     assert len(found.problems) == 4
 
 
-def test_nothing_is_loaded_before(checkpoint):
+def test_nothing_is_loaded_before(checkpoint: Path) -> None:
     """`progress` would be called within the first 16 MB."""
-    steps = []
+    steps: list[Any] = []
     with pytest.raises(ValueError, match="'typo' not in"):
         MolmoActPolicy.from_pretrained(
             checkpoint, "typo", device="cpu", dtype="float32", progress=steps.append
@@ -91,14 +97,14 @@ def test_nothing_is_loaded_before(checkpoint):
     assert steps == []
 
 
-def test_a_checkpoint_that_was_checked_is_loaded_as_it_was_checked(checkpoint):
+def test_a_checkpoint_that_was_checked_is_loaded_as_it_was_checked(checkpoint: Path) -> None:
     found = check_policy(replace(REQUEST, checkpoint=checkpoint))
     (checkpoint / SINGLE_FILE).write_bytes((checkpoint / SINGLE_FILE).read_bytes())
     with pytest.raises(ValueError, match=f"{SINGLE_FILE} has changed while it was loaded"):
         MolmoActPolicy.from_preflight(found)
 
 
-def test_other_cameras_than_in_training_are_only_a_warning():
+def test_other_cameras_than_in_training_are_only_a_warning() -> None:
     profile = CheckpointProfile("p", prompt=PromptSettings(cameras=("primary", "wrist")))
     found = check_policy(replace(REQUEST, profile=profile, n_images=1))
     assert found.problems == []
@@ -106,13 +112,13 @@ def test_other_cameras_than_in_training_are_only_a_warning():
     assert warning == "the number of cameras is 1, profile p was trained with 2: primary, wrist"
 
 
-def _edit(path, **changes):
+def _edit(path: Path, **changes: Any) -> None:
     content = json.loads(path.read_text())
     content.update(changes)
     path.write_text(json.dumps(content))
 
 
-def test_statistics_of_another_robot_may_be_broken(checkpoint):
+def test_statistics_of_another_robot_may_be_broken(checkpoint: Path) -> None:
     stats = json.loads((checkpoint / "config.json").read_text())["norm_stats"]
     stats["libero_spatial_no_noops_modified"]["action"]["q01"] = []
     _edit(checkpoint / "config.json", norm_stats=stats)
@@ -124,13 +130,13 @@ def test_statistics_of_another_robot_may_be_broken(checkpoint):
     assert "must be a flat list" in found.problems[0] and found.warnings == []
 
 
-def test_answers_that_would_never_end(checkpoint):
+def test_answers_that_would_never_end(checkpoint: Path) -> None:
     (checkpoint / "generation_config.json").write_text("{}")
     (problem,) = check_policy(replace(REQUEST, checkpoint=checkpoint)).problems
     assert "answers would never end" in problem
 
 
-def test_crops_of_another_size_than_the_network(checkpoint):
+def test_crops_of_another_size_than_the_network(checkpoint: Path) -> None:
     _edit(checkpoint / "preprocessor_config.json", base_image_input_size=[84, 84])
     problems = check_policy(replace(REQUEST, checkpoint=checkpoint)).problems
     assert problems == [
@@ -139,7 +145,7 @@ def test_crops_of_another_size_than_the_network(checkpoint):
     ]
 
 
-def test_more_memory_than_any_machine_has_is_refused_before_loading(checkpoint):
+def test_more_memory_than_any_machine_has_is_refused_before_loading(checkpoint: Path) -> None:
     """Sparse weights of 2.4 TB, which take no room on the disk."""
     content = json.loads((checkpoint / "config.json").read_text())
     content["llm_config"].update(hidden_size=65_536, intermediate_size=1_000_000)
@@ -152,7 +158,7 @@ def test_more_memory_than_any_machine_has_is_refused_before_loading(checkpoint):
     assert found.passing == [problem]
 
 
-def _make_sparse(directory):
+def _make_sparse(directory: Path) -> None:
     from molmoact_ros.model import load_config
 
     with torch.device("meta"):
@@ -168,8 +174,8 @@ def _make_sparse(directory):
 
 
 def test_from_the_hub_large_files_are_fetched_only_when_the_small_ones_are_right(
-    checkpoint, tmp_path, monkeypatch
-):
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cache that holds all but the weights: the wrong key is told, not that they are missing."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     repo = tmp_path / "cache" / "models--somebody--MolmoAct-mine"

@@ -6,8 +6,11 @@ Random weights, one block of the language model and two of the vision tower inst
 and a head that shares the memory of the embedding: 3.3 GB in float32, 1.7 GB in bfloat16.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,14 +29,14 @@ STATS = {"molmoact": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
 
 
 @pytest.fixture(scope="module")
-def processor(tmp_path_factory):
+def processor(tmp_path_factory: pytest.TempPathFactory) -> MolmoActProcessor:
     """A tokenizer with the ids of 7B-D: 151,643 base tokens, then specials in the right places."""
     directory = tmp_path_factory.mktemp("7b")
     make_processor(directory, EMBEDDINGS)
     return MolmoActProcessor.from_pretrained(directory)
 
 
-def _network(dtype):
+def _network(dtype: Any) -> Any:
     content = json.loads((DATA / "tensors_7b.json").read_text())["7B-D"]["config"]
     content["llm_config"]["num_hidden_layers"] = 1
     content["vit_config"]["num_hidden_layers"] = 2
@@ -53,7 +56,7 @@ def _network(dtype):
     return model.eval()
 
 
-def _filled(shape, noise):
+def _filled(shape: tuple[int, ...], noise: torch.Tensor) -> torch.Tensor:
     """Repeat noise over a tensor: drawing a billion numbers would take longer than the test."""
     tensor = torch.empty(shape, dtype=noise.dtype)
     for piece in tensor.view(-1).split(len(noise)):
@@ -61,7 +64,7 @@ def _filled(shape, noise):
     return tensor
 
 
-def _free_gigabytes():
+def _free_gigabytes() -> float:
     lines = Path("/proc/meminfo").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if "MemAvailable" in line) / 1e6
 
@@ -69,7 +72,7 @@ def _free_gigabytes():
 @pytest.mark.parametrize(
     ("dtype", "gigabytes"), [(torch.bfloat16, 3), (torch.float32, 6)], ids=["bfloat16", "float32"]
 )
-def test_frame_to_answer(processor, dtype, gigabytes):
+def test_frame_to_answer(processor: MolmoActProcessor, dtype: Any, gigabytes: float) -> None:
     free = _free_gigabytes()
     if free < gigabytes:
         pytest.skip(f"needs {gigabytes} GB of free memory, {free:.1f} are there")

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy node on a device whose graphs and rows are wrong, and lost at the third answer."""
 
+from __future__ import annotations
+
 import sys
+from typing import Any
 
 import torch
 
@@ -19,7 +22,7 @@ asked = 0
 class SlotDependent(FixedPass):
     """From slot 8 on a row's result depends on where it is, in the last bit."""
 
-    def __call__(self, tokens, depths, visible):
+    def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         """Compute and spoil."""
         logits = super().__call__(tokens, depths, visible)
         logits[8:] = torch.nextafter(logits[8:], torch.tensor(float("inf")))
@@ -29,13 +32,13 @@ class SlotDependent(FixedPass):
 class Stale(FixedPass):
     """Stands in for a CUDA graph that did not capture its inputs: it repeats its first result."""
 
-    first = None
+    first: Any = None
 
-    def __init__(self, model, cache, size, stream):
+    def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
         """Capture nothing."""
         super().__init__(model, cache, size)
 
-    def __call__(self, tokens, depths, visible):
+    def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         """Compute once."""
         if self.first is None:
             self.first = super().__call__(tokens, depths, visible).clone()
@@ -45,12 +48,12 @@ class Stale(FixedPass):
 class Capturing(pass_set.PassSet):
     """Captures without a GPU."""
 
-    def __init__(self, model, cache, *, graphs, repeatable):
+    def __init__(self, model: Any, cache: Any, *, graphs: bool, repeatable: bool | None) -> None:
         """Capture in any case."""
         super().__init__(model, cache, graphs=True, repeatable=repeatable)
 
 
-def infer_twice(self, *arguments):
+def infer_twice(self: MolmoActPolicy, *arguments: Any) -> Any:
     """Fail for good after two answers."""
     global asked
     asked += 1
@@ -59,8 +62,12 @@ def infer_twice(self, *arguments):
     return infer(self, *arguments)
 
 
-pass_set.FixedPass, pass_set.GraphPass = SlotDependent, Stale
-pass_set.GraphStream = lambda device: None
-engine.PassSet = Capturing
-MolmoActPolicy.infer = infer_twice
+for owner, name, stand_in in (
+    (pass_set, "FixedPass", SlotDependent),
+    (pass_set, "GraphPass", Stale),
+    (pass_set, "GraphStream", lambda device: None),
+    (engine, "PassSet", Capturing),
+    (MolmoActPolicy, "infer", infer_twice),
+):
+    setattr(owner, name, stand_in)
 sys.exit(main())

@@ -47,6 +47,7 @@ def test_a_bad_device_is_reported_and_a_lost_one_ends_the_node(surround: Any, go
             "the node's end",
             lambda: robot.show(robot.image()),
         )
+        assert process.stderr is not None
         said = process.stderr.read()
     assert process.returncode == 1, "so that a launch file starts it again"
     (fatal,) = [line for line in said.splitlines() if "[FATAL]" in line]

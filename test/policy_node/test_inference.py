@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -52,17 +52,19 @@ class Node:
 class Bench:
     """An inference whose policy does what the test wants, each time it is asked."""
 
-    def __init__(self) -> None:
-        self.node, self.desk = Node(), TaskDesk("close the box")
+    def __init__(self, max_age: float = 1e6) -> None:
+        self.node = Node()
+        self.desk = TaskDesk("close the box")
         self.act: Callable[[], None] = lambda: None
         self.asked = self.published = 0
-        self.matcher = FrameMatcher(("camera",), 0.1, 1e6)
-        policy = SimpleNamespace(infer=self._infer)
+        self.matcher = FrameMatcher(("camera",), 0.1, max_age)
+        policy: Any = SimpleNamespace(infer=self._infer)
+        pacing = Pacing(0.8, lambda: 0.0)
         self.inference = Inference(
-            self.node, policy, self.desk, self.matcher, Pacing(0.8, lambda: 0.0), self._publish
+            cast(Any, self.node), policy, self.desk, self.matcher, pacing, self._publish
         )
         outputs = SimpleNamespace(publish_seconds=0.0, overlay_seconds=0.0)
-        self.session = SimpleNamespace(inference=self.inference, outputs=outputs)
+        self.session: Any = SimpleNamespace(inference=self.inference, outputs=outputs)
 
     def _infer(self, observation: Any, is_obsolete: Callable[[], bool]) -> Reasoning:
         self.asked += 1
@@ -95,8 +97,14 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
+def max_age() -> float:
+    """Largest age of a frame, s; none in most tests."""
+    return 1e6
+
+
+@pytest.fixture
+def bench(max_age: float) -> Iterator[Bench]:
+    made = Bench(max_age)
     made.inference.start()
     yield made
     made.inference.stop()
@@ -155,7 +163,11 @@ def test_a_pass_that_takes_much_longer_than_the_others_is_an_error(bench: Bench)
 
 def test_the_first_answer_may_take_longer_and_is_then_a_warning(bench: Bench) -> None:
     released = threading.Event()
-    bench.act = lambda: released.wait(PATIENCE) and None
+
+    def hang() -> None:
+        assert released.wait(PATIENCE)
+
+    bench.act = hang
     bench.until(lambda: bench.asked > 0)
     bench.node.time += 59.0
     assert bench.status.level is Level.OK
@@ -164,9 +176,9 @@ def test_the_first_answer_may_take_longer_and_is_then_a_warning(bench: Bench) ->
     released.set()
 
 
+@pytest.mark.parametrize("max_age", [1.0])
 def test_without_frames_or_instruction_no_answer_is_owed(bench: Bench) -> None:
     bench.until(lambda: bench.published > 0)
-    bench.matcher._max_age = 1.0
     bench.node.time += 1000.0
     bench.until(lambda: bench.inference.waiting_for.startswith("camera 'camera'"), show=False)
     assert bench.status.level is Level.OK

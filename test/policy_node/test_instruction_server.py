@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from molmoact_ros.action import ExecuteInstruction
@@ -14,7 +14,8 @@ from rclpy.action import GoalResponse
 from molmoact_ros.policy.task import TaskDesk
 from molmoact_ros.policy_node.instruction_server import InstructionServer
 
-Goal, Result = ExecuteInstruction.Goal, ExecuteInstruction.Result
+Goal: TypeAlias = ExecuteInstruction.Goal
+Result: TypeAlias = ExecuteInstruction.Result
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_a_slow_stage_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -
             until(lambda: log.count(stages[1]) >= 2)
             seen.append(loader.progress)
 
-        policy.warm_up = warm_up  # type: ignore[method-assign]
+        monkeypatch.setattr(policy, "warm_up", warm_up)
         return policy
 
     monkeypatch.setattr(policy_loading, "load_node_policy", load_slowly)

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The golden data and processors."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -31,10 +34,12 @@ def processors() -> dict[str, MolmoActProcessor]:
 
 
 @pytest.fixture(scope="session")
-def read_image():
+def read_image() -> Callable[[str], np.ndarray]:
     """Return a function: name of a golden image (with its folder) to an RGB array."""
 
     def read(name: str) -> np.ndarray:
-        return np.ascontiguousarray(cv2.imread(str(GOLDEN / name))[:, :, ::-1])
+        bgr = cv2.imread(str(GOLDEN / name))
+        assert bgr is not None
+        return np.ascontiguousarray(bgr[:, :, ::-1])
 
     return read

@@ -2,24 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """From image files and prompts to tokens: each prompt of each golden case on its own."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.processing import MolmoActProcessor
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 VARIANTS = ("qwen_siglip", "olmo_clip")
 
 
 class _GrowingCache:
-    def __init__(self):
-        self.kept = {}
+    def __init__(self) -> None:
+        self.kept: dict[Any, Any] = {}
 
-    def update(self, layer, keys, values):
+    def update(self, layer: Any, keys: Any, values: Any) -> Any:
         if layer in self.kept:
             keys = torch.cat([self.kept[layer][0], keys], dim=2)
             values = torch.cat([self.kept[layer][1], values], dim=2)
@@ -36,11 +41,11 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def models():
+def models() -> Any:
     return {name: MolmoActForActionReasoning.from_pretrained(GOLDEN / name) for name in VARIANTS}
 
 
-def _images_of_row(entry, row, read_image):
+def _images_of_row(entry: dict[str, Any], row: Any, read_image: Callable[[str], np.ndarray]) -> Any:
     """Return what a user passes: None, a bare image, or a list of images."""
     if entry["layout"] == "none":
         return None
@@ -52,7 +57,13 @@ def _images_of_row(entry, row, read_image):
 
 
 @pytest.mark.parametrize(("variant", "entry", "row"), ROWS)
-def test_processor_output(variant, entry, row, processors, read_image):
+def test_processor_output(
+    variant: str,
+    entry: dict[str, Any],
+    row: Any,
+    processors: dict[str, MolmoActProcessor],
+    read_image: Callable[[str], np.ndarray],
+) -> None:
     processor = processors[variant]
     assert processor.wrap(entry["prompts"][row]) == entry["texts"][row]
     images = _images_of_row(entry, row, read_image)
@@ -77,7 +88,14 @@ def test_processor_output(variant, entry, row, processors, read_image):
 
 @torch.no_grad()
 @pytest.mark.parametrize(("variant", "entry", "row"), ROWS)
-def test_logits_and_greedy_text(variant, entry, row, processors, models, read_image):
+def test_logits_and_greedy_text(
+    variant: str,
+    entry: dict[str, Any],
+    row: Any,
+    processors: dict[str, MolmoActProcessor],
+    models: Any,
+    read_image: Callable[[str], np.ndarray],
+) -> None:
     """Plain decoding, one token per pass, with the simplest cache."""
     processor, model = processors[variant], models[variant]
     images = _images_of_row(entry, row, read_image)
@@ -88,7 +106,8 @@ def test_logits_and_greedy_text(variant, entry, row, processors, models, read_im
     logits = model(**batch).logits[0, -len(tail) :].numpy()
     np.testing.assert_allclose(logits, tail[-length:], atol=1e-4, rtol=0)
 
-    cache, ids = _GrowingCache(), []
+    cache = _GrowingCache()
+    ids: list[int] = []
     embeds = model.embed(batch["input_ids"], batch.get("images"), batch.get("pooled_patches_idx"))
     hidden = model.run(embeds, torch.arange(length)[None], cache)
     while len(ids) < len(expected_ids) and processor.tokenizer.eos_token_id not in ids:

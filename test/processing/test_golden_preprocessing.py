@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Preprocessing at the released sizes (378 px SigLIP, 336 px CLIP) and the tiling table."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +38,7 @@ TABLE = json.loads((GOLDEN / "vision" / "preproc.json").read_text())
 
 
 @pytest.mark.parametrize("key", TABLE["items"])
-def test_released_sizes(key, read_image):
+def test_released_sizes(key: str, read_image: Callable[[str], np.ndarray]) -> None:
     settings = SETTINGS[key.split(".")[0]]
     image = read_image(f"images/{TABLE['items'][key]['png']}")
     result = prepare_images([image], settings.max_crops, settings)
@@ -57,7 +60,7 @@ def test_released_sizes(key, read_image):
 @pytest.mark.parametrize(
     ("window", "max_crops", "column"), [(266, 8, 2), (224, 8, 3), (224, 12, 4)]
 )
-def test_tiling_table(window, max_crops, column):
+def test_tiling_table(window: int, max_crops: int, column: int) -> None:
     """220 sizes, with the margin of 112 px taken off, zero and negative rests included."""
     wrong = [
         row
@@ -67,7 +70,7 @@ def test_tiling_table(window, max_crops, column):
     assert not wrong
 
 
-def test_small_image_gives_two_equal_crops(read_image):
+def test_small_image_gives_two_equal_crops(read_image: Callable[[str], np.ndarray]) -> None:
     """The high-resolution crop of an image within one crop is the base crop (format.md 9.2)."""
     for settings in SETTINGS.values():
         images = prepare_images([read_image("images/256x256_2.png")], 8, settings).images

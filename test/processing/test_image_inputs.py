@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Crops, resize modes and the two paths (CPU strips, device) beside the golden data."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,11 +32,11 @@ SMALL = ImageSettings(
 RELEASED = replace(SMALL, crop_size=378, overlap_margins=(4, 4))
 
 
-def _frame(height, width, seed=0):
+def _frame(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def _device_path(image, tiling, how):
+def _device_path(image: Any, tiling: tuple[int, int], how: Any) -> Any:
     """What runs on a GPU: float32 torch operations on the uploaded uint8 frame."""
     size = [count * how.window + how.margin for count in tiling]
     pixels, _ = resize(torch.from_numpy(image), (size[0], size[1]), how.resize_mode, how.pad_value)
@@ -48,7 +51,9 @@ def _device_path(image, tiling, how):
     normalize_mode=st.sampled_from(["siglip", "openai", "dino"]),
     seed=st.integers(0, 99),
 )
-def test_strips_equal_the_device_path(height, width, tiling, normalize_mode, seed):
+def test_strips_equal_the_device_path(
+    height: int, width: int, tiling: tuple[int, int], normalize_mode: str, seed: int
+) -> None:
     how = replace(SMALL, normalize_mode=normalize_mode)
     image = _frame(height, width, seed)
     expected = _device_path(image, tiling, how)
@@ -58,7 +63,7 @@ def test_strips_equal_the_device_path(height, width, tiling, normalize_mode, see
 
 
 @pytest.mark.parametrize("size", [(480, 640), (240, 320), (720, 1280), (256, 256), (517, 333)])
-def test_released_settings_on_both_paths(size):
+def test_released_settings_on_both_paths(size: tuple[int, int]) -> None:
     """Within one step of 255 everywhere, and equal but for rare last-bit ties on other CPUs."""
     image = _frame(*size)
     for tiling in ((1, 1), (2, 2)):
@@ -70,7 +75,7 @@ def test_released_settings_on_both_paths(size):
         assert (difference > 1e-6).float().mean() < 1e-5
 
 
-def test_frames_together_equal_frames_alone():
+def test_frames_together_equal_frames_alone() -> None:
     """Each frame fills its own part of the result, whatever sizes the others have."""
     frames = [_frame(200, 300), _frame(200, 300, 1), _frame(60, 60), _frame(200, 300, 2)]
     for resize_mode in ("siglip", "default"):
@@ -82,7 +87,7 @@ def test_frames_together_equal_frames_alone():
         assert together.grids == tuple(one.grids[0] for one in alone)
 
 
-def test_crop_mode_resize_has_the_base_view_only():
+def test_crop_mode_resize_has_the_base_view_only() -> None:
     how = replace(SMALL, crop_mode="resize")
     only = prepare_images([_frame(200, 300)], 8, how)
     both = prepare_images([_frame(200, 300)], 8, SMALL)
@@ -92,7 +97,7 @@ def test_crop_mode_resize_has_the_base_view_only():
     assert torch.equal(only.pooled_patches_idx, both.pooled_patches_idx[:9])
 
 
-def test_crop_mode_overlap_and_resize_has_the_high_resolution_view_only():
+def test_crop_mode_overlap_and_resize_has_the_high_resolution_view_only() -> None:
     how = replace(SMALL, crop_mode="overlap-and-resize")
     only = prepare_images([_frame(200, 300)], 8, how)
     both = prepare_images([_frame(200, 300)], 8, SMALL)
@@ -102,7 +107,7 @@ def test_crop_mode_overlap_and_resize_has_the_high_resolution_view_only():
     assert torch.equal(only.pooled_patches_idx, torch.where(index >= 0, index - 25, -1))
 
 
-def test_second_image_is_shifted_and_its_empty_slots_too():
+def test_second_image_is_shifted_and_its_empty_slots_too() -> None:
     """The reference adds the patch count to -1 as well (golden two_mid_256)."""
     one = prepare_images([_frame(60, 60)], 8, SMALL).pooled_patches_idx
     two = prepare_images([_frame(60, 60), _frame(60, 60, 1)], 8, SMALL).pooled_patches_idx
@@ -111,7 +116,7 @@ def test_second_image_is_shifted_and_its_empty_slots_too():
 
 
 @pytest.mark.parametrize("mode", ["metaclip", "dino"])
-def test_stretching_bicubic_modes(mode):
+def test_stretching_bicubic_modes(mode: str) -> None:
     """Antialiased bicubic on 8 bits: a shrunk ramp stays a ramp, extremes do not overshoot."""
     ramp = np.broadcast_to(np.arange(0, 224, dtype=np.uint8)[None, :, None], (64, 224, 3))
     pixels, mask = resize(torch.from_numpy(ramp.copy()), (32, 56), mode, 0.0)
@@ -123,22 +128,22 @@ def test_stretching_bicubic_modes(mode):
     assert pixels.min() == 0 and pixels.max() == 1
 
 
-def test_padding_is_centred_and_masked():
+def test_padding_is_centred_and_masked() -> None:
     """Mode "default": the extra row goes to the bottom; padding comes before normalising."""
     pixels, mask = resize(torch.full((20, 40, 3), 255, dtype=torch.uint8), (15, 15), "default", 0.5)
-    assert mask.sum(0).tolist() == [7.0] * 15
+    assert mask is not None and mask.sum(0).tolist() == [7.0] * 15
     assert mask[:, 0].tolist() == [0.0] * 4 + [1.0] * 7 + [0.0] * 4
     torch.testing.assert_close(pixels[mask == 1], torch.ones(7 * 15, 3))
     torch.testing.assert_close(pixels[mask == 0], torch.full((8 * 15, 3), 0.5))
 
 
-def test_an_image_too_narrow_to_fit_is_named():
+def test_an_image_too_narrow_to_fit_is_named() -> None:
     with pytest.raises(ValueError, match="2000x1 pixels is too narrow"):
         resize(torch.zeros(1, 2000, 3, dtype=torch.uint8), (336, 336), "default", 0.0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (112, 112), (113, 111)])
-def test_odd_sizes_have_a_tiling(size):
+def test_odd_sizes_have_a_tiling(size: tuple[int, int]) -> None:
     """Sizes at or below the margin give infinite or negative ratios, never an error."""
     result = prepare_images([_frame(*size)], 8, RELEASED)
     assert bool(torch.isfinite(result.images).all())

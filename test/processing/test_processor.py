@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the processor accepts and refuses, and the layout of its prompt."""
 
+from __future__ import annotations
+
 import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,25 +20,25 @@ FRAME = np.zeros((60, 60, 3), dtype=np.uint8)
 
 
 @pytest.fixture
-def processor(processors):
+def processor(processors: dict[str, MolmoActProcessor]) -> MolmoActProcessor:
     return processors["qwen_siglip"]
 
 
 @pytest.fixture
-def checkpoint(golden, tmp_path):
+def checkpoint(golden: Path, tmp_path: Path) -> Path:
     directory = tmp_path / "checkpoint"
     ignored = shutil.ignore_patterns("cases", "*.safetensors")
     shutil.copytree(golden / "qwen_siglip", directory, ignore=ignored)
     return directory
 
 
-def _edit(path, **changes):
+def _edit(path: Path, **changes: Any) -> None:
     content = json.loads(path.read_text())
     content.update(changes)
     path.write_text(json.dumps({key: value for key, value in content.items() if value != "DROP"}))
 
 
-def test_bare_image_has_no_prefix_and_a_list_of_one_has(processor):
+def test_bare_image_has_no_prefix_and_a_list_of_one_has(processor: MolmoActProcessor) -> None:
     """fidelity.md row 12: single views are passed bare, as they were trained."""
     bare = processor(images=FRAME, text="go")["input_ids"][0].tolist()
     listed = processor(images=[FRAME], text="go")["input_ids"][0].tolist()
@@ -42,7 +46,7 @@ def test_bare_image_has_no_prefix_and_a_list_of_one_has(processor):
     assert listed == [bare[0], *prefix, *bare[1:]]
 
 
-def test_list_uses_its_own_limit_of_crops(golden, checkpoint):
+def test_list_uses_its_own_limit_of_crops(golden: Path, checkpoint: Path) -> None:
     _edit(checkpoint / "preprocessor_config.json", max_multi_image_crops=1)
     processor = MolmoActProcessor.from_pretrained(checkpoint)
     large = np.zeros((300, 300, 3), dtype=np.uint8)
@@ -50,19 +54,20 @@ def test_list_uses_its_own_limit_of_crops(golden, checkpoint):
     assert processor(images=[large])["images"].shape[1] == 1 + 1
 
 
-def test_several_images_with_one_text(processor):
+def test_several_images_with_one_text(processor: MolmoActProcessor) -> None:
     """fidelity.md row 13: the reference raises an index error here."""
     batch = processor(images=[FRAME, FRAME], text="go")
     assert batch["images"].shape[:2] == (1, 4)
     assert batch["input_ids"].tolist()[0].count(898) == batch["pooled_patches_idx"].shape[1]
 
 
-def test_no_images(processor):
-    for images in (None, [], ()):
+def test_no_images(processor: MolmoActProcessor) -> None:
+    nothing: tuple[Any, ...] = (None, [], ())
+    for images in nothing:
         assert set(processor(images=images, text="go")) == {"input_ids", "attention_mask"}
 
 
-def test_column_tokens_can_be_off(checkpoint, processor):
+def test_column_tokens_can_be_off(checkpoint: Path, processor: MolmoActProcessor) -> None:
     _edit(checkpoint / "processor_config.json", use_col_tokens=False)
     without = MolmoActProcessor.from_pretrained(checkpoint)
     ids = without(images=FRAME, text="go")["input_ids"][0].tolist()
@@ -82,21 +87,23 @@ def test_column_tokens_can_be_off(checkpoint, processor):
         ([[FRAME]], r"images\[0\] is a list"),
     ],
 )
-def test_what_is_not_an_rgb_frame_is_named(processor, images, message):
+def test_what_is_not_an_rgb_frame_is_named(
+    processor: MolmoActProcessor, images: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         processor(images=images, text="go")
 
 
-def test_text_must_be_one_string(processor):
+def test_text_must_be_one_string(processor: MolmoActProcessor) -> None:
     with pytest.raises(ValueError, match="text must be one string"):
-        processor(text=["one", "two"])
+        processor(text=["one", "two"])  # type: ignore[arg-type]
 
 
-def test_pillow_images_are_converted_and_not_turned(processor):
+def test_pillow_images_are_converted_and_not_turned(processor: MolmoActProcessor) -> None:
     """fidelity.md row 22: EXIF orientation is left alone, alpha is dropped, as in the reference."""
 
     class Picture:
-        def convert(self, mode):
+        def convert(self, mode: str) -> Any:
             assert mode == "RGB"
             return np.arange(60 * 60 * 3, dtype=np.uint8).reshape(60, 60, 3)
 
@@ -104,7 +111,7 @@ def test_pillow_images_are_converted_and_not_turned(processor):
     assert torch.equal(processor(images=Picture(), text="go")["images"], direct["images"])
 
 
-def test_views_of_frames_need_no_copy_by_the_caller(processor):
+def test_views_of_frames_need_no_copy_by_the_caller(processor: MolmoActProcessor) -> None:
     """A flipped view has negative strides."""
     frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     flipped = processor(images=frame[:, ::-1], text="go")["images"]
@@ -116,7 +123,7 @@ def test_views_of_frames_need_no_copy_by_the_caller(processor):
     [({}, 700), ({"bos_token": "!"}, 0), ({"bos_token": None}, 700)],
     ids=["as stored", "id 0", "none: EOS"],
 )
-def test_first_token(checkpoint, changes, first):
+def test_first_token(checkpoint: Path, changes: dict[str, Any], first: Any) -> None:
     """The reference ignores a BOS of id 0 (fidelity.md row 11); here it counts."""
     vocabulary = json.loads((checkpoint / "tokenizer.json").read_text())["model"]["vocab"]
     assert vocabulary["!"] == 0
@@ -126,7 +133,7 @@ def test_first_token(checkpoint, changes, first):
     assert ids[:2] == [first, processor.tokenizer.convert_tokens_to_ids("<im_start>")]
 
 
-def test_decoding_keeps_depth_tokens_and_spaces(processor):
+def test_decoding_keeps_depth_tokens_and_spaces(processor: MolmoActProcessor) -> None:
     tokenizer = processor.tokenizer
     text = " the map is <DEPTH_START><DEPTH_5><DEPTH_END> . It 's done !"
     ids = [*tokenizer.encode(text), tokenizer.eos_token_id]
@@ -137,7 +144,7 @@ def test_decoding_keeps_depth_tokens_and_spaces(processor):
     "text",
     ["close the box", "mettre la pomme rouge à côté", "打开抽屉", "use <b> & [1, 2]", "a | b"],
 )
-def test_ordinary_instructions_pass(processor, text):
+def test_ordinary_instructions_pass(processor: MolmoActProcessor, text: str) -> None:
     processor.check_instruction(text)
 
 
@@ -154,12 +161,14 @@ def test_ordinary_instructions_pass(processor, text):
         ("bell \x07", r"control character '\\x07'"),
     ],
 )
-def test_reserved_tokens_are_refused_by_name(processor, text, named):
+def test_reserved_tokens_are_refused_by_name(
+    processor: MolmoActProcessor, text: str, named: str
+) -> None:
     with pytest.raises(ValueError, match=named):
         processor.check_instruction(text)
 
 
-def test_action_tokens_are_refused(checkpoint):
+def test_action_tokens_are_refused(checkpoint: Path) -> None:
     processor = MolmoActProcessor.from_pretrained(checkpoint)
     processor.check_instruction("turn ⠿ left")
     processor.tokenizer.add_tokens([chr(0x2800 + byte) for byte in range(256)])
@@ -169,7 +178,7 @@ def test_action_tokens_are_refused(checkpoint):
         processor.check_instruction("turn âį¨ left", action_texts=("âį¨",))
 
 
-def test_tokenizer_without_depth_tokens(checkpoint):
+def test_tokenizer_without_depth_tokens(checkpoint: Path) -> None:
     path = checkpoint / "tokenizer.json"
     content = json.loads(path.read_text())
     content["added_tokens"] = [
@@ -205,7 +214,9 @@ def test_tokenizer_without_depth_tokens(checkpoint):
         ("tokenizer_config.json", {"eos_token": [1]}, "is not a valid tokenizer file"),
     ],
 )
-def test_settings_that_are_not_supported(checkpoint, file, changes, message):
+def test_settings_that_are_not_supported(
+    checkpoint: Path, file: str, changes: dict[str, Any], message: str
+) -> None:
     _edit(checkpoint / file, **changes)
     with pytest.raises(CheckpointError, match=message):
         MolmoActProcessor.from_pretrained(checkpoint)
@@ -214,7 +225,7 @@ def test_settings_that_are_not_supported(checkpoint, file, changes, message):
 @pytest.mark.parametrize(
     "file", ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]
 )
-def test_missing_and_broken_files_are_named(checkpoint, file):
+def test_missing_and_broken_files_are_named(checkpoint: Path, file: str) -> None:
     (checkpoint / file).write_text("{")
     with pytest.raises(CheckpointError, match=f"{file} is not"):
         MolmoActProcessor.from_pretrained(checkpoint)
@@ -223,7 +234,7 @@ def test_missing_and_broken_files_are_named(checkpoint, file):
         MolmoActProcessor.from_pretrained(checkpoint)
 
 
-def test_no_switches_per_call(processor):
+def test_no_switches_per_call(processor: MolmoActProcessor) -> None:
     """The reference accepts do_pad and do_convert_rgb and ignores them (fidelity.md row 10)."""
     with pytest.raises(TypeError, match="do_pad"):
-        processor(images=FRAME, text="go", do_pad=False)
+        processor(images=FRAME, text="go", do_pad=False)  # type: ignore[call-arg]

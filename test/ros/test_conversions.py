@@ -3,6 +3,7 @@
 """Messages and dataclasses hold the same."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +28,8 @@ SIZE = (640, 480)
 FORM = ActionFormat("ee_delta", ("x", "y", "gripper"), 0.1, "base_link")
 
 
-def reasoning(**changes: object) -> Reasoning:
-    values = {
+def reasoning(**changes: Any) -> Reasoning:
+    values: dict[str, Any] = {
         "depth_codes": np.arange(100, dtype=np.uint8).reshape(10, 10),
         "trajectory": np.array([[0.0, 255.0], [127.5, 51.0]]),
         "trajectory_source": "predicted",

@@ -22,9 +22,12 @@ def test_names_have_the_namespace_of_the_node(client: Any) -> None:
             return {status.name for array in arrays for status in array.status}
 
         wanted = {"/left/arm: state", "/arm: state"}
-        client.wait_for(
-            lambda: names() >= wanted, "both", lambda: [one.publish() for one in both]
-        )
+
+        def publish() -> None:
+            for one in both:
+                one.publish()
+
+        client.wait_for(lambda: names() >= wanted, "both", publish)
         assert names() == wanted
         assert {s.hardware_id for a in arrays for s in a.status} == {"/left/arm", "/arm"}
     finally:
