@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of the device that computes. Here without torch, for those who only react to them."""
+"""Faults of the device that computes, without torch, for code that only reacts to them."""
 
 
 class DeviceLostError(RuntimeError):

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writing results: what cannot be written is told with the file's name.
+"""Writes results; errors name the file that cannot be written.
 
 The errors of a full disk come from writes into an open file, which do not know its name.
 """
@@ -30,7 +30,7 @@ class Main(Protocol):
 
 
 class WriteError(OSError):
-    """A file cannot be written; the text names it and says why."""
+    """A file cannot be written; the text names it and the reason."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path} cannot be written: {reason}")
@@ -64,7 +64,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:
-    """Write a picture, RGB uint8 ``[H, W, 3]``, in the format of the file's suffix.
+    """Write a picture, RGB uint8 `[H, W, 3]`, in the format of the file's suffix.
 
     Raises:
         WriteError: It cannot be written.

@@ -35,7 +35,7 @@ def read_small_file(path: str | Path, max_bytes: int) -> bytes:
 
     Raises:
         OSError: It cannot be opened or read, is larger, or is a FIFO, device or directory, which
-            might never end; ``strerror`` says which.
+            might never end; `strerror` names it.
     """
     path = Path(path)
     with os.fdopen(_open(path, max_bytes), "rb") as file:

@@ -36,7 +36,7 @@ class ProfileError(ValueError):
     """A value that is not accepted.
 
     Attributes:
-        path: Where it stands, e.g. ``limits.linear.speed``.
+        path: Where it stands, e.g. `limits.linear.speed`.
         problem: What is wrong and what is expected.
     """
 
@@ -59,14 +59,14 @@ class _Refused(Exception):
 
 
 def join(parent: str, key: str) -> str:
-    """Return the path of ``key`` below ``parent``."""
+    """Return the path of `key` below `parent`."""
     if not parent or not key or key.startswith("["):
         return parent + key
     return f"{parent}.{key}"
 
 
 def require(condition: bool, key: str, problem: str) -> None:
-    """Raise ``ProfileError(key, problem)`` unless ``condition`` holds."""
+    """Raise `ProfileError(key, problem)` unless `condition` holds."""
     if not condition:
         raise ProfileError(key, problem)
 
@@ -95,7 +95,7 @@ def below(parent: str) -> Iterator[None]:
 
 
 def require_choice(owner: object, key: str, choices: tuple[str, ...]) -> None:
-    """Require that an attribute is one of ``choices``."""
+    """Require that an attribute is one of `choices`."""
     value = getattr(owner, key)
     require(value in choices, key, f"{shown(value)} is not one of {', '.join(choices)}")
 
@@ -108,7 +108,7 @@ def read_yaml(path: str | Path) -> Any:
 
     Raises:
         ProfileError: The file cannot be read or is not accepted; its text is
-            ``FILE, line N: KEY: what is wrong``.
+            `FILE, line N: KEY: what is wrong`.
     """
     try:
         text = read_small_file(path, MAX_YAML_BYTES).decode("utf-8-sig")
@@ -139,10 +139,10 @@ def build(cls: type[T], data: Any, path: str = "") -> T:
         cls: A dataclass; its fields may be float, int, bool, str, fixed or variable tuples,
             mappings with str keys, other such dataclasses, or any of these or None.
         data: A mapping of its field names.
-        path: Where ``data`` stands in the file.
+        path: Where `data` stands in the file.
 
     Raises:
-        ProfileError: Unknown key, missing key, wrong type, or a value that ``cls`` refuses.
+        ProfileError: Unknown key, missing key, wrong type, or a value that `cls` refuses.
     """
     if not isinstance(data, Mapping):
         raise ProfileError(path, f"must be a mapping of keys, is {shown(data)}")
@@ -214,7 +214,7 @@ def _convert_scalar(kind: Any, value: Any, path: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without what makes a small file large or says other than it seems to."""
+    """SafeLoader without what makes a small file large or means other than it seems to."""
 
     # Dates stay text and "<<" an ordinary key.
     yaml_implicit_resolvers = {

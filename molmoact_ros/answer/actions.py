@@ -9,7 +9,7 @@ holds the single value 1 and decodes like bin 254, because 256 edges have only 2
 * `vocab_tail` (released checkpoints): entry 151642 - k of the Qwen2 base vocabulary, in the
   vocabulary's own text form. The model writes 2 to 5 tokens for one value.
 * `byte_level`: byte k, shown as the Braille pattern U+2800 + k, one added token for one value.
-  Raw bytes can not be shown: most of them alone are no valid text.
+  Raw bytes cannot be shown: most of them alone are no valid text.
 """
 
 import json
@@ -33,7 +33,7 @@ class ActionTokenizer:
 
     Attributes:
         codebook: "vocab_tail" or "byte_level".
-        strings: the 256 strings in the order of their bins.
+        strings: The 256 strings in the order of their bins.
         values: float64 [256], the value that each bin decodes to, non-decreasing.
     """
 
@@ -45,7 +45,7 @@ class ActionTokenizer:
                 there means "vocab_tail").
 
         Raises:
-            ValueError: when the codebook is not known.
+            ValueError: When the codebook is not known.
         """
         if codebook not in CODEBOOKS:
             raise ValueError(f"action_codebook is {codebook!r}; known are {', '.join(CODEBOOKS)}")
@@ -72,7 +72,7 @@ class ActionTokenizer:
         """Write one action [D] as `[s1, s2]` or a chunk [T, D] as `[[s1, s2], [s1, s2]]`.
 
         Raises:
-            ValueError: when the values have another number of dimensions or are not finite.
+            ValueError: When the values have another number of dimensions or are not finite.
         """
         array = np.asarray(values)
         if array.ndim not in (1, 2) or not np.all(np.isfinite(array)):

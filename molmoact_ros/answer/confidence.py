@@ -45,10 +45,10 @@ def action_distribution(
     """Turn the probabilities at the action tokens into a distribution over actions.
 
     Args:
-        probes: position in the answer -> float32 [256], softmax over the bins, ascending bins.
-        n_rows: action rows that the answer holds.
-        stats: statistics of the action, D values a row.
-        tokenizer: codebook that the bins belong to.
+        probes: Position in the answer -> float32 [256], softmax over the bins, ascending bins.
+        n_rows: Action rows that the answer holds.
+        stats: Statistics of the action, D values a row.
+        tokenizer: Codebook that the bins belong to.
 
     Returns:
         None unless there is exactly one probe for each value: a value that takes several tokens

@@ -26,10 +26,10 @@ class DepthTokenizer:
     """Turns depth text into a grid of codes and back; with a network also into a picture.
 
     Attributes:
-        rows: rows of the grid.
-        cols: columns of the grid.
-        codes: number of codes; each is 0 .. codes-1.
-        network: decoder of the checkpoint's VQ-VAE, or None.
+        rows: Rows of the grid.
+        cols: Columns of the grid.
+        codes: Number of codes; each is 0 .. codes-1.
+        network: Decoder of the checkpoint's VQ-VAE, or None.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DepthTokenizer:
         """Write codes [rows, cols] as the model does.
 
         Raises:
-            ValueError: when the shape or a code is out of range.
+            ValueError: When the shape or a code is out of range.
         """
         array = np.asarray(grid)
         if array.shape != (self.rows, self.cols):
@@ -65,7 +65,7 @@ class DepthTokenizer:
             uint8 [rows, cols], row-major.
 
         Raises:
-            ValueError: in plain words, when anything but rows x cols codes in range is inside.
+            ValueError: In plain words, when anything but rows x cols codes in range is inside.
         """
         body = span.removeprefix(START).removesuffix(END)
         stray = _TOKEN.sub("", body).strip()
@@ -88,10 +88,10 @@ class DepthTokenizer:
             the decoder has them; the scale is not metric and differs from frame to frame.
 
         Raises:
-            RuntimeError: when there is no network.
+            RuntimeError: When there is no network.
         """
         if self.network is None:
-            raise RuntimeError("No VQ-VAE was loaded, so depth codes can not become a picture")
+            raise RuntimeError("No VQ-VAE was loaded, so depth codes cannot become a picture")
         import torch  # here, so that reading answers does not need torch
 
         codes = torch.as_tensor(np.asarray(grid, dtype=np.int64))[None]

@@ -5,8 +5,8 @@
 Training data stores 1 - gripper in most data sets, and every benchmark wants its own sign. A
 convention turns the model's value g (0..1, sometimes a little below 0) into a command:
 
-    as_is         g, for checkpoints that say 0 open .. 1 closed
-    one_minus     1 - g, for checkpoints that say 1 open .. 0 closed (the published ones)
+    as_is         g, for checkpoints with 0 open .. 1 closed
+    one_minus     1 - g, for checkpoints with 1 open .. 0 closed (the published ones)
     libero        -1 open, +1 closed, 0 half-way: what the LIBERO simulator takes
     widowx        +1 open, -1 closed: what SimplerEnv's widowx_bridge takes
     google_robot  change of the gripper, latched: what SimplerEnv's google_robot takes

@@ -45,11 +45,11 @@ class Answer:
         trajectory: float64 [K, 2] (x, y), 0..255 of the first image, or None. The first of
             `trajectories`: released data writes the same one for both arms.
         actions: float64 [T, D] in robot units. Strict mode writes NaN for a string that is no
-            action string, so that nobody can execute a value that the model never said.
-        problems: why the answer is not to be trusted, a sentence each; always empty in
+            action string, so that no value can be executed that the model did not write.
+        problems: Why the answer is not to be trusted, a sentence each; always empty in
             compatible mode, which has no opinion.
-        depth_spans: text of each depth map with its tags.
-        trajectories: all trajectories, float64 [K, 2] each.
+        depth_spans: Text of each depth map with its tags.
+        trajectories: All trajectories, float64 [K, 2] each.
     """
 
     depth: NDArray[np.uint8] | None
@@ -80,22 +80,22 @@ def parse_answer(
     """Read an answer.
 
     Args:
-        text: the decoded answer, special tokens skipped.
-        norm_stats: the checkpoint's action statistics.
-        unnorm_key: entry of norm_stats; None when there is only one.
+        text: The decoded answer, special tokens skipped.
+        norm_stats: The checkpoint's action statistics.
+        unnorm_key: Entry of norm_stats; None when there is only one.
         mode: "strict" for control, "compatible" for the reference's exact values.
-        action_tokenizer: codebook; `vocab_tail` when None.
-        depth_tokenizer: size of the depth grid; 10 x 10 of 128 codes when None.
-        rows: rows that the answer must have; None: any number from 1. Strict mode only.
-        steered: the prompt was a steering prompt, whose answer has neither depth nor
+        action_tokenizer: Codebook; `vocab_tail` when None.
+        depth_tokenizer: Size of the depth grid; 10 x 10 of 128 codes when None.
+        rows: Rows that the answer must have; None: any number from 1. Strict mode only.
+        steered: The prompt was a steering prompt, whose answer has neither depth nor
             trajectory. Strict mode only.
-        finished: the model ended the answer by itself (EOS). Strict mode only.
+        finished: The model ended the answer by itself (EOS). Strict mode only.
 
     Returns:
         The answer's content.
 
     Raises:
-        ValueError: when the mode is unknown or the statistics cannot be used, with the
+        ValueError: When the mode is unknown or the statistics cannot be used, with the
             reference's words for a missing or unknown key. Never because of the text.
     """
     stats = ActionStats.from_norm_stats(norm_stats, unnorm_key)

@@ -60,15 +60,15 @@ def reasoning_prompt(instruction: str, n_images: int) -> str:
     """Ask for depth, trajectory and action (P1 for one image, P2 for more).
 
     Args:
-        instruction: what to do, such as "close the box"; a final period is dropped, because
+        instruction: What to do, such as "close the box"; a final period is dropped, because
             the sentence around it brings its own.
-        n_images: number of camera images in the prompt, at least 1.
+        n_images: Number of camera images in the prompt, at least 1.
 
     Returns:
         The user's prompt, without role names.
 
     Raises:
-        ValueError: when the instruction is empty or n_images is below 1.
+        ValueError: When the instruction is empty or n_images is below 1.
     """
     template = _pick(n_images, _REASONING_ONE_IMAGE, _REASONING_MORE_IMAGES)
     return template.replace("{task}", _task(instruction))
@@ -78,14 +78,14 @@ def steering_prompt(instruction: str, n_images: int) -> str:
     """Ask for the action that follows the trajectory drawn on the first image (S1, S2).
 
     Args:
-        instruction: as for `reasoning_prompt`.
-        n_images: number of camera images in the prompt, at least 1.
+        instruction: As for `reasoning_prompt`.
+        n_images: Number of camera images in the prompt, at least 1.
 
     Returns:
         The user's prompt, without role names.
 
     Raises:
-        ValueError: when the instruction is empty or n_images is below 1.
+        ValueError: When the instruction is empty or n_images is below 1.
     """
     template = _pick(n_images, _STEERING_ONE_IMAGE, _STEERING_MORE_IMAGES)
     return template.replace("{task}", _task(instruction))
@@ -95,10 +95,10 @@ def reasoning_answer(depth: str, trajectory: str, actions: str, n_images: int) -
     """Write the answer to `reasoning_prompt` (A1, A2) as training data has it.
 
     Args:
-        depth: text of the depth map, see `DepthTokenizer.encode`.
-        trajectory: text of the trajectory, see `trajectory_text`.
-        actions: text of the action list, see `ActionTokenizer.encode`.
-        n_images: number of camera images in the prompt, at least 1.
+        depth: Text of the depth map, see `DepthTokenizer.encode`.
+        trajectory: Text of the trajectory, see `trajectory_text`.
+        actions: Text of the action list, see `ActionTokenizer.encode`.
+        n_images: Number of camera images in the prompt, at least 1.
 
     Returns:
         The answer without the space that precedes it in the token sequence.

@@ -15,13 +15,13 @@ def select_unnorm_key(norm_stats: Mapping[str, Any] | None, unnorm_key: str | No
 
     Args:
         norm_stats: `norm_stats` of config.json.
-        unnorm_key: name of an entry; None is allowed when there is only one.
+        unnorm_key: Name of an entry; None is allowed when there is only one.
 
     Returns:
         The name of an existing entry.
 
     Raises:
-        ValueError: when there are no statistics, when the key is not one of them, or when
+        ValueError: When there are no statistics, when the key is not one of them, or when
             there are several and no key is given.
     """
     if not norm_stats:
@@ -46,7 +46,7 @@ class ActionStats:
         q01: float32 [D], 1 % quantile in robot units, read-only.
         q99: float32 [D], 99 % quantile in robot units, read-only.
         mask: bool [D], true where values are scaled; the last entry, the gripper, never is.
-        key: name of the norm_stats entry.
+        key: Name of the norm_stats entry.
     """
 
     q01: NDArray[np.float32]
@@ -61,7 +61,7 @@ class ActionStats:
         """Read one entry of norm_stats; the caller's arrays stay as they are.
 
         Raises:
-            ValueError: see `select_unnorm_key`; also when the entry lacks q01 or q99, when
+            ValueError: See `select_unnorm_key`; also when the entry lacks q01 or q99, when
                 lengths differ, or when a value is not finite.
         """
         key = select_unnorm_key(norm_stats, unnorm_key)
@@ -117,7 +117,7 @@ class ActionStats:
     def normalize(self, actions: ArrayLike) -> NDArray[np.float32]:
         """Scale robot actions to -1..1 as the training data does.
 
-        The last dimension is stored as 1 - gripper whatever the mask says, and a dimension
+        The last dimension is stored as 1 - gripper whatever the mask is, and a dimension
         that never moves (q01 = q99) becomes 0.
 
         Args:

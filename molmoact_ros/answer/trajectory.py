@@ -30,7 +30,7 @@ def parse_trajectories(text: str) -> list[NDArray[np.float64]]:
     """Find every trajectory in an answer, as the reference does.
 
     Args:
-        text: any text; the words around the brackets do not matter.
+        text: Any text; the words around the brackets do not matter.
 
     Returns:
         One float64 [K, 2] array (x, y) for each list of pairs, in order. A lone pair

@@ -29,13 +29,13 @@ class TrustLimits:
     """Where the detectors draw the line.
 
     Attributes:
-        chunks: number of latest chunks that must agree before an alarm.
-        near_zero: share of half the range q99 - q01 below which a value counts as zero.
-        path: length of a predicted trajectory, 0..255 units, that clearly asks for motion.
-        same_actions: share of half the range within which values count as the same.
-        moved_goal: way between the ends of two trajectories, 0..255 units, that counts as
+        chunks: Number of latest chunks that must agree before an alarm.
+        near_zero: Share of half the range q99 - q01 below which a value counts as zero.
+        path: Length of a predicted trajectory, 0..255 units, that clearly asks for motion.
+        same_actions: Share of half the range within which values count as the same.
+        moved_goal: Way between the ends of two trajectories, 0..255 units, that counts as
             another input.
-        changed_scene: mean change of brightness, 0..1, that counts as another input.
+        changed_scene: Mean change of brightness, 0..1, that counts as another input.
     """
 
     chunks: int = 8
@@ -72,7 +72,7 @@ def record_chunk(
 
     Args:
         actions: [T, D] in robot units.
-        stats: statistics that they were un-normalised with.
+        stats: Statistics that they were un-normalised with.
         trajectory: [K, 2] of the same answer, 0..255.
         image: RGB uint8 [H, W, 3] that it was inferred from.
     """
@@ -119,8 +119,8 @@ class TrustMonitor:
         """Start without memory.
 
         Args:
-            limits: where to draw the line; None: defaults.
-            delta_actions: whether actions are changes, so that zero means no motion.
+            limits: Where to draw the line; None: defaults.
+            delta_actions: Whether actions are changes, so that zero means no motion.
         """
         self.limits = limits or TrustLimits()
         self._delta_actions = delta_actions

@@ -58,14 +58,14 @@ def description(
 
 
 def end_all(event: ProcessExited, context: LaunchContext) -> list[Action]:
-    """End launch; for ``on_exit`` of a node without which the others are of no use."""
+    """End launch; for `on_exit` of a node without which the others are of no use."""
     if event.returncode == 0 or context.is_shutdown:
         return []
     return [_failure(f"{event.process_name} has ended with exit code {event.returncode}")]
 
 
 def end_all_if_misconfigured(event: ProcessExited, context: LaunchContext) -> list[Action]:
-    """End launch only when the node's settings are wrong; for ``on_exit`` of a viewer."""
+    """End launch only when the node's settings are wrong; for `on_exit` of a viewer."""
     return end_all(event, context) if event.returncode == CONFIGURATION_ERROR else []
 
 
@@ -84,7 +84,7 @@ def require_package(package: str, needed_by: str) -> None:
     """Refuse what needs a package that is not installed.
 
     Raises:
-        LaunchError: It is not; the text says how to install it.
+        LaunchError: It is not; the text names the command that installs it.
     """
     if package not in get_packages_with_prefixes():
         apt = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"

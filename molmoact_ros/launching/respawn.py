@@ -33,13 +33,13 @@ class Pauses:
         Args:
             first: s.
             longest: s.
-            healthy: s; who has lived for that long begins with the first pause again.
+            healthy: s; a node that has run for that long begins with the first pause again.
         """
         self._first, self._longest, self._healthy = first, longest, healthy
         self._next = first
 
     def after(self, lived: float) -> float:
-        """Return the pause, s, after a life of ``lived`` s."""
+        """Return the pause, s, after a life of `lived` s."""
         pause = self._first if lived >= self._healthy else self._next
         self._next = min(2.0 * pause, self._longest)
         return pause
@@ -48,7 +48,7 @@ class Pauses:
 def respawned(create: Callable[[OnExit], Node], end: OnExit) -> OpaqueFunction:
     """Return an action that starts a node, and again whenever it ends with a fault.
 
-    A node that ends with exit code 0 was told to; it stays away, as does every node when launch
+    A node that ends with exit code 0 was stopped; it stays away, as does every node when launch
     shuts down. No other start helps a node whose settings are wrong.
 
     Args:

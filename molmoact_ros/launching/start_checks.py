@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What files can tell before a node starts; for launch files.
+"""Checks of files before a node starts; for launch files.
 
 A node checks all of this itself, and more. Here it is known before another process has started.
 """

@@ -24,8 +24,8 @@ def trajectory_markers(
     """Return the markers of a trajectory.
 
     Args:
-        points: ``[K, 3]``, m, the current one first; NaN where a point is not known.
-        colours: RGB uint8 ``[K, 3]``.
+        points: `[K, 3]`, m, the current one first; NaN where a point is not known.
+        colours: RGB uint8 `[K, 3]`.
         header: Frame and stamp.
         width: Of the line, m.
         lifetime: After this time viewers remove it, s; 0: never.

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Images of depth cameras in m (REP-118). No ROS in it."""
+"""Images of depth cameras in m (REP-118)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def metres_from_image(
         max_pixels: Larger images are refused before anything is computed from them.
 
     Returns:
-        float32 ``[H, W]`` along the optical axis, m; holes are 0 or NaN, as in the message.
+        float32 `[H, W]` along the optical axis, m; holes are 0 or NaN, as in the message.
 
     Raises:
         ImageError: Another encoding, too many pixels, or the data does not fit height and step.

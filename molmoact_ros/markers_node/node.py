@@ -97,7 +97,7 @@ class MarkersParameters:
 
 
 class NotShown(ValueError):
-    """A trajectory can not be shown; the text says why."""
+    """A trajectory cannot be shown; the text is the reason."""
 
 
 class MarkersNode(ClosableNode):
@@ -155,7 +155,7 @@ class MarkersNode(ClosableNode):
         )
 
     def _project(self, message: Trajectory2D) -> tuple[Header, np.ndarray]:
-        """Return header and points ``[K, 3]`` in the camera's frame, or raise why not."""
+        """Return header and points `[K, 3]` in the camera's frame, or raise why not."""
         camera, info = self._camera(message.header)
         header = Header(stamp=message.header.stamp, frame_id=info.header.frame_id)
         trajectory_from_message(message)  # raises when the message contradicts itself
@@ -219,7 +219,7 @@ class MarkersNode(ClosableNode):
 
 
 def _state(points: np.ndarray) -> Status:
-    """Return what is said about projected points ``[K, 3]``."""
+    """Return the status of projected points `[K, 3]`."""
     shown = int(np.isfinite(points).all(axis=1).sum())
     values = {"points": len(points), "shown": shown}
     if shown == len(points):

@@ -19,11 +19,11 @@ Lookup = Callable[[str, str, Time], tuple[np.ndarray, np.ndarray]]
 
 
 class LookupFailed(LookupError):
-    """There is no transform; the text says between which frames and why."""
+    """There is no transform; the text names the frames and the reason."""
 
 
 def create_lookup(node: Node) -> Lookup:
-    """Listen to /tf and /tf_static.
+    """Subscribe to /tf and /tf_static.
 
     Raises:
         StartError: tf2_ros is not installed.

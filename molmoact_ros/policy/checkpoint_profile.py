@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoint profiles: what a checkpoint does not say about itself.
+"""Checkpoint profiles: what the files of a checkpoint do not contain.
 
 A profile is a YAML file in config/checkpoints. It names the cameras and their order, the image
 size, the length of an answer, the meaning of the gripper value. `choose_profile` finds the one that
@@ -44,9 +44,9 @@ class MatchRule:
     """Which checkpoints a profile belongs to.
 
     Attributes:
-        names: patterns (* and ?) of the last part of a hub id or directory, any case.
-        norm_stats: the keys of the checkpoint's norm_stats, all of them.
-        vocab_size: rows of its embedding; None: any.
+        names: Patterns (* and ?) of the last part of a hub id or directory, any case.
+        norm_stats: The keys of the checkpoint's norm_stats, all of them.
+        vocab_size: Rows of its embedding; None: any.
     """
 
     names: tuple[str, ...] = ()
@@ -71,8 +71,8 @@ class PromptSettings:
     """How the task is put to the model.
 
     Attributes:
-        cameras: roles of the cameras in prompt order; the first carries depth and trajectory.
-        style: wording of the prompt: for one image, for several, or by the number of cameras.
+        cameras: Roles of the cameras in prompt order; the first carries depth and trajectory.
+        style: Wording of the prompt: for one image, for several, or by the number of cameras.
     """
 
     cameras: tuple[str, ...] = ("primary",)
@@ -94,11 +94,11 @@ class ImagePreparation:
     """How a camera frame becomes a frame like those of the training data.
 
     Attributes:
-        size: width and height in pixels, aspect ignored; None: unchanged.
-        longest_side: instead of size: limit of the longer side in pixels, aspect kept, never
+        size: Width and height in pixels, aspect ignored; None: unchanged.
+        longest_side: Instead of size: limit of the longer side in pixels, aspect kept, never
             enlarged; None: no limit.
         kernel: "bilinear" or "lanczos" as Pillow, "area" as OpenCV.
-        crop_area: share of the area that a centre crop keeps, 0 < share <= 1; the crop is scaled
+        crop_area: Share of the area that a centre crop keeps, 0 < share <= 1; the crop is scaled
             back to its size before.
     """
 
@@ -143,9 +143,9 @@ class AnswerSettings:
     """What an answer must be like.
 
     Attributes:
-        unnorm_key: entry of norm_stats; None: the only one, else an error that lists them.
-        rows: action rows of an answer; None: any number.
-        max_new_tokens: limit of one answer.
+        unnorm_key: Entry of norm_stats; None: the only one, else an error that lists them.
+        rows: Action rows of an answer; None: any number.
+        max_new_tokens: Limit of one answer.
     """
 
     unnorm_key: str | None = None
@@ -163,8 +163,8 @@ class GripperSettings:
     """What the gripper value means; see `molmoact_ros.answer.gripper_conventions`.
 
     Attributes:
-        convention: one of `CONVENTIONS`.
-        threshold: snap 0 open .. 1 closed to 0 or 1 here; None: continuous.
+        convention: One of `CONVENTIONS`.
+        threshold: Snap 0 open .. 1 closed to 0 or 1 here; None: continuous.
     """
 
     convention: str = "as_is"
@@ -188,9 +188,9 @@ class ActionSettings:
 
     Attributes:
         action_space: ee_delta (m, rad a step), ee_pose (m, rad), joint_delta or joint_position.
-        names: names of the columns.
-        control_period: seconds between rows; None: not published, the robot's settings decide.
-        gripper: meaning of the column "gripper".
+        names: Names of the columns.
+        control_period: Seconds between rows; None: not published, the robot's settings decide.
+        gripper: Meaning of the column "gripper".
     """
 
     action_space: str = "ee_delta"
@@ -209,7 +209,7 @@ class ActionSettings:
         """Refuse statistics of another number of dimensions.
 
         Raises:
-            ProfileError: names and norm_stats do not fit together.
+            ProfileError: Names and norm_stats do not fit together.
         """
         require(
             dof == len(self.names),
@@ -223,13 +223,13 @@ class CheckpointProfile:
     """One file of config/checkpoints.
 
     Attributes:
-        name: short name, for messages.
-        description: one sentence for a person.
-        match: which checkpoints it belongs to.
-        prompt: wording and cameras.
-        images: size and crop.
-        answer: length and statistics.
-        actions: meaning of the rows.
+        name: Short name, for messages.
+        description: One sentence for a person.
+        match: Which checkpoints it belongs to.
+        prompt: Wording and cameras.
+        images: Size and crop.
+        answer: Length and statistics.
+        actions: Meaning of the rows.
     """
 
     name: str
@@ -250,7 +250,7 @@ def load_checkpoint_profile(path: str | Path) -> CheckpointProfile:
     """Read a profile.
 
     Raises:
-        ProfileError: the file can not be read, or a key is unknown, missing or wrong; the message
+        ProfileError: The file cannot be read, or a key is unknown, missing or wrong; the message
             begins with the file and the key's path.
     """
     try:
@@ -267,7 +267,7 @@ def profile_directory() -> Path:
     """The folder config/checkpoints of the source tree or of the installed package.
 
     Raises:
-        ProfileError: there is none.
+        ProfileError: There is none.
     """
     prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
     shares = [Path(prefix) / "share" / "molmoact_ros" for prefix in prefixes if prefix]
@@ -292,10 +292,10 @@ def choose_profile(
     """Find the profile of a checkpoint: by its name, else by its content, else `GENERIC`.
 
     Args:
-        checkpoint: hub id or directory.
+        checkpoint: Hub id or directory.
         norm_stats: `norm_stats` of its config.json.
         vocab_size: `llm_config.vocab_size` of its config.json.
-        profiles: candidates; None: those of `load_checkpoint_profiles`.
+        profiles: Candidates; None: those of `load_checkpoint_profiles`.
 
     Returns:
         The profile, and for the log why it was chosen.

@@ -25,7 +25,7 @@ class Frame:
     Attributes:
         stamp: Time of the exposure, s.
         header: The message's header, for what is published about this picture.
-        pixels: Returns the RGB uint8 ``[H, W, 3]`` array; decodes it when called.
+        pixels: Returns the RGB uint8 `[H, W, 3]` array; decodes it when called.
     """
 
     stamp: float
@@ -57,7 +57,8 @@ class FrameMatcher:
         """Start empty.
 
         Args:
-            cameras: Names in the order in which the model sees them; the first leads.
+            cameras: Names in the order in which the model sees them; the others are matched to
+                the first.
             max_skew: Largest difference to the first camera's stamp, s.
             max_age: Largest age of a frame by the node's clock, s; as far in the future is
                 taken as a difference of clocks.
@@ -88,7 +89,7 @@ class FrameMatcher:
                 self._frames[camera].remove(frame)
 
     def wait(self, timeout: float) -> None:
-        """Wait until a frame arrives, at most ``timeout`` s."""
+        """Wait until a frame arrives, at most `timeout` s."""
         with self._arrived:
             self._arrived.wait(timeout)
 

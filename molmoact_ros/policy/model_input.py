@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From camera images and an instruction to the network's input, as a checkpoint's profile says."""
+"""From camera images and an instruction to the network's input, by a checkpoint's profile."""
 
 from __future__ import annotations
 

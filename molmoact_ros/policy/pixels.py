@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels of image messages, and JPEGs. No ROS in it: messages read from a bag work as well.
+"""Pixels of image messages, and JPEGs; needs no ROS, so that messages of a bag work as well.
 
 The common encodings are read without copying: the array is a view of the message's buffer.
 """
@@ -60,16 +60,16 @@ def rgb_from_image(
     """Read an image message.
 
     Args:
-        message: Any encoding of ``rgb8 bgr8 rgba8 bgra8 mono8``; others need cv_bridge.
+        message: Any encoding of `rgb8 bgr8 rgba8 bgra8 mono8`; others need cv_bridge.
         topic: Named in errors.
         max_pixels: Larger images are refused before anything is computed from them.
 
     Returns:
-        RGB uint8 ``[H, W, 3]``: a view of the message's data with any strides (row padding,
+        RGB uint8 `[H, W, 3]`: a view of the message's data with any strides (row padding,
         reversed or repeated channels), so the message must not be changed afterwards.
 
     Raises:
-        ImageError: Empty image or one of too many pixels, unknown encoding, ``step`` too small,
+        ImageError: Empty image or one of too many pixels, unknown encoding, `step` too small,
             data too short or too long.
     """
     height, width, step = message.height, message.width, message.step
@@ -95,10 +95,10 @@ def rgb_from_image(
 def rgb_from_compressed(
     message: CompressedImageMessage, topic: str, max_pixels: int = MAX_IMAGE_PIXELS
 ) -> np.ndarray:
-    """Decode a JPEG or PNG message to RGB uint8 ``[H, W, 3]``.
+    """Decode a JPEG or PNG message to RGB uint8 `[H, W, 3]`.
 
     Args:
-        message: The message; its ``format`` is not relied on.
+        message: The message; its `format` is not relied on.
         topic: Named in errors.
         max_pixels: Pictures that declare more are refused before they are decoded.
 
@@ -163,7 +163,7 @@ def check_size(
 
 
 def jpeg_from_rgb(rgb: np.ndarray) -> bytes:
-    """Encode RGB uint8 ``[H, W, 3]`` as JPEG.
+    """Encode RGB uint8 `[H, W, 3]` as JPEG.
 
     Raises:
         ImageError: OpenCV cannot encode it.

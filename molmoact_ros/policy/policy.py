@@ -52,8 +52,8 @@ class MolmoActPolicy:
     """A checkpoint that turns observations into reasoning; one inference at a time.
 
     Attributes:
-        repeatable: whether drafts can not change an id in any number type.
-        pass_report: what `warm_up` found when it checked the network's passes, None before.
+        repeatable: Whether drafts cannot change an id in any number type.
+        pass_report: What `warm_up` found when it checked the network's passes, None before.
     """
 
     def __init__(
@@ -74,24 +74,24 @@ class MolmoActPolicy:
         """Put the parts together.
 
         Args:
-            model: the network, on its device.
-            processor: the processor of the same checkpoint.
-            unnorm_key: entry of norm_stats; None: as the profile says, or the only one.
-            depth: depth tokens, with the VQ-VAE where there is one.
-            profile: image size, wording, length of an answer, meaning of the gripper.
-            rows: action rows that an answer must have; None: as the profile says.
-            max_new_tokens: limit of one answer; None: as the profile says.
-            context_length: tokens of prompt and answer together that fit the KV cache; two images
+            model: The network, on its device.
+            processor: The processor of the same checkpoint.
+            unnorm_key: Entry of norm_stats; None: as in the profile, or the only one.
+            depth: Depth tokens, with the VQ-VAE where there is one.
+            profile: Image size, wording, length of an answer, meaning of the gripper.
+            rows: Action rows that an answer must have; None: as in the profile.
+            max_new_tokens: Limit of one answer; None: as in the profile.
+            context_length: Tokens of prompt and answer together that fit the KV cache; two images
                 and their prompt take about 1000 (format.md 15).
             action_decoding: "argmax" takes the bin that the model wrote, "expectation" the mean
                 over all bins where the model gives one.
-            draft_sources: guesses that speed up decoding (`decoding.SOURCES`); they change how
+            draft_sources: Guesses that speed up decoding (`decoding.SOURCES`); they change how
                 many passes an answer takes, never the answer. None of them: plain decoding.
-            repeatable: whether that holds to the last id in every number type, at the price of
+            repeatable: Whether that holds to the last id in every number type, at the price of
                 passes of full size (docs/performance.md); None: on GPUs, where they cost little.
 
         Raises:
-            DeviceMemoryError: the cache does not fit on the device.
+            DeviceMemoryError: The cache does not fit on the device.
             ValueError: norm_stats are absent or broken, unnorm_key is not one of them, or the
                 profile names another number of action dimensions.
         """
@@ -142,21 +142,21 @@ class MolmoActPolicy:
         """Load everything that inference needs; nothing is fetched later.
 
         Args:
-            path_or_hub_id: checkpoint directory, or hub id "owner/name".
-            unnorm_key: entry of norm_stats; None: as the profile says, or the only one.
-            device: torch device of the network; the depth decoder stays on the CPU.
-            dtype: of the weights in memory.
+            path_or_hub_id: Checkpoint directory, or hub id "owner/name".
+            unnorm_key: Entry of norm_stats; None: as in the profile, or the only one.
+            device: Torch device of the network; the depth decoder stays on the CPU.
+            dtype: Of the weights in memory.
             quantization: None, or a mode of `molmoact_ros.model.quantization`.
-            revision: branch, tag or commit of a hub id.
-            profile: the checkpoint's profile or its file; None: found by name or content.
-            progress: called while weights are loaded.
-            **settings: further arguments of `MolmoActPolicy`.
+            revision: Branch, tag or commit of a hub id.
+            profile: The checkpoint's profile or its file; None: found by name or content.
+            progress: Called while weights are loaded.
+            **settings: Further arguments of `MolmoActPolicy`.
 
         Raises:
-            CheckpointError: a file is missing or broken.
-            DeviceLostError: the device failed for good.
-            DeviceMemoryError: others took the device's memory; the text says what would fit.
-            ValueError: an argument does not fit the checkpoint or this machine.
+            CheckpointError: A file is missing or broken.
+            DeviceLostError: The device failed for good.
+            DeviceMemoryError: Others took the device's memory; the text names what would fit.
+            ValueError: An argument does not fit the checkpoint or this machine.
         """
         found = check_policy(
             PolicyRequest(
@@ -183,14 +183,14 @@ class MolmoActPolicy:
         """Read the weights of a policy that was checked; the depth decoder stays on the CPU.
 
         Args:
-            found: of a request with a device.
-            progress: called while weights are loaded.
-            **settings: further arguments of `MolmoActPolicy`.
+            found: Of a request with a device.
+            progress: Called while weights are loaded.
+            **settings: Further arguments of `MolmoActPolicy`.
 
         Raises:
-            CheckpointError: the check found problems, or a file can not be read or has changed.
-            DeviceLostError: the device failed for good.
-            DeviceMemoryError: others took the device's memory; the text says what would fit.
+            CheckpointError: The check found problems, or a file cannot be read or has changed.
+            DeviceLostError: The device failed for good.
+            DeviceMemoryError: Others took the device's memory; the text names what would fit.
         """
         found.require()
         # Without problems nothing is absent.
@@ -211,15 +211,15 @@ class MolmoActPolicy:
         """Look, think, act: one pass from images to actions.
 
         Args:
-            observation: what the robot sees and is told.
-            should_stop: asked before every pass of the network; when it says so, the inference is
-                given up, as if it had never begun.
+            observation: Camera images and an instruction.
+            should_stop: Asked before every pass of the network; when it returns true, the
+                inference is given up, as if it had never begun.
 
         Raises:
-            DeviceLostError: the device failed for good: the process has to end.
-            DeviceMemoryError: the device's memory was too small this time.
-            StoppedError: `should_stop` said so.
-            ValueError: the observation can not be used (no image, wrong shape or dtype, an empty
+            DeviceLostError: The device failed for good: the process has to end.
+            DeviceMemoryError: The device's memory was too small this time.
+            StoppedError: `should_stop` returned true.
+            ValueError: The observation cannot be used (no image, wrong shape or dtype, an empty
                 instruction or one that holds reserved tokens). Never because of the answer:
                 what is wrong with that is listed in `problems`.
         """
@@ -242,13 +242,13 @@ class MolmoActPolicy:
         replaced where that helps, and named there.
 
         Args:
-            n_images: how many images an observation will have; None: as the profile says.
-            should_stop: as for `infer`.
+            n_images: How many images an observation will have; None: as in the profile.
+            should_stop: As for `infer`.
 
         Raises:
-            DeviceLostError: the device failed for good: the process has to end.
-            DeviceMemoryError: the device's memory is too small.
-            StoppedError: `should_stop` said so.
+            DeviceLostError: The device failed for good: the process has to end.
+            DeviceMemoryError: The device's memory is too small.
+            StoppedError: `should_stop` returned true.
         """
         self.pass_report = self._decoder.check()
         self._decoder.warm_up()
@@ -262,7 +262,7 @@ class MolmoActPolicy:
     def close(self) -> None:
         """Give the memory of weights and caches back, whoever still holds the policy.
 
-        It can not be used afterwards. Without this the memory would stay until Python looks for
+        It cannot be used afterwards. Without this the memory would stay until Python looks for
         objects that refer to each other, which an idle program never does.
         """
         for network in (self.model, self.depth.network):
@@ -276,7 +276,7 @@ class MolmoActPolicy:
         """Refuse an instruction that would put reserved tokens or action strings into the prompt.
 
         Raises:
-            ValueError: names what the instruction must not hold.
+            ValueError: Names what the instruction must not hold.
         """
         self.processor.check_instruction(instruction, self.action_tokenizer.strings)
 

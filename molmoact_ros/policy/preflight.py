@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can be known of a policy before the first of its weights is read.
 
-Node, commands and `MolmoActPolicy.from_pretrained` all begin here, so that what is wrong is told
-after seconds and not after minutes of loading. Reading goes on after a fault, so that one look
-shows all of them.
+Node, commands and `MolmoActPolicy.from_pretrained` all begin here, so that what is wrong is
+reported after seconds and not after minutes of loading. Reading goes on after a fault, so that one
+look shows all of them.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class PolicyRequest:
     Attributes:
         checkpoint: Directory, or hub id "owner/name".
         revision: Branch, tag or commit of a hub id.
-        unnorm_key: Entry of norm_stats; None: as the profile says, or the only one.
+        unnorm_key: Entry of norm_stats; None: as in the profile, or the only one.
         profile: The checkpoint's profile or its file; None: found by name or content.
         device: Torch device of the network; None: only the checkpoint itself is looked at.
         dtype: Of the weights in memory.
         quantization: None, or a mode of `molmoact_ros.model.quantization`.
-        max_new_tokens: Limit of one answer; None: as the profile says.
+        max_new_tokens: Limit of one answer; None: as in the profile.
         context_length: Tokens of prompt and answer together.
-        n_images: Images of an observation; None: as the profile says.
+        n_images: Images of an observation; None: as in the profile.
         instruction: What the policy will be asked for; empty: not known yet.
     """
 
@@ -101,7 +101,7 @@ class Preflight:
         plan: The network without memory, which fits the tensors.
         device: Of the request, where it exists.
         precision: Of the request, where it is to be had and there is enough memory.
-        problems: Why the policy can not run, a sentence each.
+        problems: Why the policy cannot run, a sentence each.
         passing: Those of the problems that may be gone at another start: memory that others take, a
             device or driver that fails.
         warnings: What else is wrong, though this policy may run.
@@ -236,7 +236,7 @@ def _read_stats(found: Preflight, config: MolmoActConfig) -> None:
     stats, request = config.norm_stats or {}, found.request
     if not stats:
         found.problems.append(
-            "norm_stats are absent from config.json: actions can not be turned into robot units"
+            "norm_stats are absent from config.json: actions cannot be turned into robot units"
         )
         return
     profile = found.profile or GENERIC

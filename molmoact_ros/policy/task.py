@@ -18,7 +18,7 @@ class PolicyTask:
 
     Attributes:
         instruction: What to do; empty: nothing.
-        hint: ``[K, 2]`` (x, y), 0..255 of the first image: the path to follow; None: none.
+        hint: `[K, 2]` (x, y), 0..255 of the first image: the path to follow; None: none.
         order: Number of the request for this instruction; a new request, a new number.
     """
 
@@ -66,7 +66,7 @@ class TaskDesk:
                 self._task = replace(self._task, instruction="", order=order + 1)
 
     def steer(self, points: np.ndarray) -> None:
-        """Follow a drawn path ``[K, 2]``, 0..255 of the first image; no points: no path."""
+        """Follow a drawn path `[K, 2]`, 0..255 of the first image; no points: no path."""
         with self._lock:
             self._hint_used = 0
             self._task = replace(self._task, hint=points if len(points) else None)

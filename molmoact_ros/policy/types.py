@@ -16,16 +16,16 @@ from molmoact_ros.control import ActionChunk
 
 @dataclass(frozen=True)
 class Observation:
-    """What the robot sees and is told.
+    """What the policy gets: camera images and an instruction.
 
     Attributes:
         images: RGB uint8 [H, W, 3] by camera name, in the order that the checkpoint was trained
             with; trajectory and depth belong to the first.
-        instruction: what to do, e.g. "close the box".
+        instruction: What to do, e.g. "close the box".
         trajectory_hint: float [K, 2] (x, y), 0..255 of the first image: a path drawn by a person,
             which the actions follow instead of one that the model predicts; None: no hint.
         stamp: s on any steady clock, when the images were taken. Only the time between two
-            observations counts: it tells how far the robot has followed the last answer, which
+            observations counts: it gives how far the robot has followed the last answer, which
             makes the drafts of the next one better. None: not known.
     """
 
@@ -44,18 +44,18 @@ class Reasoning:
         trajectory: float64 [K, 2] (x, y), 0..255 of the first image; K is 0 without one.
         trajectory_source: "predicted", or "user" when a hint was followed.
         actions: float64 [T, D] in robot units; NaN where the model wrote no action string.
-        valid: nothing was found wrong; an answer that is not valid must not be executed.
-        problems: what was found wrong, a sentence each.
+        valid: Nothing was found wrong; an answer that is not valid must not be executed.
+        problems: What was found wrong, a sentence each.
         confidence: 0..1 (`answer.confidence`), None where it was not computed.
         spread: float64 [T, D], standard deviation of each value in its unit, None likewise.
-        unnorm_key: entry of norm_stats that the actions were un-normalised with.
-        text: the answer as the model wrote it.
-        ids: token ids of the answer, EOS included.
-        forward_passes: passes of the language model after the prefill.
-        tokens_per_pass: tokens that each of them confirmed.
-        drafted: tokens proposed, by source of the draft.
-        accepted: tokens of those that were kept, by source.
-        timings: seconds by stage: preprocess, vision, prefill, decode, parse, total; the policy
+        unnorm_key: Entry of norm_stats that the actions were un-normalised with.
+        text: The answer as the model wrote it.
+        ids: Token ids of the answer, EOS included.
+        forward_passes: Passes of the language model after the prefill.
+        tokens_per_pass: Tokens that each of them confirmed.
+        drafted: Tokens proposed, by source of the draft.
+        accepted: Tokens of those that were kept, by source.
+        timings: Seconds by stage: preprocess, vision, prefill, decode, parse, total; the policy
             node adds image_age, from the first image's stamp to the start of the inference.
     """
 
@@ -79,13 +79,13 @@ class Reasoning:
 
 @dataclass(frozen=True)
 class ActionFormat:
-    """What the columns of the actions mean; the checkpoint does not say.
+    """What the columns of the actions mean; no file of a checkpoint contains it.
 
     Attributes:
-        action_space: one of `control.ACTION_SPACES`.
-        names: one name per column.
+        action_space: One of `control.ACTION_SPACES`.
+        names: One name per column.
         step_period: s between rows.
-        frame_id: frame in which the actions are given; empty: that of the robot's profile.
+        frame_id: Frame in which the actions are given; empty: that of the robot's profile.
     """
 
     action_space: str
@@ -97,9 +97,9 @@ class ActionFormat:
         """Return what the executor gets when an answer has gone through a message and back.
 
         Args:
-            reasoning: the answer.
+            reasoning: The answer.
             stamp: s, when the picture was taken.
-            sequence: number of the answer.
+            sequence: Number of the answer.
         """
         confidence = reasoning.confidence
         return ActionChunk(

@@ -202,7 +202,7 @@ class CameraInputs:
 
     def _problems(self, name: str, topic: str, new: _Counts, elapsed: float) -> list[str]:
         if new.dropped > _SHARE_DROPPED * new.received:
-            return [f"camera '{name}': most frames of {topic} can not be used"]
+            return [f"camera '{name}': most frames of {topic} cannot be used"]
         sent = new.received + new.lost
         if new.lost > _SHARE_LOST * sent:
             return [

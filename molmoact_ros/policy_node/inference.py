@@ -73,7 +73,7 @@ class Inference:
             node: Its clock and its logger are used.
             policy: Answers.
             desk: Holds the task, and notes whether there are frames for it.
-            matcher: Gives frames; its first camera leads.
+            matcher: Gives frames; its first camera is the one of the trajectory.
             pacing: When to infer.
             publish: Takes the answers.
         """
@@ -190,7 +190,7 @@ class Inference:
                 return False
             raise
         if is_obsolete():
-            return False  # the answer to a question that nobody asks any more
+            return False  # the task has changed
         reasoning = replace(reasoning, timings={"image_age": image_age, **reasoning.timings})
         self.answers += 1
         self.last = reasoning

@@ -138,7 +138,7 @@ class InstructionServer:
         try:
             while outcome is None:
                 outcome = self._take(handle, progress) or self._end(handle, progress)
-        finally:  # also when an exception aborts the goal: then nobody asks any more
+        finally:  # also when an exception aborts the goal: then nothing is asked for any more
             self._desk.leave(progress.order)
             del self._followed[id(goal)]
         code, message = outcome

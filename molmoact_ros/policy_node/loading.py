@@ -41,7 +41,7 @@ class PolicyLoader:
         """Prepare.
 
         Args:
-            logger: Hears the progress.
+            logger: Receives progress messages.
         """
         self._logger = logger
         self._cancelled = threading.Event()
@@ -69,7 +69,7 @@ class PolicyLoader:
 
         Raises:
             DeviceLostError: The device failed for good.
-            StartError: The checkpoint can not be loaded, or `cancel` was called.
+            StartError: The checkpoint cannot be loaded, or `cancel` was called.
         """
         outcome: list[MolmoActPolicy | Exception] = []
 
@@ -98,7 +98,7 @@ class PolicyLoader:
 
     def _load(self, parameters: PolicyParameters) -> MolmoActPolicy:
         policy = load_node_policy(parameters, self._on_progress, self._logger.warning)
-        # Here and not above: it loads torch, and a wrong path is told at once without.
+        # Here and not above: it loads torch, and a wrong path is reported at once without.
         from molmoact_ros.decoding import StoppedError
 
         self._stage = _Stage("warming up")
@@ -114,7 +114,7 @@ class PolicyLoader:
             raise StartFault(str(error)) from error
         except (RuntimeError, ValueError, MemoryError) as error:
             kind = StartError if isinstance(error, ValueError) else StartFault
-            raise kind(f"the policy can not be warmed up: {one_line(error)}") from error
+            raise kind(f"the policy cannot be warmed up: {one_line(error)}") from error
         self._logger.info(f"warmed up in {time.monotonic() - start:.1f} s")
         for warning in policy.pass_report.warnings if policy.pass_report else ():
             self._logger.warning(warning)

@@ -38,7 +38,7 @@ class PolicyNode(ManagedNode):
     """States of the policy: `configure` loads it, `activate` lets it infer, `cleanup` frees it."""
 
     def __init__(self) -> None:
-        """Check the parameters; with ``autostart`` load and infer as soon as the node spins."""
+        """Check the parameters; with `autostart` load and infer as soon as the node spins."""
         self._clock_thread = CallbackThread(self, "clock")
         super().__init__("molmoact_policy")
         self._clock_thread.start()

@@ -195,7 +195,7 @@ def load_node_policy(
     """Check the checkpoint and the parameters, and load.
 
     Args:
-        parameters: Say which and how.
+        parameters: Which one, and how it is loaded.
         progress: Called while weights are loaded.
         warn: Called with each thing that is wrong and yet no reason to refuse.
 
@@ -318,7 +318,7 @@ def checkpoint_path(parameters: PolicyParameters) -> str | Path:
         os.fsencode(checkpoint)
     except UnicodeEncodeError as error:
         raise StartError(
-            f"parameter 'checkpoint': '{checkpoint}' can not be the name of a file in this locale: "
+            f"parameter 'checkpoint': '{checkpoint}' cannot be the name of a file in this locale: "
             "set LC_ALL=C.UTF-8"
         ) from error
     try:

@@ -26,7 +26,7 @@ def resample(frame: NDArray[np.uint8], size: tuple[int, int], kernel: str) -> ND
 
     Args:
         frame: RGB uint8 [H, W, 3].
-        size: width and height in pixels.
+        size: Width and height in pixels.
         kernel: "bilinear" and "lanczos" are Pillow's, anti-aliased when shrinking; "area" is
             OpenCV's INTER_AREA.
 

@@ -37,10 +37,10 @@ def write_patches(
     """Resize a frame bilinearly, without antialias, and write its normalised patches.
 
     Args:
-        image: uint8 ``[H, W, 3]`` on the CPU.
+        image: uint8 `[H, W, 3]` on the CPU.
         tiling: Rows and columns of overlapping crops.
         settings: Sizes, and how to normalise.
-        out: float32 ``[rows * columns, N, P]``, filled by this call.
+        out: float32 `[rows * columns, N, P]`, filled by this call.
     """
     height, width = (count * settings.window + settings.margin for count in tiling)
     rows = _axis(image.shape[0], height)
@@ -80,9 +80,9 @@ def _scatter(grid: torch.Tensor, first_row: int, crops: torch.Tensor, step: int)
     """Copy rows of patches into every crop that holds them.
 
     Args:
-        grid: ``[rows, columns, patch, patch * 3]``, some rows of the whole view.
+        grid: `[rows, columns, patch, patch * 3]`, some rows of the whole view.
         first_row: Number of the first of them in the view.
-        crops: ``[crop rows, crop columns, side, side, patch, patch * 3]``.
+        crops: `[crop rows, crop columns, side, side, patch, patch * 3]`.
         step: Patches between the starts of neighbouring crops.
     """
     side = crops.shape[2]

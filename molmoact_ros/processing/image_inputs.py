@@ -22,9 +22,9 @@ class ImageInputs:
     """Everything that the model and the prompt need of the images of one prompt.
 
     Attributes:
-        images: float32 ``[T, N, P]``: crops, patches, values (row, column, channel).
-        pooled_patches_idx: int64 ``[M, 4]``: patches of each image token, -1 for nothing.
-        image_masks: float32 ``[T, N]``: share of each patch that is image, not padding.
+        images: float32 `[T, N, P]`: crops, patches, values (row, column, channel).
+        pooled_patches_idx: int64 `[M, 4]`: patches of each image token, -1 for nothing.
+        image_masks: float32 `[T, N]`: share of each patch that is image, not padding.
         grids: Per image, rows and columns of image tokens of each view.
     """
 
@@ -43,7 +43,7 @@ def prepare_images(
     """Resize, cut, normalise and flatten frames.
 
     Args:
-        frames: RGB uint8 ``[H, W, 3]`` each.
+        frames: RGB uint8 `[H, W, 3]` each.
         max_crops: Most high-resolution crops of each frame.
         settings: The checkpoint's settings.
         device: Where the work is done; frames are sent there as uint8.
@@ -74,7 +74,7 @@ def prepare_images(
 
 
 def check_frame(image: Any, name: str) -> np.ndarray:
-    """Return an RGB uint8 array ``[H, W, 3]`` or say what is wrong with it.
+    """Return an RGB uint8 array `[H, W, 3]` or raise what is wrong with it.
 
     Pillow images are converted to RGB; their EXIF orientation is not applied, as in the
     reference (fidelity.md row 22).
@@ -97,7 +97,7 @@ def _fill(
     patches: torch.Tensor,
     masks: torch.Tensor,
 ) -> None:
-    """Write base view and high-resolution view into ``[T, N, P]`` and ``[T, N]``."""
+    """Write base view and high-resolution view into `[T, N, P]` and `[T, N]`."""
     high_res = int(settings.has_base)
     if settings.has_base:
         _fill_view(image, (1, 1), settings, patches[:1], masks[:1])
@@ -126,7 +126,7 @@ def _fill_view(
 
 
 def cut_patches(view: torch.Tensor, settings: ImageSettings) -> torch.Tensor:
-    """Cut ``[H, W, C]`` into overlapping crops and their patches: ``[crops, N, P]``."""
+    """Cut `[H, W, C]` into overlapping crops and their patches: `[crops, N, P]`."""
     size, step, patch = settings.crop_size, max(settings.window, 1), settings.patch_size
     # [rows, columns, C, size, size], a view without copies
     crops = view.unfold(0, size, step).unfold(1, size, step)

@@ -31,7 +31,7 @@ class MolmoActProcessor:
     Attributes:
         tokenizer: The checkpoint's tokenizer.
         settings: Its image settings.
-        use_col_tokens: Whether each row of image tokens ends with ``<im_col>``.
+        use_col_tokens: Whether each row of image tokens ends with `<im_col>`.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class MolmoActProcessor:
         """Prepare one prompt.
 
         Args:
-            images: None, one RGB uint8 array ``[H, W, 3]`` (no prefix), or a list of them, which
+            images: None, one RGB uint8 array `[H, W, 3]` (no prefix), or a list of them, which
                 get the prefixes "Image 1", "Image 2", ... even when it is one (format.md 10.2).
             text: The user's prompt, without "User:" and "Assistant:".
             device: Where images are resized and where the result lies.
 
         Returns:
-            ``input_ids`` and ``attention_mask`` ``[1, L]``; with images also ``images``
-            ``[1, T, N, P]``, ``pooled_patches_idx`` ``[1, M, 4]``, ``image_masks`` ``[1, T, N]``.
+            `input_ids` and `attention_mask` `[1, L]`; with images also `images`
+            `[1, T, N, P]`, `pooled_patches_idx` `[1, M, 4]`, `image_masks` `[1, T, N]`.
 
         Raises:
             ValueError: An image is not an RGB uint8 array, or `text` is not a string.

@@ -23,16 +23,16 @@ _MEAN_STD = {
 def resize(
     image: torch.Tensor, size: tuple[int, int], mode: str, pad_value: float
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Resize an image to `size` as the resize mode says.
+    """Resize an image to `size` according to the resize mode.
 
     Args:
-        image: uint8 ``[H, W, 3]``.
+        image: uint8 `[H, W, 3]`.
         size: Height and width of the result in pixels.
         mode: One of `settings.RESIZE_MODES`.
         pad_value: Fills what the image leaves free in mode "default", 0..1.
 
     Returns:
-        Pixels ``[height, width, 3]`` float32 in 0..1, and the mask ``[height, width]`` float32 of
+        Pixels `[height, width, 3]` float32 in 0..1, and the mask `[height, width]` float32 of
         pixels that are image, or None when all are.
     """
     if mode == "siglip":
@@ -45,7 +45,7 @@ def resize(
 
 
 def normalize_(values: torch.Tensor, mode: str) -> torch.Tensor:
-    """Shift and scale float32 values ``[..., 3]`` in 0..1, in place."""
+    """Shift and scale float32 values `[..., 3]` in 0..1, in place."""
     if mode == "siglip":
         # 2 x - 1 in one step; doubling is exact, so it rounds like two steps.
         return torch.add(values.new_tensor(-1.0), values, alpha=2, out=values)
@@ -78,7 +78,7 @@ def _fit(
 def _interpolate(
     image: torch.Tensor, size: tuple[int, int], mode: str, antialias: bool
 ) -> torch.Tensor:
-    """Resize float ``[H, W, 3]``."""
+    """Resize float `[H, W, 3]`."""
     planes = image.permute(2, 0, 1)[None]
     planes = F.interpolate(planes, size=size, mode=mode, align_corners=False, antialias=antialias)
     return planes[0].permute(1, 2, 0)

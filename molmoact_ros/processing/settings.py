@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The image settings of a checkpoint: ``preprocessor_config.json`` as checked, typed values."""
+"""The image settings of a checkpoint: `preprocessor_config.json` as checked, typed values."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ImageSettings:
 
     Attributes:
         crop_mode: Which views are made: base and high resolution
-            (``overlap-and-resize-c2``), only high resolution (``overlap-and-resize``), or only
-            base (``resize``).
+            (`overlap-and-resize-c2`), only high resolution (`overlap-and-resize`), or only
+            base (`resize`).
         resize_mode: How a view is resized (format.md 9.3).
         normalize_mode: How pixel values are shifted and scaled.
         crop_size: Side of a square crop in pixels.
@@ -79,7 +79,7 @@ class ImageSettings:
 
     @classmethod
     def parse(cls, content: dict[str, Any]) -> ImageSettings:
-        """Read the content of ``preprocessor_config.json``.
+        """Read the content of `preprocessor_config.json`.
 
         Raises:
             CheckpointError: A key is missing or a value is not supported.

@@ -20,7 +20,7 @@ class Layout:
         tiling: Rows and columns of high-resolution crops; None without such a view.
         num_crops: Base crop and high-resolution crops together.
         grids: Rows and columns of image tokens per view, base view first.
-        pooled_patches: int64 ``[tokens, slots]``, indices into all patches of the image, -1 for
+        pooled_patches: int64 `[tokens, slots]`, indices into all patches of the image, -1 for
             nothing, in the order of the tokens.
     """
 
@@ -97,7 +97,7 @@ def _high_res_patches(
 
 
 def _pool(patches: np.ndarray, pooling: tuple[int, int]) -> np.ndarray:
-    """Group a grid of patch numbers: ``[h, w]`` to ``[h', w', slots]``, -1 where nothing is."""
+    """Group a grid of patch numbers: `[h, w]` to `[h', w', slots]`, -1 where nothing is."""
     pads = [-size % step for size, step in zip(patches.shape, pooling, strict=True)]
     padding = [(pad // 2, pad - pad // 2) for pad in pads]
     padded = np.pad(patches, padding, constant_values=-1)

@@ -23,7 +23,7 @@ _BYTE_ACTION_TOKENS = frozenset(ActionTokenizer("byte_level").strings)
 
 
 def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
-    """Load ``tokenizer.json`` as it is, whatever tokenizer class the checkpoint names.
+    """Load `tokenizer.json` as it is, whatever tokenizer class the checkpoint names.
 
     Raises:
         CheckpointError: A file is missing or broken, or depth or image tokens are not there.
@@ -59,7 +59,7 @@ def check_instruction(
     Args:
         text: The user's instruction.
         tokenizer: As `load_tokenizer` returns it.
-        action_texts: Text of the action tokens, where they are ordinary text (``vocab_tail``).
+        action_texts: Text of the action tokens, where they are ordinary text (`vocab_tail`).
 
     Raises:
         ValueError: The text is longer than `MAX_INSTRUCTION`, or holds a control character or the

@@ -57,7 +57,7 @@ class _SerializedMessage(ctypes.Structure):
 
 
 class Refused(ValueError):
-    """A message is not read; the text says why."""
+    """A message is not read; the text is the reason."""
 
 
 class FixedBuffer:
@@ -91,7 +91,7 @@ class FixedBuffer:
             The serialized message; None: there is none.
 
         Raises:
-            Refused: It is larger than the buffer, or can not be taken; it is gone.
+            Refused: It is larger than the buffer, or cannot be taken; it is gone.
         """
         self._wanted = 0
         message = _SerializedMessage(

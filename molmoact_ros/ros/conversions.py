@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Between the messages of this package and the dataclasses of the rooms below; loads no torch."""
+"""Converts between ROS messages and dataclasses; does not import torch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def time_message(stamp: float) -> Time:
 
 
 def pose_message(position: np.ndarray, quaternion: np.ndarray) -> Pose:
-    """Return a pose of a position ``[3]``, m, and a quaternion ``[4]`` (x, y, z, w)."""
+    """Return a pose of a position `[3]`, m, and a quaternion `[4]` (x, y, z, w)."""
     x, y, z = (float(value) for value in position)
     qx, qy, qz, qw = (float(value) for value in quaternion)
     return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
@@ -58,7 +58,7 @@ def trajectory_to_message(
     """Return a trajectory in pixels.
 
     Args:
-        points: ``[K, 2]`` (x, y), 0..255 of the image.
+        points: `[K, 2]` (x, y), 0..255 of the image.
         source: "predicted" or "user".
         header: Header of the image.
         size: Width and height of the image, px.
@@ -75,7 +75,7 @@ def trajectory_to_message(
 
 
 def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
-    """Return the points ``[K, 2]`` (x, y) as 0..255 of the image.
+    """Return the points `[K, 2]` (x, y) as 0..255 of the image.
 
     Raises:
         MessageError: x and y differ in length or are too long, a value is not finite, or the image
@@ -98,7 +98,7 @@ def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
 
 
 def depth_to_message(codes: np.ndarray | None, header: Header) -> DepthTokens:
-    """Return depth codes uint8 ``[rows, cols]``; without any the message is empty."""
+    """Return depth codes uint8 `[rows, cols]`; without any the message is empty."""
     if codes is None:
         return DepthTokens(header=header)
     rows, columns = codes.shape
@@ -159,7 +159,7 @@ def reasoning_to_message(
     header: Header,
     size: tuple[int, int],
 ) -> ActionReasoning:
-    """Return everything that one inference said.
+    """Return the complete result of one inference.
 
     Args:
         reasoning: The answer.

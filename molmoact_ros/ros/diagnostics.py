@@ -39,7 +39,7 @@ class Status:
 
 
 class Diagnostics:
-    """Publishes ``/diagnostics`` once a second, by wall time so that it works in paused time."""
+    """Publishes `/diagnostics` once a second, by wall time so that it works in paused time."""
 
     def __init__(self, node: Node, sources: Mapping[str, Callable[[], Status]]) -> None:
         """Start to publish.
@@ -61,7 +61,7 @@ class Diagnostics:
         self._publisher.publish(array)
 
     def _message(self, name: str, status: Status) -> DiagnosticStatus:
-        node = self._node.get_fully_qualified_name()  # tells two robots of one graph apart
+        node = self._node.get_fully_qualified_name()  # distinguishes two robots of one graph
         return DiagnosticStatus(
             level=status.level.value,
             name=f"{node}: {name}",

@@ -14,7 +14,7 @@ from molmoact_ros.policy.pixels import jpeg_from_rgb
 
 
 def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
-    """Return an ``rgb8`` message of RGB uint8 ``[H, W, 3]`` with the given header."""
+    """Return an `rgb8` message of RGB uint8 `[H, W, 3]` with the given header."""
     height, width, _ = rgb.shape
     message = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
     message.data = _bytes(np.ascontiguousarray(rgb, dtype=np.uint8).data)
@@ -22,7 +22,7 @@ def image_from_rgb(rgb: np.ndarray, header: Header) -> Image:
 
 
 def compressed_from_rgb(rgb: np.ndarray, header: Header) -> CompressedImage:
-    """Return a JPEG message of RGB uint8 ``[H, W, 3]`` with the given header."""
+    """Return a JPEG message of RGB uint8 `[H, W, 3]` with the given header."""
     message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")
     message.data = _bytes(jpeg_from_rgb(rgb))
     return message
@@ -32,7 +32,7 @@ def camera_info(matrix: np.ndarray, header: Header, size: tuple[int, int]) -> Ca
     """Return the message of a pinhole camera without distortion.
 
     Args:
-        matrix: ``[3, 3]`` intrinsic matrix, px.
+        matrix: `[3, 3]` intrinsic matrix, px.
         header: Header of the image.
         size: Width and height of the image, px.
     """

@@ -28,8 +28,8 @@ _AUTOSTART = 0.01  # s after the node began to spin
 class ManagedNode(LifecycleNodeMixin, ClosableNode):
     """A node that a supervisor, or it itself, configures, activates, deactivates and cleans up.
 
-    Subclasses say what the transitions do. What goes wrong is logged with its reason: a node that
-    can not be configured stays `unconfigured`, one that can not be activated stays `inactive`,
+    Subclasses define what the transitions do. What goes wrong is logged with its reason: a node
+    that cannot be configured stays `unconfigured`, one that cannot be activated stays `inactive`,
     and after a fault of the program everything is released and it is `unconfigured`.
 
     The life cycle's services answer during a transition where the node spins in several threads.
@@ -170,10 +170,10 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
             # Not the error itself: its traceback would keep what was loaded so far.
             kind = type(error) if isinstance(error, StartError) else StartError
             self._failure = kind(str(error))
-            self.get_logger().error(f"can not {what}: {error}")
+            self.get_logger().error(f"cannot {what}: {error}")
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # noqa: BLE001 - rclpy would drop it without a word
             self._failure = StartFault(f"{type(error).__name__}: {error}")
-            self.get_logger().error(f"can not {what}:\n{traceback.format_exc()}")
+            self.get_logger().error(f"cannot {what}:\n{traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS

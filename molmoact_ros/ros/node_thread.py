@@ -56,7 +56,7 @@ class NodeThread:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was not started, or was told to stop."""
+        """Whether it was not started, or has to stop."""
         return self._stopping.is_set()
 
     @property
@@ -79,7 +79,7 @@ class NodeThread:
         self._stopping.set()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the thread has ended, at most ``timeout`` s."""
+        """Wait until the thread has ended, at most `timeout` s."""
         if self._thread is not None:
             self._thread.join(timeout)
 

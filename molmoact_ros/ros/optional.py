@@ -13,7 +13,7 @@ class MissingPackage(RuntimeError):
 
 
 def import_optional(module: str, name: str, needed_by: str) -> Any:
-    """Return ``name`` of a message module such as ``control_msgs.msg``.
+    """Return `name` of a message module such as `control_msgs.msg`.
 
     Args:
         module: Python module.

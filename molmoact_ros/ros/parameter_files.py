@@ -28,7 +28,7 @@ class Section:
     """The parameters that a file gives to some nodes.
 
     Attributes:
-        nodes: Full name of a node, or a pattern of them such as ``/**/molmoact_policy``.
+        nodes: Full name of a node, or a pattern of them such as `/**/molmoact_policy`.
         values: By name.
     """
 
@@ -107,7 +107,7 @@ def read_parameters(file: str | Path, node: str, spec: type[Spec]) -> Spec:
 
 
 class _NoParameters(ValueError):
-    """Something is not as ROS has it; the text says where and what."""
+    """Something is not as ROS has it; the text names the place and the problem."""
 
 
 def _sections(content: Any, above: str) -> Iterator[Section]:

@@ -88,7 +88,7 @@ def parameter(
 
 
 def declare_parameters(node: Node, spec: type[Spec]) -> Spec:
-    """Declare every field of ``spec`` and return the values that the node was started with.
+    """Declare every field of `spec` and return the values that the node was started with.
 
     Raises:
         ParameterError: A given parameter is unknown, has the wrong type, or is out of range.
@@ -114,7 +114,7 @@ def check_parameters(spec: type[Spec], node: str, given: Mapping[str, Any]) -> S
     Args:
         spec: The node's parameters.
         node: Its name, for messages.
-        given: Values by name; those of ROS itself, such as ``use_sim_time``, are not checked.
+        given: Values by name; those of ROS itself, such as `use_sim_time`, are not checked.
 
     Raises:
         ParameterError: One is unknown, has the wrong type, or is out of range.
@@ -132,7 +132,7 @@ def watch_parameters(node: Node, values: Spec, accept: Callable[[Spec], str | No
     """Follow changes at run time.
 
     Args:
-        node: The node that declared ``values``.
+        node: The node that declared `values`.
         values: The present values.
         accept: Called with all values after a change; takes them over and returns None, or
             returns the reason why it refuses them.

@@ -56,9 +56,9 @@ class ClosableNode(Node):
 
     Attributes:
         exit_code: Of the process; a node that ends itself because of a fault sets `FAULT`.
-        start_error: Set by a node that finds only while spinning that it can not start; ends it.
+        start_error: Set by a node that finds only while spinning that it cannot start; ends it.
         has_failed: Whether `fail` was called.
-        is_stuck: Whether a thread still computes after `close` and can not be interrupted.
+        is_stuck: Whether a thread still computes after `close` and cannot be interrupted.
         dropped_clocks: Messages on /clock that are no time.
     """
 
@@ -149,7 +149,7 @@ def run_node(
             _spin(node, executor, stop)
         except (ParameterError, StartError, ExternalShutdownException):
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, the node is closed and says why
+        except Exception:  # noqa: BLE001 - whatever it is, the node is closed and logs it
             node.fail(f"a callback failed:\n{traceback.format_exc()}")
         finally:
             node.close()
@@ -198,7 +198,7 @@ def _spin(node: ClosableNode, executor: Executor, stop: threading.Event) -> None
 
 
 def _finish(executor: Executor) -> None:
-    """Let long callbacks end, which `close` has told to, and their answers go out."""
+    """Let long callbacks end, which `close` has stopped, and their answers go out."""
     end = time.monotonic() + _LAST_WORDS
     while time.monotonic() < end:
         executor.spin_once(timeout_sec=0.01)

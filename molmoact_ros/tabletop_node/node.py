@@ -27,7 +27,7 @@ from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 from molmoact_ros.sim import VARIATIONS, Tabletop
 
 PHYSICS_PERIOD = 0.01  # s
-MAX_CATCH_UP = 0.1  # s of physics per tick; on a machine that can not keep up, time runs slower
+MAX_CATCH_UP = 0.1  # s of physics per tick; on a machine that cannot keep up, time runs slower
 BASE_FRAME = "base_link"
 
 
@@ -71,7 +71,7 @@ class TabletopParameters:
 
 
 class TabletopNode(ClosableNode):
-    """Runs the physics in real time and speaks for it."""
+    """Runs the physics in real time and publishes its state."""
 
     def __init__(self) -> None:
         """Build the scene and start the time."""
@@ -110,7 +110,7 @@ class TabletopNode(ClosableNode):
         self.create_subscription(Float64MultiArray, "~/gripper", self._on_gripper, qos.COMMAND)
         self.create_service(Trigger, "~/reset", self._on_reset)
         Diagnostics(self, {"simulation": self._status})
-        # Steady: this node makes the simulated time, so it can not wait for it.
+        # Steady: this node makes the simulated time, so it cannot wait for it.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(PHYSICS_PERIOD, self._tick, clock=clock)
 

@@ -48,7 +48,7 @@ class Stale(FixedPass):
 class Capturing(pass_set.PassSet):
     """Captures without a GPU."""
 
-    def __init__(self, model: Any, cache: Any, *, graphs: bool, repeatable: bool | None) -> None:
+    def __init__(self, model: Any, cache: Any, *, graphs: bool, repeatable: bool) -> None:
         """Capture in any case."""
         super().__init__(model, cache, graphs=True, repeatable=repeatable)
 

@@ -200,7 +200,7 @@ def test_a_policy_that_can_not_be_warmed_up_is_freed_and_told(
     assert node_here.trigger_configure() == TransitionCallbackReturn.FAILURE
     assert node_here._failure.exit_code == FAULT, "so that it is started again"
     assert str(node_here._failure) == (
-        "the policy can not be warmed up: out of memory, choose a quantization or free some: "
+        "the policy cannot be warmed up: out of memory, choose a quantization or free some: "
         "CUDA out of memory. Tried to allocate 20.00 MiB"
     )
     assert parameters_alive() == before

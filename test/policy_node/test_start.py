@@ -56,14 +56,14 @@ def test_the_process_refuses_to_start(ros_environment: Any, golden: Any, case: s
 def test_letters_of_any_language_in_the_locale_c(
     ros_environment: Any, golden: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Python does not decode arguments there; ROS does, and files can not have such names."""
+    """Python does not decode arguments there; ROS does, and files cannot have such names."""
     for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
         monkeypatch.setenv(name, value)
     folder = tmp_path / "grün"
     folder.mkdir()
     changes = {"instruction": "schließe die Kiste", "checkpoint": str(folder)}
     spec = NodeSpec("policy_node", "refused", parameters={**golden, **changes})
-    assert "can not be the name of a file in this locale: set LC_ALL=C.UTF-8" in refused(
+    assert "cannot be the name of a file in this locale: set LC_ALL=C.UTF-8" in refused(
         command(spec)
     )
 
