@@ -141,6 +141,12 @@ def _ordinary_priority() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of the golden data."""
+    return DATA / "golden"
+
+
+@pytest.fixture(scope="session")
 def declaring() -> Callable[[int, int], bytes]:
     """A function that returns a JPEG of some 600 bytes that declares another width and height."""
     import cv2

@@ -26,7 +26,7 @@ from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.bounded_subscription import BoundedSubscription
 from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
-from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.optional import MissingPackage
 from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
@@ -287,9 +287,9 @@ class ExecutorNode(ManagedNode):
 
     # Diagnostics.
 
-    def _executor_status(self) -> Status:
+    def _executor_status(self) -> Diagnosis:
         if not self.is_active:
-            return Status(Level.OK, "not active")
+            return Diagnosis(Level.OK, "not active")
         now = self._now()
         with self._lock:
             status = self._core.status(now)
@@ -298,14 +298,14 @@ class ExecutorNode(ManagedNode):
         for output in self._outputs:
             values |= output.notes()
         if status.state is State.HALTED:
-            return Status(Level.ERROR, status.reason, values)
+            return Diagnosis(Level.ERROR, status.reason, values)
         if problem is not None:
-            return Status(Level.WARN, problem, values)
-        return Status(Level.OK, f"{status.state.name}: {status.reason}", values)
+            return Diagnosis(Level.WARN, problem, values)
+        return Diagnosis(Level.OK, f"{status.state.name}: {status.reason}", values)
 
-    def _loop_status(self) -> Status:
+    def _loop_status(self) -> Diagnosis:
         if not self.is_active:
-            return Status(Level.OK, "not active")
+            return Diagnosis(Level.OK, "not active")
         period, loop = self.profile.execution.dt, self._loop
         values = {
             "rate": f"{loop.rate:.1f}",
@@ -314,8 +314,8 @@ class ExecutorNode(ManagedNode):
             "messages on /clock that were no time": self.dropped_clocks,
         }
         if loop.jitter > period:
-            return Status(Level.WARN, f"the loop was {loop.jitter:.3f} s late", values)
-        return Status(Level.OK, "on time", values)
+            return Diagnosis(Level.WARN, f"the loop was {loop.jitter:.3f} s late", values)
+        return Diagnosis(Level.OK, "on time", values)
 
 
 def _first(problems: Iterable[str | None]) -> str | None:

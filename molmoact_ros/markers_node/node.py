@@ -17,7 +17,7 @@ from molmoact_ros.msg import Trajectory2D
 from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS, ImageError
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import MessageError, seconds, trajectory_from_message
-from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.parameters import declare_parameters, parameter
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 from molmoact_ros.viz.overlay import Source, path_colours
@@ -117,7 +117,7 @@ class MarkersNode(ClosableNode):
             self._lookup = lookup(self)
         self._info: CameraInfo | None = None
         self._depth: Image | None = None
-        self._state = Status(Level.OK, "no trajectory yet")
+        self._state = Diagnosis(Level.OK, "no trajectory yet")
         self._failures = 0
         self._markers = self.create_publisher(MarkerArray, "~/markers", qos.RESULT)
         self.create_subscription(Trajectory2D, "~/trajectory", self._on_trajectory, qos.RESULT)
@@ -136,12 +136,12 @@ class MarkersNode(ClosableNode):
         try:
             self._show(message)
         except (NotShown, MessageError, ImageError, LookupFailed) as error:
-            self._state = Status(Level.WARN, str(error))
+            self._state = Diagnosis(Level.WARN, str(error))
             self.get_logger().warning(f"no markers: {error}", throttle_duration_sec=5.0)
         except Exception as error:  # noqa: BLE001 - the next trajectory may be a better one
             text = f"{type(error).__name__}: {error}"
             self._failures += 1
-            self._state = Status(Level.ERROR, text, {"failures": self._failures})
+            self._state = Diagnosis(Level.ERROR, text, {"failures": self._failures})
             self.get_logger().error(f"no markers: {text}", throttle_duration_sec=5.0)
 
     def _show(self, message: Trajectory2D) -> None:
@@ -218,14 +218,15 @@ class MarkersNode(ClosableNode):
         return self._plane.moved(rotation, translation)
 
 
-def _state(points: np.ndarray) -> Status:
+def _state(points: np.ndarray) -> Diagnosis:
     """Return the status of projected points `[K, 3]`."""
     shown = int(np.isfinite(points).all(axis=1).sum())
     values = {"points": len(points), "shown": shown}
     if shown == len(points):
-        return Status(Level.OK, "all points are shown", values)
+        return Diagnosis(Level.OK, "all points are shown", values)
     reason = "beyond max_range, behind the camera, or without depth"
-    return Status(Level.WARN, f"{len(points) - shown} of {len(points)} points are {reason}", values)
+    text = f"{len(points) - shown} of {len(points)} points are {reason}"
+    return Diagnosis(Level.WARN, text, values)
 
 
 def _plane(parameters: MarkersParameters) -> Plane:

@@ -23,7 +23,7 @@ from molmoact_ros.policy.pixels import (
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.callback_thread import CallbackThread
 from molmoact_ros.ros.conversions import clock_seconds, seconds
-from molmoact_ros.ros.diagnostics import Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Level
 from molmoact_ros.ros.running import ClosableNode
 
 from .inference import GRACE, log_dropped
@@ -152,7 +152,7 @@ class CameraInputs:
         """Receive no more."""
         self.callbacks.stop()
 
-    def status(self, waiting_for: str) -> Status:
+    def status(self, waiting_for: str) -> Diagnosis:
         """Return the state since the last call, and log what is wrong with the set-up.
 
         Args:
@@ -181,7 +181,7 @@ class CameraInputs:
         if self._reported >= self._begin + GRACE and waiting_for.startswith("camera "):
             problems.insert(0, waiting_for)  # the inference logs that itself
         level = Level.WARN if problems else Level.OK
-        return Status(level, "; ".join(problems) or "ok", values)
+        return Diagnosis(level, "; ".join(problems) or "ok", values)
 
     def _count(self, name: str) -> _Counts:
         camera = self._cameras[name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from molmoact_ros.answer.trust import DETECTORS
 from molmoact_ros.policy.task import PolicyTask
-from molmoact_ros.ros.diagnostics import Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Level
 
 from .parameters import PolicyParameters
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def model_status(
     parameters: PolicyParameters, progress: str, session: PolicySession | None
-) -> Status:
+) -> Diagnosis:
     """Return what is loaded, or how far loading is."""
     values: dict[str, object] = {
         "checkpoint": parameters.checkpoint,
@@ -26,7 +26,7 @@ def model_status(
         "precision": parameters.quantization or parameters.dtype,
     }
     if session is None:
-        return Status(Level.OK, progress or "not loaded", values)
+        return Diagnosis(Level.OK, progress or "not loaded", values)
     # Nothing of the network itself is looked at: another thread may be freeing it.
     policy = session.policy
     values |= {"profile": policy.profile.name, "unnorm_key": policy.stats.key}
@@ -36,13 +36,13 @@ def model_status(
 
         allocated = torch.cuda.memory_allocated(policy.device)
         values["GPU memory in use [GB]"] = f"{allocated / 1e9:.2f}"
-    return Status(Level.OK, "loaded", values)
+    return Diagnosis(Level.OK, "loaded", values)
 
 
-def inference_status(session: PolicySession | None, task: PolicyTask, active: bool) -> Status:
+def inference_status(session: PolicySession | None, task: PolicyTask, active: bool) -> Diagnosis:
     """Return how long the last inference took, and what it followed."""
     if session is None:
-        return Status(Level.OK, "not configured")
+        return Diagnosis(Level.OK, "not configured")
     inference = session.inference
     last = inference.last
     values: dict[str, object] = {
@@ -56,29 +56,29 @@ def inference_status(session: PolicySession | None, task: PolicyTask, active: bo
         values["seconds publish"] = f"{session.outputs.publish_seconds:.4f}"
         values["seconds overlay"] = f"{session.outputs.overlay_seconds:.3f}"
     if not active:
-        return Status(Level.OK, "inactive", values)
+        return Diagnosis(Level.OK, "inactive", values)
     values["age of the last answer [s]"] = f"{inference.age:.1f}"
     values["overdue after [s]"] = f"{inference.longest_silence:.1f}"
     if failed := inference.failures_since_answer:
         text = f"{failed} inferences failed since the last answer: {inference.thread.last_failure}"
-        return Status(Level.ERROR, text, values)
+        return Diagnosis(Level.ERROR, text, values)
     if not task.instruction:
-        return Status(Level.OK, "waiting for an instruction", values)
+        return Diagnosis(Level.OK, "waiting for an instruction", values)
     silence = inference.silence
     if silence > inference.longest_silence:
         level = Level.WARN if last is None else Level.ERROR  # nothing was measured before
-        return Status(level, f"frames arrive, but no answer for {silence:.0f} s", values)
+        return Diagnosis(level, f"frames arrive, but no answer for {silence:.0f} s", values)
     if last is None:
-        return Status(Level.OK, "no answer yet", values)
+        return Diagnosis(Level.OK, "no answer yet", values)
     if last.problems:
-        return Status(Level.WARN, "; ".join(last.problems), values)
-    return Status(Level.OK, f"following '{task.instruction}'", values)
+        return Diagnosis(Level.WARN, "; ".join(last.problems), values)
+    return Diagnosis(Level.OK, f"following '{task.instruction}'", values)
 
 
-def decoding_status(session: PolicySession | None) -> Status:
+def decoding_status(session: PolicySession | None) -> Diagnosis:
     """Return what the passes are, how many tokens drafts proposed and how many were right."""
     if session is None:
-        return Status(Level.OK, "no answer yet")
+        return Diagnosis(Level.OK, "no answer yet")
     report, last = session.policy.pass_report, session.inference.last
     values: dict[str, object] = {"repeatable": session.policy.repeatable}
     if report is not None:
@@ -92,19 +92,19 @@ def decoding_status(session: PolicySession | None) -> Status:
             for source, drafted in sorted(last.drafted.items())
         }
     if report is not None and report.warnings:
-        return Status(Level.WARN, "; ".join(report.warnings), values)
-    return Status(Level.OK, message, values)
+        return Diagnosis(Level.WARN, "; ".join(report.warnings), values)
+    return Diagnosis(Level.OK, message, values)
 
 
-def trust_status(session: PolicySession | None) -> Status:
+def trust_status(session: PolicySession | None) -> Diagnosis:
     """Return what the detectors over the last chunks report."""
     last = None if session is None else session.inference.last
     if last is None:
-        return Status(Level.OK, "no answer yet")
+        return Diagnosis(Level.OK, "no answer yet")
     alarms = {
         name: next((p for p in last.problems if p.startswith(f"{name}:")), "")
         for name in DETECTORS
     }
     values = {name: "alarm" if alarm else "ok" for name, alarm in alarms.items()}
     message = "; ".join(filter(None, alarms.values()))
-    return Status(Level.ERROR if message else Level.OK, message or "ok", values)
+    return Diagnosis(Level.ERROR if message else Level.OK, message or "ok", values)

@@ -16,7 +16,7 @@ from rclpy.time_source import CLOCK_TOPIC
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.policy.task import TaskDesk
 from molmoact_ros.ros.callback_thread import CallbackThread
-from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.node_thread import NodeThread, thread_status
 from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
@@ -145,10 +145,10 @@ class PolicyNode(ManagedNode):
         own = [] if session is None else [session.inputs.callbacks.thread, session.inference.thread]
         return [self._clock_thread.thread, *own]
 
-    def _camera_status(self) -> Status:
+    def _camera_status(self) -> Diagnosis:
         session = self._session
         if session is None or not self.is_active:
-            return Status(Level.OK, "inactive")
+            return Diagnosis(Level.OK, "inactive")
         return session.inputs.status(session.inference.waiting_for)
 
 

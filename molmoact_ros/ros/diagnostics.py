@@ -24,7 +24,7 @@ class Level(Enum):
 
 
 @dataclass(frozen=True)
-class Status:
+class Diagnosis:
     """State of one concern.
 
     Attributes:
@@ -41,7 +41,7 @@ class Status:
 class Diagnostics:
     """Publishes `/diagnostics` once a second, by wall time so that it works in paused time."""
 
-    def __init__(self, node: Node, sources: Mapping[str, Callable[[], Status]]) -> None:
+    def __init__(self, node: Node, sources: Mapping[str, Callable[[], Diagnosis]]) -> None:
         """Start to publish.
 
         Args:
@@ -60,7 +60,7 @@ class Diagnostics:
         array.status = [self._message(name, source()) for name, source in self._sources.items()]
         self._publisher.publish(array)
 
-    def _message(self, name: str, status: Status) -> DiagnosticStatus:
+    def _message(self, name: str, status: Diagnosis) -> DiagnosticStatus:
         node = self._node.get_fully_qualified_name()  # distinguishes two robots of one graph
         return DiagnosticStatus(
             level=status.level.value,

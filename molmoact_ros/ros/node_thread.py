@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 
-from .diagnostics import Level, Status
+from .diagnostics import Diagnosis, Level
 from .running import ClosableNode
 
 _PAUSE = 0.1  # s after an exception, so that one that comes back at once does not fill a core
@@ -109,7 +109,7 @@ class NodeThread:
             logger.error(f"{self.name} failed: {self.last_failure}")
 
 
-def thread_status(threads: Iterable[NodeThread]) -> Status:
+def thread_status(threads: Iterable[NodeThread]) -> Diagnosis:
     """Return whether the threads of a node live, and how often each has failed."""
     threads = tuple(threads)
     values: dict[str, object] = {}
@@ -117,4 +117,4 @@ def thread_status(threads: Iterable[NodeThread]) -> Status:
         values[thread.name] = "running" if thread.is_running else "stopped"
         values[f"failures {thread.name}"] = thread.failures
     problems = [thread.problem for thread in threads if thread.problem]
-    return Status(Level.ERROR if problems else Level.OK, "; ".join(problems) or "ok", values)
+    return Diagnosis(Level.ERROR if problems else Level.OK, "; ".join(problems) or "ok", values)

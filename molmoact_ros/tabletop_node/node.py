@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import pose_message, time_message
-from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.images import camera_info, compressed_from_rgb, image_from_rgb
 from molmoact_ros.ros.parameters import declare_parameters, parameter, watch_parameters
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
@@ -193,12 +193,12 @@ class TabletopNode(ClosableNode):
     def _take_parameters(self, parameters: TabletopParameters) -> None:
         self._settings = parameters
 
-    def _status(self) -> Status:
+    def _status(self) -> Diagnosis:
         now = time.monotonic()
         factor = self._stepped / max(now - self._diagnosed, 1e-9)
         self._stepped, self._diagnosed = 0.0, now
         slow = factor < 0.9 * self._settings.real_time_factor
-        return Status(
+        return Diagnosis(
             Level.WARN if slow else Level.OK,
             "slower than real_time_factor asks for" if slow else "running",
             {

@@ -129,10 +129,10 @@ def surround(client: Any) -> Callable[..., Surroundings]:
 
 
 @pytest.fixture(scope="session")
-def golden() -> dict[str, Any]:
+def golden_parameters(golden: Path) -> dict[str, Any]:
     """Parameters for the golden checkpoint: random weights, so its answers are nonsense."""
     return {
-        "checkpoint": str(Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"),
+        "checkpoint": str(golden / "qwen_siglip"),
         "unnorm_key": "molmoact",
         "device": "cpu",
         "dtype": "float32",

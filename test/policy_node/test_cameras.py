@@ -20,9 +20,9 @@ NAME = "two_cameras"
 
 
 @pytest.fixture(scope="module")
-def robot(surround: Any, start: Any, golden: dict[str, Any]) -> Any:
+def robot(surround: Any, start: Any, golden_parameters: dict[str, Any]) -> Any:
     parameters = {
-        **golden,
+        **golden_parameters,
         "cameras": ["front", "wrist"],
         "image_transport": "compressed",
         "instruction": "close the box",

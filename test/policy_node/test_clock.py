@@ -40,9 +40,9 @@ class Simulation:
 
 
 @pytest.fixture(scope="module")
-def robot(surround: Any, start: Any, golden: dict[str, Any]) -> Any:
+def robot(surround: Any, start: Any, golden_parameters: dict[str, Any]) -> Any:
     parameters = {
-        **golden,
+        **golden_parameters,
         "cameras": ["camera"],
         "instruction": "close the box",
         "use_sim_time": True,

@@ -17,9 +17,11 @@ from molmoact_ros.demo.processes import command
 NAME = "policy_on_a_bad_device"
 
 
-def test_a_bad_device_is_reported_and_a_lost_one_ends_the_node(surround: Any, golden: Any) -> None:
+def test_a_bad_device_is_reported_and_a_lost_one_ends_the_node(
+    surround: Any, golden_parameters: Any
+) -> None:
     parameters = {
-        **golden,
+        **golden_parameters,
         "cameras": ["camera"],
         "instruction": "close the box",
         "repeatable": True,

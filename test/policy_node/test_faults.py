@@ -20,9 +20,9 @@ NAME = "policy_with_faults"
 
 
 @pytest.fixture(scope="module")
-def robot(surround: Any, start: Any, golden: dict[str, Any]) -> Any:
+def robot(surround: Any, start: Any, golden_parameters: dict[str, Any]) -> Any:
     parameters = {
-        **golden,
+        **golden_parameters,
         "cameras": ["camera"],
         "instruction": "close the box",
         "max_new_tokens": 100,

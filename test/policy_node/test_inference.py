@@ -20,7 +20,7 @@ from molmoact_ros.policy.types import Reasoning
 from molmoact_ros.policy_node import inference as inference_module
 from molmoact_ros.policy_node.diagnostics import inference_status
 from molmoact_ros.policy_node.inference import Inference
-from molmoact_ros.ros.diagnostics import Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Level
 
 PATIENCE = 60.0  # s
 ANSWER = Reasoning(
@@ -91,7 +91,7 @@ class Bench:
             time.sleep(0.002)
 
     @property
-    def status(self) -> Status:
+    def status(self) -> Diagnosis:
         """What the diagnostics report now."""
         return inference_status(self.session, self.desk.task, True)
 

@@ -32,9 +32,9 @@ NAME = "managed_policy"
 
 
 @pytest.fixture(scope="module")
-def node(start: Any, golden: dict[str, Any]) -> Any:
+def node(start: Any, golden_parameters: dict[str, Any]) -> Any:
     parameters = {
-        **golden,
+        **golden_parameters,
         "cameras": ["camera"],
         "autostart": False,
         "instruction": "close the box",
@@ -108,8 +108,9 @@ def test_what_can_not_be_loaded_leaves_it_unconfigured(
     assert nodes.process(name).wait(60) == 0
 
 
-def test_a_signal_while_it_loads(ros_environment: Any, golden: dict[str, Any]) -> None:
-    spec = NodeSpec("policy_node", "loading", parameters={**golden, "cameras": ["camera"]})
+def test_a_signal_while_it_loads(ros_environment: Any, golden_parameters: dict[str, Any]) -> None:
+    parameters = {**golden_parameters, "cameras": ["camera"]}
+    spec = NodeSpec("policy_node", "loading", parameters=parameters)
     process = subprocess.Popen(command(spec), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
@@ -124,11 +125,11 @@ def test_a_signal_while_it_loads(ros_environment: Any, golden: dict[str, Any]) -
 
 
 @pytest.fixture
-def node_here(ros_environment: Any, golden: dict[str, Any]) -> Iterator[Any]:
+def node_here(ros_environment: Any, golden_parameters: dict[str, Any]) -> Iterator[Any]:
     from molmoact_ros.policy_node.node import PolicyNode
 
     arguments = ["--ros-args"]
-    for key, value in {**golden, "autostart": False}.items():
+    for key, value in {**golden_parameters, "autostart": False}.items():
         arguments += ["-p", f"{key}:={value}"]
     rclpy.init(args=arguments)
     executor = MultiThreadedExecutor(2)

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.usefixtures("node")
 
 
 @pytest.fixture(scope="module")
-def node(start: Any, golden: dict[str, Any]) -> Any:
-    parameters = {**golden, "cameras": ["camera"]}
+def node(start: Any, golden_parameters: dict[str, Any]) -> Any:
+    parameters = {**golden_parameters, "cameras": ["camera"]}
     return start(NodeSpec("policy_node", POLICY, parameters=parameters))
 
 

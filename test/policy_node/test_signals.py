@@ -27,9 +27,11 @@ STEPS = {
 
 @pytest.mark.parametrize("state", STEPS, ids=["unconfigured", "inactive", "active"])
 @pytest.mark.parametrize("executable", ["policy_node", "executor_node"])
-def test_sigterm(start: Any, supervise: Any, golden: Any, executable: str, state: int) -> None:
+def test_sigterm(
+    start: Any, supervise: Any, golden_parameters: Any, executable: str, state: int
+) -> None:
     name = f"{executable}_{state}"
-    parameters = {**golden, "cameras": ["camera"]} if executable == "policy_node" else {}
+    parameters = {**golden_parameters, "cameras": ["camera"]} if executable == "policy_node" else {}
     nodes = start(NodeSpec(executable, name, parameters={**parameters, "autostart": False}))
     supervisor = supervise(name)
     assert all(supervisor.change(step) for step in STEPS[state])
@@ -38,22 +40,22 @@ def test_sigterm(start: Any, supervise: Any, golden: Any, executable: str, state
 
 
 def test_sigterm_while_the_policy_is_configured(
-    start: Any, supervise: Any, client: Any, golden: Any
+    start: Any, supervise: Any, client: Any, golden_parameters: Any
 ) -> None:
-    nodes = start(NodeSpec("policy_node", "configuring", parameters={**golden}))
+    nodes = start(NodeSpec("policy_node", "configuring", parameters={**golden_parameters}))
     states = supervise("configuring")
     client.wait_for(lambda: states.state == State.TRANSITION_STATE_CONFIGURING, "configuring")
     ended(nodes.process("configuring"))
 
 
 def test_sigterm_while_the_policy_imports_its_libraries(
-    start: Any, client: Any, golden: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Any, client: Any, golden_parameters: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached = tmp_path / "reached"
     library = f"import pathlib, time\npathlib.Path({str(reached)!r}).touch()\ntime.sleep(600)\n"
     (tmp_path / "transformers.py").write_text(library)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    nodes = start(NodeSpec("policy_node", "importing", parameters={**golden}))
+    nodes = start(NodeSpec("policy_node", "importing", parameters={**golden_parameters}))
     client.wait_for(reached.exists, "the import")
     ended(nodes.process("importing"))
 

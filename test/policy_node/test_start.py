@@ -47,14 +47,16 @@ def refused(arguments: list[str]) -> str:
 
 
 @pytest.mark.parametrize("case", PROCESS_CASES)
-def test_the_process_refuses_to_start(ros_environment: Any, golden: Any, case: str) -> None:
+def test_the_process_refuses_to_start(
+    ros_environment: Any, golden_parameters: Any, case: str
+) -> None:
     changes, said = PROCESS_CASES[case]
-    spec = NodeSpec("policy_node", "refused", parameters={**golden, **changes})
+    spec = NodeSpec("policy_node", "refused", parameters={**golden_parameters, **changes})
     assert said in refused(command(spec))
 
 
 def test_letters_of_any_language_in_the_locale_c(
-    ros_environment: Any, golden: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ros_environment: Any, golden_parameters: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python does not decode arguments there; ROS does, and files cannot have such names."""
     for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
@@ -62,7 +64,7 @@ def test_letters_of_any_language_in_the_locale_c(
     folder = tmp_path / "grün"
     folder.mkdir()
     changes = {"instruction": "schließe die Kiste", "checkpoint": str(folder)}
-    spec = NodeSpec("policy_node", "refused", parameters={**golden, **changes})
+    spec = NodeSpec("policy_node", "refused", parameters={**golden_parameters, **changes})
     assert "cannot be the name of a file in this locale: set LC_ALL=C.UTF-8" in refused(
         command(spec)
     )
@@ -76,8 +78,8 @@ def test_the_process_refuses_a_broken_parameter_file(ros_environment: Any, tmp_p
 
 
 @pytest.fixture(scope="module")
-def parameters(golden: dict[str, Any]) -> PolicyParameters:
-    return PolicyParameters(**golden)
+def parameters(golden_parameters: dict[str, Any]) -> PolicyParameters:
+    return PolicyParameters(**golden_parameters)
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ CONFIGURE = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_C
 
 
 @pytest.fixture(scope="module")
-def node(start: Any, golden: dict[str, Any]) -> Any:
-    parameters = {**golden, "cameras": ["camera"], "autostart": False}
+def node(start: Any, golden_parameters: dict[str, Any]) -> Any:
+    parameters = {**golden_parameters, "cameras": ["camera"], "autostart": False}
     return start(NodeSpec("policy_node", NAME, parameters=parameters))
 
 

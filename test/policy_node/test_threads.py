@@ -112,11 +112,11 @@ broken(PolicySession, "follow")
 
 
 @pytest.fixture
-def policy(broken: Callable[..., Broken], golden: dict[str, Any]) -> Broken:
+def policy(broken: Callable[..., Broken], golden_parameters: dict[str, Any]) -> Broken:
     return broken(
         "policy_node",
         POLICY,
-        **golden,
+        **golden_parameters,
         cameras=["camera"],
         image_transport="compressed",
         instruction="close the box",

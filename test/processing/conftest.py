@@ -22,12 +22,6 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def golden() -> Path:
-    """Folder of the golden data."""
-    return GOLDEN
-
-
-@pytest.fixture(scope="session")
 def processors() -> dict[str, MolmoActProcessor]:
     """Both golden processors."""
     return {name: MolmoActProcessor.from_pretrained(GOLDEN / name) for name in VARIANTS}

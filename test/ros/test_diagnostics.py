@@ -9,14 +9,14 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 
 
 def test_names_have_the_namespace_of_the_node(client: Any) -> None:
     arrays = client.listen(DiagnosticArray, "/diagnostics")
     nodes = [Node("arm", namespace=side, context=client.node.context) for side in ("/left", "/")]
     try:
-        both = [Diagnostics(node, {"state": lambda: Status(Level.OK, "ok")}) for node in nodes]
+        both = [Diagnostics(node, {"state": lambda: Diagnosis(Level.OK, "ok")}) for node in nodes]
 
         def names() -> set[str]:
             return {status.name for array in arrays for status in array.status}
