@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What each choice around a checkpoint is worth, in the simulator; one process, simulated time.
+"""Ablations: success in the simulator by inference and execution settings, in simulated time.
 
     python -m benchmarks.ablations [--task reach pick push] [--episodes 50] [--rows shipped int ...]
 
@@ -156,7 +156,7 @@ def compare_drafts(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure the rows that are asked for and not there yet."""
+    """Measure the requested rows that have no result yet."""
     arguments = _parse()
     stored = {} if arguments.again else _stored(arguments)
     for variant in VARIANTS:
@@ -233,7 +233,7 @@ def _write(arguments: argparse.Namespace, stored: Mapping[str, Any]) -> Path:
         f"Ablations ({arguments.checkpoint.name}, {arguments.variation})",
         tables,
         {**_config(arguments), "rows": dict(stored)},
-        "Simulated time, one process (molmoact_ros.evaluate.in_process). Unless a row says"
+        "Simulated time, one process (molmoact_ros.evaluate.in_process). Unless a row states"
         " otherwise the world waits while the policy thinks. Success and 95 % Wilson interval;"
         " time, answers: median over successes; final distance: from the gripper to the block that"
         " success is about; a line is followed when the gripper comes to rest within 25 of 255"

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Does the confidence of an answer say how good it is? Against the expert's chunk.
+"""Whether the confidence of an answer predicts its error against the expert's chunk.
 
     python -m benchmarks.calibration [--task reach pick push] [--episodes 20]
 
@@ -34,7 +34,7 @@ from molmoact_ros.sim.tasks import KINDS
 
 FIRST_SEED = 300_000
 BINS = 8  # of the table, with equally many answers each
-BAD_METRES = 0.03  # between the ends of the two chunks: an answer that leads elsewhere
+BAD_METRES = 0.03  # between the ends of the two chunks: an answer with another goal
 BAD_GRIPPER_ROWS = 3  # rows in which the gripper does the opposite
 SACRIFICE = 0.02  # share of the good answers that a threshold may refuse
 _ACTION_BINS = 255  # between -1 and 1
@@ -45,7 +45,7 @@ class Sample:
     """One valid answer beside the expert's.
 
     Attributes:
-        confidence: As the policy says.
+        confidence: As the policy reports it.
         observed: Share of the values that lie within `NEAR_BINS` bins of the expert's: what the
             confidence estimates.
         metres: Between the ends of the two chunks, all rows carried out.
@@ -68,10 +68,10 @@ class Sample:
 
 
 class Comparison:
-    """An observer of episodes that asks the expert about every answer."""
+    """An observer of episodes that compares every answer with the expert's."""
 
     def __init__(self, stats: ActionStats) -> None:
-        """Compare values in units of ``stats``."""
+        """Compare values in units of `stats`."""
         scale = 0.5 * (stats.q99 - stats.q01).astype(np.float64)
         bin_width = 2.0 / _ACTION_BINS
         # A rotation that never happened has no range; rounding must not count.
@@ -86,21 +86,21 @@ class Comparison:
             return
         wanted = self._expert_chunk(look)
         rows = min(len(wanted), len(reasoning.actions))
-        said, wanted = reasoning.actions[:rows], wanted[:rows]
-        way = (said - wanted)[:, :3].sum(axis=0)
+        given, wanted = reasoning.actions[:rows], wanted[:rows]
+        way = (given - wanted)[:, :3].sum(axis=0)
         self.samples.append(
             Sample(
                 confidence=reasoning.confidence,
-                observed=float((np.abs(said - wanted) <= self._near).mean()),
+                observed=float((np.abs(given - wanted) <= self._near).mean()),
                 metres=float(np.linalg.norm(way)),
-                gripper_rows=int(((said[:, -1] > 0.5) != (wanted[:, -1] > 0.5)).sum()),
+                gripper_rows=int(((given[:, -1] > 0.5) != (wanted[:, -1] > 0.5)).sum()),
                 task=look.episode.task.kind,
                 variation=look.episode.variation,
             )
         )
 
     def _expert_chunk(self, look: Look) -> np.ndarray:
-        """Return the expert's rows ``[T, 7]`` from where gripper and block are now."""
+        """Return the expert's rows `[T, 7]` from where gripper and block are now."""
         now, task = look.moment, look.episode.task
         block = now.blocks[Tabletop.colors.index(task.color)]
         scenes = expert.Scenes(now.gripper[None], np.array([now.fingers]), block[None])
@@ -152,7 +152,7 @@ def by_threshold(samples: Sequence[Sample]) -> list[dict[str, Any]]:
 
 
 def recommended(samples: Sequence[Sample]) -> float | None:
-    """Return the threshold that costs `SACRIFICE` of the good answers, if it is worth that.
+    """Return the threshold that costs `SACRIFICE` of the good answers, where there is one.
 
     None: it would not refuse five times as large a share of the bad ones.
     """

@@ -45,7 +45,7 @@ class Inference:
 def drive(
     policy: MolmoActPolicy, kinds: list[str], count: int, executed_steps: int, seconds: float
 ) -> list[list[Inference]]:
-    """Run ``count`` episodes of each kind of task; return the inferences by episode.
+    """Run `count` episodes of each kind of task; return the inferences by episode.
 
     The draft is new at first and, like the node's, lives on from episode to episode.
     """

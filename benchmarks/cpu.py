@@ -5,8 +5,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.cpu [--answers 3] [--vocabulary FOLDER]
 
 A language model of width 512 with 8 layers and random weights computes everything; its logits are
-then overruled so that it says the answers of benchmarks/synthetic.py. The cost is real, and so is
-the number of passes at the given statistics. CPU time, not wall time: the machine may be shared.
+then overridden so that it generates the answers of benchmarks/synthetic.py. The cost is real, and
+so is the number of passes at the given statistics. CPU time, not wall time: the machine may be
+shared.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ REFERENCE = {152064: (17.2, 0.2179), 16384: (5.2, 0.0397)}
 
 
 class CompactVocabulary:
-    """The same tokens under small ids, so that a small head can say them."""
+    """The same tokens under small ids, so that a small head can generate them."""
 
     def __init__(self, bpe: QwenBpe) -> None:
         self._bpe, self._small, self._large = bpe, {EOS: 0}, [EOS]

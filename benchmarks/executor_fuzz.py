@@ -97,7 +97,7 @@ class Fuzz:
         return self.tally
 
     def _request(self) -> None:
-        """Have motion enabled again, so that most chunks meet an executor that listens."""
+        """Have motion enabled again, so that most chunks meet an enabled executor."""
         self._reports, self.executor.fault = True, None
         if self.executor.state.name in ("DISABLED", "HALTED"):
             self._robot = self._home if self._rng.random() < 0.3 else self._robot
@@ -287,7 +287,7 @@ class Fuzz:
 
 
 def fuzz_profile(name: str) -> RobotProfile:
-    """Return the profile of one of ``NAMES``."""
+    """Return the profile of one of `NAMES`."""
     profile = load_profile(ROBOTS / f"{name.partition(',')[0]}.yaml")
     if name != VELOCITIES:
         return profile
@@ -320,7 +320,7 @@ def _middle(profile: RobotProfile) -> Position:
 
 
 def _largest_steps(profile: RobotProfile) -> np.ndarray:
-    """Roughly ``max_step`` of each column, in the column's unit."""
+    """Roughly `max_step` of each column, in the column's unit."""
     action, limits = profile.action, profile.limits
     largest = np.ones(len(action.columns))
     for axis in action.used_axes:
@@ -349,7 +349,7 @@ def _columns_of(profile: RobotProfile, robot: Position) -> np.ndarray:
 
 
 def _spoilt(robot: Position, rng: np.random.Generator) -> Position:
-    """A measured position that can not be true."""
+    """A measured position that cannot be true."""
     bad = float(rng.choice(_GARBAGE[:4]))
     if isinstance(robot, Pose):
         return Pose(robot.position * bad, robot.orientation * float(rng.choice([1.0, 0.0, np.nan])))

@@ -60,7 +60,7 @@ class Bench:
         )
 
     def listen(self, kind: type, topic: str, profile: Any, take: Callable[[Any], object]) -> None:
-        """Hand the messages of one more topic to ``take``."""
+        """Hand the messages of one more topic to `take`."""
         self._node.create_subscription(kind, topic, take, profile)
 
     def spin(self) -> None:
@@ -205,9 +205,9 @@ def main() -> None:
             "seconds per case": arguments.seconds,
             "load average of the machine before": round(load_before, 2),
         },
-        "`Alone` means without load of this benchmark; the load average before the run says what "
+        "`Alone` means without load of this benchmark; the load average before the run shows what "
         "else the machine was doing (0: nothing). Figures of ordinary priority (0) on a machine "
-        "whose load average is above its number of cores say little about the executor.",
+        "whose load average is above its number of cores are no evidence about the executor.",
     )  # fmt: skip
     print(path)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A checkpoint of the released sizes, made here: names, shapes and vocabulary of MolmoAct-7B-D.
 
-The weights are either holes in sparse files, which take no room on the disk and serve for all that
+The weights are either holes in sparse files, which take no space on the disk and serve for all that
 is checked before the first weight is read, or noise, 16 GB in bfloat16:
 
     python -m benchmarks.full_size /tmp/sparse          # a few MB on the disk
@@ -45,7 +45,7 @@ def make_checkpoint(
     Args:
         directory: is made.
         dtype: of the weights, "F32" or "BF16".
-        random: whether the weights are noise; else zeros that take no room.
+        random: whether the weights are noise; else zeros that take no space.
         layers: blocks of the language model, to try something at less than full size; None: 28.
 
     Returns:

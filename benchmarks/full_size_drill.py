@@ -4,7 +4,7 @@
 
     python -m benchmarks.full_size_drill /tmp/drill [--layers 28]
 
-Needs ROS, room on the disk and free memory for the weights (28 layers: 16 GB each) and some
+Needs ROS, space on the disk and free memory for the weights (28 layers: 16 GB each) and some
 minutes; `--layers 1` (3.8 GB) tries the drill itself. The node runs on the CPU and is judged from
 outside: exit codes, log, memory of its process.
 """
@@ -83,7 +83,7 @@ class Node:
         client = self._client.create_client(kind, f"/molmoact_policy/{name}")
         if not client.wait_for_service(_PATIENCE):
             raise RuntimeError(f"no service {name}:\n{self.words()}")
-        time.sleep(0.5)  # until the server knows the client too
+        time.sleep(0.5)  # until the server has discovered the client, too
         future, end = client.call_async(request), time.monotonic() + _PATIENCE
         while not future.done():
             self._executor.spin_once(timeout_sec=0.1)
@@ -180,11 +180,11 @@ def refused(checkpoint: Path, what: str, words: str, **parameters: Any) -> dict[
             code = node.process.poll()
             peak = max(peak, node.memory("VmRSS") if code is None else 0.0)
         error = [line for line in node.words().splitlines() if line.startswith("error: ")]
-    said = error[0] if error else "nothing"
+    logged = error[0] if error else "nothing"
     return {
         "drill": f"{what}, {time.monotonic() - begin:.1f} s, {peak:.2f} GB",
-        "as it should be": code == CONFIGURATION_ERROR and words in said,
-        "what the log says": said,
+        "as it should be": code == CONFIGURATION_ERROR and words in logged,
+        "what the log says": logged,
     }
 
 

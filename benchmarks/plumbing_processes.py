@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes that `benchmarks.plumbing` starts: two cameras, and the real policy node, watched.
 
-Each writes what it saw to the JSON file that its first argument names, when it is told to end.
+Each writes what it saw to the JSON file that its first argument names, when it is terminated.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long two camera frames take to become model input, on one CPU core.
 
-Writes ``benchmarks/results/preprocessing.json`` and ``.md``:
-``python -m benchmarks.preprocessing``. CPU time is reported beside wall time, because only the
+Writes `benchmarks/results/preprocessing.json` and `.md`:
+`python -m benchmarks.preprocessing`. CPU time is reported beside wall time, because only the
 former means something on a machine that is shared.
 """
 

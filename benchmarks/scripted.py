@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model whose greedy answer is known beforehand, and the parts of an answer.
 
-Passes depend on which token the argmax says, not on how it was computed; so answers of a model
+Passes depend on which token the argmax is, not on how it was computed; so answers of a model
 that is not at hand can be replayed through the real decoder.
 """
 
@@ -40,7 +40,7 @@ class ScriptedModel:
         self._tokens = torch.zeros(length, dtype=torch.int64, device=device)
 
     def script(self, prompt: Sequence[int], answer: Sequence[int]) -> dict[str, Tensor]:
-        """Set the next answer; returns the batch to ask for it with."""
+        """Set the next answer; returns the batch that yields it."""
         tokens = torch.tensor([*prompt, *answer])
         self._tokens.zero_()
         self._tokens[: len(tokens)] = tokens.to(self.device)
@@ -53,11 +53,11 @@ class ScriptedModel:
     def run(
         self, embeds: Tensor, positions: Tensor, cache: Any = None, mask: Tensor | None = None
     ) -> Tensor:
-        """The token to say at each position, [B, L, 1]."""
+        """The token to generate at each position, [B, L, 1]."""
         return self._told(embeds[..., 0].long(), positions)[..., None]
 
     def lm_head(self, hidden: Tensor) -> Tensor:
-        """One at the token to say, zero elsewhere."""
+        """One at the token to generate, zero elsewhere."""
         size = self.config.llm_config.vocab_size
         logits = torch.zeros(*hidden.shape[:-1], size, dtype=torch.uint8, device=hidden.device)
         return logits.scatter_(-1, hidden.long(), 1)
@@ -70,7 +70,7 @@ class ScriptedModel:
 
 
 class OverruledModel(ScriptedModel):
-    """Computes like a real network, and says its script.
+    """Computes like a real network, and generates its script.
 
     Attributes:
         joins_tables: whether both embedding tables are joined at every pass, as the reference does.

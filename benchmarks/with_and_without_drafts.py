@@ -39,7 +39,7 @@ class TwinActor(PolicyActor):
     """
 
     def __init__(self, policy: MolmoActPolicy, execute_steps: int = 0) -> None:
-        """Share the network of ``policy`` with a twin that decodes one token per pass."""
+        """Share the network of `policy` with a twin that decodes one token per pass."""
         super().__init__(policy, execute_steps)
         plain = MolmoActPolicy(
             policy.model,
@@ -52,7 +52,7 @@ class TwinActor(PolicyActor):
         self.answers: list[TwinAnswer] = []
 
     def answer(self, look: Look) -> Reasoning:
-        """Return what the drafted policy says."""
+        """Return the drafted policy's answer."""
         plain_seconds, plain = _cpu_seconds(lambda: self._plain.answer(look))
         seconds, drafted = _cpu_seconds(lambda: super(TwinActor, self).answer(look))
         self.answers.append(TwinAnswer(drafted, plain, seconds, plain_seconds))

@@ -45,7 +45,7 @@ class BasePairEncoding:
         )
 
     def encode(self, text: str) -> list[str]:
-        """Return the tokens of a text in byte-level form; merges are added to ``merges``."""
+        """Return the tokens of a text in byte-level form; merges are added to `merges`."""
         tokens = []
         for piece, _ in self._split.pre_tokenize_str(text):
             tokens += self._merge(list(piece))

@@ -84,14 +84,14 @@ def record(out: Path, seconds: float, size: int, quality: int, seed: int) -> Non
     pictures = round(seconds / PERIOD)
     with Writer(out, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         recorder = Recorder(writer)
-        told = ""
+        published = ""
         for number in range(pictures):
             stamp = START + number * PERIOD
             color = TASKS[number * len(TASKS) // pictures]
-            if color != told:
+            if color != published:
                 text = f"reach the {color} block"
                 recorder.put(stamp, "/molmoact_policy/instruction", data=text)
-                told = color
+                published = color
             _put_camera(recorder, sim, stamp, size, quality)
             _put_pose(recorder, sim, stamp)
             _move_towards(sim, color)

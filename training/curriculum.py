@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The order in which things are learned; training/README.md says why and what each gave."""
+"""The order in which things are learned; training/README.md has the reasons and what each gave."""
 
 from __future__ import annotations
 

@@ -34,13 +34,13 @@ class Frames:
     """N frames.
 
     Attributes:
-        images: uint8 ``[N, 126, 126, 3]`` RGB.
-        depth: float16 ``[N, 40, 40]``, 0 far .. 1 near.
-        gripper: float32 ``[N, 3]`` grip point, m.
-        fingers: float32 ``[N]`` m of each finger from the middle.
-        blocks: float32 ``[N, 3, 3]`` centres of the red, green and blue block, m.
-        camera_position: float32 ``[N, 3]`` of the camera, m.
-        camera_rotation: float32 ``[N, 3, 3]``, its optical frame to the base frame.
+        images: uint8 `[N, 126, 126, 3]` RGB.
+        depth: float16 `[N, 40, 40]`, 0 far .. 1 near.
+        gripper: float32 `[N, 3]` grip point, m.
+        fingers: float32 `[N]` m of each finger from the middle.
+        blocks: float32 `[N, 3, 3]` centres of the red, green and blue block, m.
+        camera_position: float32 `[N, 3]` of the camera, m.
+        camera_rotation: float32 `[N, 3, 3]`, its optical frame to the base frame.
     """
 
     images: np.ndarray
@@ -72,7 +72,7 @@ class Frames:
         )
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Return where points ``[N, ..., 3]``, m, are in each picture, 0..255 (format.md 14)."""
+        """Return where points `[N, ..., 3]`, m, are in each picture, 0..255 (format.md 14)."""
         shape = (len(self), *(1,) * (points.ndim - 2), 3)
         away = points - self.camera_position.reshape(shape)
         local = np.einsum("n...i,nij->n...j", away, self.camera_rotation.astype(np.float64))
@@ -94,13 +94,13 @@ def to_unit(pixels: np.ndarray) -> np.ndarray:
 
 
 def halve(rgb: np.ndarray) -> np.ndarray:
-    """Shrink a camera image ``[252, 252, 3]`` as the processor does: mean of 2x2 pixels."""
+    """Shrink a camera image `[252, 252, 3]` as the processor does: mean of 2x2 pixels."""
     mean = rgb.reshape(IMAGE_SIZE, 2, IMAGE_SIZE, 2, 3).astype(np.float32).mean(axis=(1, 3))
     return np.rint(mean).astype(np.uint8)
 
 
 def depth_picture(metres: np.ndarray) -> np.ndarray:
-    """Turn depth ``[H, W]``, m, into the teacher's picture ``[40, 40]``: inverse depth, 0..1."""
+    """Turn depth `[H, W]`, m, into the teacher's picture `[40, 40]`: inverse depth, 0..1."""
     inverse = (1.0 / np.clip(metres, _NEAR, _FAR) - 1.0 / _FAR) / (1.0 / _NEAR - 1.0 / _FAR)
     size = (DEPTH_SIZE, DEPTH_SIZE)
     return cv2.resize(inverse.astype(np.float32), size, interpolation=cv2.INTER_AREA)
@@ -134,7 +134,7 @@ class FrameRecorder:
 
 
 def make_frames(count: int, seed: int, variation: str = "easy") -> Frames:
-    """Render ``count`` independent scenes with open fingers."""
+    """Render `count` independent scenes with open fingers."""
     rng = np.random.default_rng(seed)
     tabletop = Tabletop()
     recorder = FrameRecorder()
@@ -159,7 +159,7 @@ def _draw_gripper(rng: np.random.Generator, blocks: np.ndarray, camera: CameraMo
             point = _on_the_way(rng, goal) + rng.normal(0.0, 0.008, 3)
         elif kind < 0.85:
             point = goal + rng.normal(0.0, (0.025, 0.025, 0.02))
-        else:  # same place in the image, another depth: the hardest to tell apart
+        else:  # same place in the image, another depth: the hardest to distinguish
             ray = goal - camera.position
             ray /= np.linalg.norm(ray)
             point = goal + rng.uniform(-0.09, 0.05) * ray + rng.normal(0.0, 0.01, 3)

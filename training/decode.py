@@ -24,7 +24,7 @@ class _GrowingCache:
     def update(
         self, layer: int, keys: torch.Tensor, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append ``[B, H, S, hd]`` and return everything, ``[B, H, T, hd]``."""
+        """Append `[B, H, S, hd]` and return everything, `[B, H, T, hd]`."""
         if layer not in self._store:
             batch, heads, _, width = keys.shape
             self._store[layer] = keys.new_empty(2, batch, heads, self._capacity, width)
@@ -48,8 +48,8 @@ def generate_batch(
     Args:
         model: The network, float32.
         vocab: Its tokens.
-        prompts: ``[B, Lp]`` ids, one question per image.
-        images: uint8 ``[B, 126, 126, 3]``.
+        prompts: `[B, Lp]` ids, one question per image.
+        images: uint8 `[B, 126, 126, 3]`.
 
     Returns:
         New ids per image, EOS included where the model wrote it. Nothing is forced.

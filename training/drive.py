@@ -26,7 +26,7 @@ class ProductDrive:
     """Scenes in which the product moves the arm.
 
     Attributes:
-        series: "policy", or "steered" with a line that leads to another block than the words.
+        series: "policy", or "steered" with a line to another block than the words name.
         kind: Of the tasks.
         variation: Of the scenes.
         episodes: How many.
@@ -39,7 +39,7 @@ class ProductDrive:
 
 
 def drive_product(checkpoint: Path, drives: Sequence[ProductDrive], first: int) -> Frames:
-    """Return what the policy looked at, without lines, in scenes from seed ``first`` on."""
+    """Return what the policy looked at, without lines, in scenes from seed `first` on."""
     policy = MolmoActPolicy.from_pretrained(checkpoint, device="cpu", dtype="float32")
     recorder = FrameRecorder()
 

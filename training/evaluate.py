@@ -48,9 +48,9 @@ class Episodes:
     """Results of N episodes.
 
     Attributes:
-        success: ``[N]`` whether the task is fulfilled at the end.
-        final: ``[N]`` distance from grip point to the named block at the end, m.
-        line_error: ``[N]`` distance of the grip point's picture to the end of the expert's line
+        success: `[N]` whether the task is fulfilled at the end.
+        final: `[N]` distance from grip point to the named block at the end, m.
+        line_error: `[N]` distance of the grip point's picture to the end of the expert's line
             from the beginning, 0..255.
         invalid_chunks: Answers that the strict parser refused (nothing moves then).
         chunks: Answers in total.
@@ -85,7 +85,7 @@ class AnswerPolicy:
         stats: dict[str, Any],
         name: str = "full",
     ) -> None:
-        """Answer with the format ``name``; ``stats`` is the config's norm_stats."""
+        """Answer with the format `name`; `stats` is the config's norm_stats."""
         self._model, self._vocab, self._name = model, vocab, name
         self._rows = vocab.formats[name][0].rows
         self._stats = stats
@@ -111,7 +111,7 @@ class AnswerPolicy:
         ]
 
     def __call__(self, images: np.ndarray, tasks: Sequence[Task]) -> tuple[np.ndarray, np.ndarray]:
-        """Return movements ``[B, rows, 3]``, m, and gripper ``[B, rows]``."""
+        """Return movements `[B, rows, 3]`, m, and gripper `[B, rows]`."""
         actions = np.full((len(images), self._rows, 7), np.nan)
         for rows, answer in zip(actions, self.read(images, tasks), strict=True):
             if answer.valid and len(answer.actions) == len(rows):
@@ -123,7 +123,7 @@ class SteeredPolicy:
     """Follows a line per scene, drawn into every picture, whatever block the words name."""
 
     def __init__(self, policy: BatchPolicy, lines: np.ndarray) -> None:
-        """Use a policy of the "steer" format; ``lines`` ``[N, K, 2]``, 0..255."""
+        """Use a policy of the "steer" format; `lines` `[N, K, 2]`, 0..255."""
         self._policy, self._lines = policy, lines
 
     def __call__(self, images: np.ndarray, tasks: Sequence[Task]) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +133,7 @@ class SteeredPolicy:
 
 
 def expert_lines(tables: Sequence[Tabletop], tasks: Sequence[Task]) -> np.ndarray:
-    """Return the expert's trajectories ``[N, 5, 2]``, 0..255, from the scenes as they are."""
+    """Return the expert's trajectories `[N, 5, 2]`, 0..255, from the scenes as they are."""
     lines = []
     for table, task in zip(tables, tasks, strict=True):
         block = table.block_pose(task.color)[0]
@@ -166,7 +166,7 @@ def free_running(
     nearest = np.linalg.norm(ends[:, None] - all_goals, axis=-1).argmin(axis=1)
     middle = ActionTokenizer("byte_level").encode_bins(np.array([0.5])).item()
     closed = batch.actions[..., -1].reshape(len(answers), -1)[good] > middle
-    said = np.stack([answers[i].actions[:, 6] for i in good]) > 0.5
+    predicted = np.stack([answers[i].actions[:, 6] for i in good]) > 0.5
     depths = [(batch.codes[i // 3], answers[i].depth) for i in good]
     equal = [np.mean(wanted == read.ravel()) for wanted, read in depths if read is not None]
     return {
@@ -175,7 +175,7 @@ def free_running(
         "end_point_mean": round(float(error.mean()), 2),
         "end_point_median": round(float(np.median(error)), 2),
         "right_block": round(float(np.mean(nearest == np.array(good) % 3)), 4),
-        "gripper_equal": round(float(np.mean(closed == said)), 4),
+        "gripper_equal": round(float(np.mean(closed == predicted)), 4),
         "depth_codes_equal": round(float(np.mean(equal)), 4) if equal else float("nan"),
     }
 
@@ -203,12 +203,12 @@ def run_episodes(
         tasks: One per scene, all of one kind.
         variation: Of the scenes.
         steered: Whether the expert's lines are drawn into all pictures, and the words name the
-            next block; ``policy`` must be of the "steer" format.
+            next block; `policy` must be of the "steer" format.
         record: Keep the frames that the policy came to, two per answer.
         title: Of the progress bar.
 
     Returns:
-        The results, and the recorded frames (None without ``record``).
+        The results, and the recorded frames (None without `record`).
     """
     tables = [Tabletop(seed, variation) for seed in seeds]
     judges = [Judge(task, t.block_places()) for task, t in zip(tasks, tables, strict=True)]

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Auxiliary heads: they make hidden layers say where things are. Training only, not exported."""
+"""Auxiliary heads: they make hidden layers encode where things are. Training only, not exported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLAN = 10 + 2 * 4  # five points uv; the first and the last row's movement and g
 
 
 def normal_position(metres: torch.Tensor) -> torch.Tensor:
-    """Scale positions ``[..., 3]``, m, to about -1..1."""
+    """Scale positions `[..., 3]`, m, to about -1..1."""
     return (metres - metres.new_tensor(_CENTRE)) / _SPREAD
 
 
@@ -31,7 +31,7 @@ def normal_pixel(unit: torch.Tensor) -> torch.Tensor:
 
 
 def _cells_of(uv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return image token ``[B, K]`` and offset from its middle ``[B, K, 2]`` of ``uv``, 0..255."""
+    """Return image token `[B, K]` and offset from its middle `[B, K, 2]` of `uv`, 0..255."""
     cell_size = 255.0 / 125.0 * 2 * PATCH
     inside = (uv / cell_size).clamp(0, POOLED - 1e-3)
     column, row = inside.long().unbind(-1)
@@ -39,13 +39,13 @@ def _cells_of(uv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _at_cell(read: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
-    """Return ``[B, K, R]``, what ``[B, 25, K, R]`` says at the cells ``[B, K]``."""
+    """Return `[B, K, R]`, the values of `[B, 25, K, R]` at the cells `[B, K]`."""
     index = cell[:, None, :, None].expand(-1, -1, -1, read.shape[-1])
     return read.gather(1, index)[:, 0]
 
 
 def _dense_loss(read: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
-    """Return the loss of presence and offset ``[B, 25, K, 3]`` of K things at ``uv`` ``[B, K, 2]``.
+    """Return the loss of presence and offset `[B, 25, K, 3]` of K things at `uv` `[B, K, 2]`.
 
     Presence is a choice among the 25 cells.
     """
@@ -74,13 +74,13 @@ class Heads(nn.Module):
         gripper: torch.Tensor,
         gripper_uv: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the loss of dense labels on image features ``[B, 25, D]``.
+        """Return the loss of dense labels on image features `[B, 25, D]`.
 
         Args:
             features: Output of the vision backbone.
-            block_uv: ``[B, 3, 2]``, 0..255.
-            gripper: ``[B, 3]``, m.
-            gripper_uv: ``[B, 2]``, 0..255.
+            block_uv: `[B, 3, 2]`, 0..255.
+            gripper: `[B, 3]`, m.
+            gripper_uv: `[B, 2]`, 0..255.
         """
         # Normalised: their scale is free, and a linear read-out would not keep up with it.
         features = F.layer_norm(features.float(), features.shape[-1:])
@@ -94,7 +94,7 @@ class Heads(nn.Module):
     def block_loss(
         self, hidden: torch.Tensor, block_uv: torch.Tensor, goal: torch.Tensor
     ) -> torch.Tensor:
-        """Return the loss at the colour's token: ``[B, 3, D]``, ``[B, 3, 2]``, ``[B, 3, 3]``."""
+        """Return the loss at the colour's token: `[B, 3, D]`, `[B, 3, 2]`, `[B, 3, 3]`."""
         wanted = torch.cat([normal_pixel(block_uv), normal_position(goal)[..., :2]], dim=-1)
         return F.smooth_l1_loss(self.block(hidden.float()), wanted, beta=_BETA)
 
@@ -106,7 +106,7 @@ class Heads(nn.Module):
         goal_uv: torch.Tensor,
         gripper_uv: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the loss where numbers are predicted, hidden ``[B, C, K, D]``."""
+        """Return the loss where numbers are predicted, hidden `[B, C, K, D]`."""
         way = (goal - gripper[:, None]) / _SPREAD
         own = torch.cat([normal_position(gripper), normal_pixel(gripper_uv)], dim=-1)
         own = own[:, None].expand(-1, goal.shape[1], -1)
@@ -117,12 +117,12 @@ class Heads(nn.Module):
     def plan_loss(
         self, hidden: torch.Tensor, coordinates: torch.Tensor, actions: torch.Tensor
     ) -> torch.Tensor:
-        """Return the loss of the whole plan, which only the words tell apart.
+        """Return the loss of the whole plan, which depends on the words alone.
 
         Args:
-            hidden: ``[B, C, K, D]``.
-            coordinates: ``[B, C, 10]``, 0..255.
-            actions: ``[B, C, 8, 7]`` bytes.
+            hidden: `[B, C, K, D]`.
+            coordinates: `[B, C, 10]`, 0..255.
+            actions: `[B, C, 8, 7]` bytes.
         """
         rows = actions[:, :, [0, -1]][..., [0, 1, 2, 6]].flatten(2)
         wanted = normal_pixel(torch.cat([coordinates, rows], dim=-1).float())

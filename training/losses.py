@@ -30,15 +30,15 @@ _BLOCK_LAYER, _REACH_LAYER = 1, 2
 TEMPLATE_WEIGHT = 1.0
 _WEIGHTS = {"code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
 _GRIPPER_WEIGHT = 3.0
-_MISLED = 0.35  # share of the answers that hear points of another task
-_STAYS_OPEN = 0.3  # share of the answers that hear an open gripper in all rows
-_HEARD_POINTS, _HEARD_BINS = 2.0, 6.0  # deviation of what is heard from what shall be said
+_MISLED = 0.35  # share of the answers that are fed points of another task
+_STAYS_OPEN = 0.3  # share of the answers that are fed an open gripper in all rows
+_POINT_NOISE, _BIN_NOISE = 2.0, 6.0  # standard deviation of the noise on what is fed
 OPEN_BYTE = 127  # of an open gripper
 ROW, SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
 
 
 def soft_labels(sigma: float) -> torch.Tensor:
-    """Return ``[256, 256]``: row t is a Gaussian around value t, cut at the ends."""
+    """Return `[256, 256]`: row t is a Gaussian around value t, cut at the ends."""
     values = torch.arange(256.0)
     return torch.softmax(-0.5 * ((values[:, None] - values) / sigma) ** 2, dim=-1)
 
@@ -67,7 +67,7 @@ def mixed_precision() -> Iterator[None]:
 
 
 class BaseTrainer(ABC):
-    """Computes losses of a network on frames; subclasses know how actions are written."""
+    """Computes losses of a network on frames; subclasses define how actions are written."""
 
     def __init__(self, model: MolmoActForActionReasoning, heads: Heads, vocab: Tokens) -> None:
         """Prepare the constant tensors."""
@@ -80,13 +80,13 @@ class BaseTrainer(ABC):
     def loss(
         self, name: str, frames: Frames, targets: Targets, index: np.ndarray, seed: int
     ) -> torch.Tensor:
-        """Return the loss on the frames ``index``.
+        """Return the loss on the frames `index`.
 
         Args:
             name: Of the format, for reaching; or of format and kind of task, as "full pick".
             frames: All frames.
             targets: Their labels.
-            index: ``[B]`` which frames.
+            index: `[B]` which frames.
             seed: Of what is drawn at random.
         """
         rng = np.random.default_rng(seed)
@@ -112,12 +112,12 @@ class BaseTrainer(ABC):
         targets: Batch,
         rng: np.random.Generator,
     ) -> torch.Tensor:
-        """Return the loss of answers to C instructions, ``prompts`` ``[B, C, Lp]``, per image."""
+        """Return the loss of answers to C instructions, `prompts` `[B, C, Lp]`, per image."""
 
     def _forward(
         self, form: Question, prompts: torch.Tensor, images: torch.Tensor, answers: torch.Tensor
     ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
-        """Return logits that predict the answers ``[B, C, La, E]``, and tapped states."""
+        """Return logits that predict the answers `[B, C, La, E]`, and tapped states."""
         # Three short answers share the image prefix in one row; long ones cost less in rows.
         packed = prompts.shape[1] > 1 and not len(form.codes)
         with mixed_precision():
@@ -143,12 +143,12 @@ class BaseTrainer(ABC):
     def _run(
         self, prompts: torch.Tensor, images: torch.Tensor, answers: torch.Tensor, packed: bool
     ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
-        """Return the states that predict the answer, ``[B, C, La, D]``, and tapped states.
+        """Return the states that predict the answer, `[B, C, La, D]`, and tapped states.
 
         Args:
-            prompts: ``[B, C, Lp]`` ids; C instructions about each image.
-            images: ``[B, 1, 81, 588]``.
-            answers: ``[B, C, La]`` ids.
+            prompts: `[B, C, Lp]` ids; C instructions about each image.
+            images: `[B, 1, 81, 588]`.
+            answers: `[B, C, La]` ids.
             packed: One row per image with a block-diagonal mask, or one per instruction.
         """
         start = len(self._prefix)
@@ -178,7 +178,7 @@ class BaseTrainer(ABC):
     def _soft_coordinates(
         self, form: Question, logits: torch.Tensor, expected: torch.Tensor, targets: Batch
     ) -> torch.Tensor:
-        """Return ``expected`` ``[B, C, La]`` with mean logits of soft labels at coordinates."""
+        """Return `expected` `[B, C, La]` with mean logits of soft labels at coordinates."""
         if not len(form.coordinates):
             return expected
         soft = self._soft_numbers[torch.as_tensor(targets.coordinates)]
@@ -188,7 +188,7 @@ class BaseTrainer(ABC):
     def _head_loss(
         self, form: Question, tapped: dict[int, torch.Tensor], slots: torch.Tensor, targets: Batch
     ) -> torch.Tensor:
-        """Return the heads' loss where the answer's tokens ``slots`` ``[B, C, K]`` are chosen."""
+        """Return the heads' loss where the answer's tokens `slots` `[B, C, K]` are chosen."""
         goal = torch.as_tensor(targets.goal)
         at = F.pad(slots, (1, 0)) + form.prompt_length - 1
         hidden = tapped[_REACH_LAYER]
@@ -202,7 +202,7 @@ class BaseTrainer(ABC):
         )
         coordinates, actions = map(torch.as_tensor, (targets.coordinates, targets.actions))
         loss = loss + self.heads.plan_loss(states, coordinates, actions)
-        if form.name != "steer":  # there the line says which block, not the word
+        if form.name != "steer":  # there the line chooses the block, not the word
             at_color = tapped[_BLOCK_LAYER][:, :, form.last_color]
             block_uv = torch.as_tensor(targets.block_uv)
             loss = loss + self.heads.block_loss(at_color, block_uv, goal)
@@ -228,41 +228,41 @@ class Trainer(BaseTrainer):
         rng: np.random.Generator,
     ) -> torch.Tensor:
         answers = torch.as_tensor(self._answers(form, targets))
-        heard = self._heard(form, answers, targets, rng)
-        logits, tapped = self._forward(form, prompts, images, heard)
+        fed = self._fed(form, answers, targets, rng)
+        logits, tapped = self._forward(form, prompts, images, fed)
         token = self._token_loss(form, logits, answers, targets)
         space = form.actions.reshape(-1, ROW)[:, :SPACE].ravel()
         slots = np.concatenate([form.coordinates, space]).astype(int)
         at = torch.as_tensor(slots).expand(*answers.shape[:2], -1)
         return token + self._head_loss(form, tapped, at, targets)
 
-    def _heard(
+    def _fed(
         self, form: Format, answers: torch.Tensor, targets: Batch, rng: np.random.Generator
     ) -> torch.Tensor:
-        """Return the answers ``[B, C, La]`` as the network hears them: not quite what it shall say.
+        """Return the answers `[B, C, La]` that are fed to the network: noisy targets.
 
         Otherwise it reads the task off the given points instead of the words, and whether to close
         off a movement that is exactly zero, which its own never is; answers that run free then
         follow their first mistake.
         """
-        heard = answers.clone()
+        fed = answers.clone()
         shape = tuple(answers.shape[:2])
         if form.rows:
             rows = targets.actions[:, :, : form.rows].copy()
-            rows[..., :SPACE] += _noise(rng, _HEARD_BINS, rows[..., :SPACE].shape)
+            rows[..., :SPACE] += _noise(rng, _BIN_NOISE, rows[..., :SPACE].shape)
             # Nor is the gripper copied from the rows before: when to close is uncertain, and a
             # copy that only closes where that is certain in one row never does.
             rows[rng.random(shape) < _STAYS_OPEN, :, -1] = OPEN_BYTE
-            heard[..., form.actions] = self._first + torch.as_tensor(rows.clip(0, 255)).flatten(2)
+            fed[..., form.actions] = self._first + torch.as_tensor(rows.clip(0, 255)).flatten(2)
         if len(form.coordinates):
             points = targets.coordinates.copy()
             # Points before the cut are right.
             cut = 2 * int(rng.integers(1, points.shape[-1] // 2))
             misled = rng.random(shape) < _MISLED
             points[misled, cut:] = targets.misleading[misled, cut:]
-            points = (points + _noise(rng, _HEARD_POINTS, points.shape)).clip(0, 255)
-            heard[..., form.coordinates] = self._numbers[torch.as_tensor(points)]
-        return heard
+            points = (points + _noise(rng, _POINT_NOISE, points.shape)).clip(0, 255)
+            fed[..., form.coordinates] = self._numbers[torch.as_tensor(points)]
+        return fed
 
     def _token_loss(
         self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Batch
@@ -279,7 +279,7 @@ class Trainer(BaseTrainer):
         return ((log_z - expected).mean(dim=(0, 1)) * weights).sum() / weights.sum()
 
     def _soft_rows(self, actions: torch.Tensor) -> torch.Tensor:
-        """Return labels ``[B, C, rows * 7, 256]``: soft for x, y, z, hard for the others."""
+        """Return labels `[B, C, rows * 7, 256]`: soft for x, y, z, hard for the others."""
         flat = actions.flatten(2)
         moves = (torch.arange(flat.shape[-1]) % ROW < SPACE)[:, None]
         return torch.where(moves, self._soft_actions[flat], self._hard_actions[flat])
@@ -290,7 +290,7 @@ def _noise(rng: np.random.Generator, sigma: float, shape: tuple[int, ...]) -> np
 
 
 def draw_line(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Draw a steering trajectory ``[K, 2]``, 0..255, as the policy does.
+    """Draw a steering trajectory `[K, 2]`, 0..255, as the policy does.
 
     The policy draws into the camera's image, which the processor halves afterwards.
     """
@@ -303,7 +303,7 @@ def steered(
     """Draw a trajectory to a random block into each image, roughly, as a person would.
 
     Most lines begin somewhere else than at the gripper: while the arm follows a line, its beginning
-    stays behind. A quarter are the expert's from here, a quarter its ``earlier``, ``[B, 3, 10]``;
+    stays behind. A quarter are the expert's from here, a quarter its `earlier`, `[B, 3, 10]`;
     the others bend where a person's would, which five points in equal times do not.
 
     Returns:
@@ -326,7 +326,7 @@ def steered(
 
 
 def _ways_by_hand(frames: Frames, colors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return ways ``[B, K, 3]``, m, to one block each, one in four from where the gripper is."""
+    """Return ways `[B, K, 3]`, m, to one block each, one in four from where the gripper is."""
     blocks = frames.blocks[np.arange(len(frames)), colors]
     starts = [
         gripper if rng.random() < 0.25 else draw_in(rng, START_AREA) for gripper in frames.gripper
@@ -346,14 +346,14 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
 
 
 def _packed_mask(start: int, length: int, count: int) -> torch.Tensor:
-    """Return ``[1, 1, S, S]``: causal, and no instruction sees another one."""
+    """Return `[1, 1, S, S]`: causal, and no instruction sees another one."""
     owner = torch.cat([torch.zeros(start), torch.arange(1.0, count + 1).repeat_interleave(length)])
     causal = torch.ones(len(owner), len(owner), dtype=torch.bool).tril()
     return (causal & ((owner[:, None] == owner) | (owner == 0)))[None, None]
 
 
 def template_weights(form: Question) -> torch.Tensor:
-    """Return the weight of each token of the template ``[La]``; actions are not known yet."""
+    """Return the weight of each token of the template `[La]`; actions are not known yet."""
     weights = torch.full((len(form.answer),), TEMPLATE_WEIGHT)
     weights[form.codes] = _WEIGHTS["code"]
     weights[form.coordinates] = 1.0
@@ -362,7 +362,7 @@ def template_weights(form: Question) -> torch.Tensor:
 
 
 def action_weights(rows: int) -> torch.Tensor:
-    """Return the weight of each action value ``[rows * 7]``."""
+    """Return the weight of each action value `[rows * 7]`."""
     weights = torch.full((rows, ROW), _WEIGHTS["constant"])
     weights[:, :SPACE] = 1.0
     weights[:, -1] = _GRIPPER_WEIGHT

@@ -58,7 +58,7 @@ class Run:
     """The state of one training run: its folder, what it has made, how long that took."""
 
     def __init__(self, work: Path) -> None:
-        """Continue the run in ``work`` or begin one."""
+        """Continue the run in `work` or begin one."""
         self.work = work
         work.mkdir(parents=True, exist_ok=True)
         self._log = work / "log.json"
@@ -97,7 +97,7 @@ class Run:
         return load_vqvae(path)
 
     def write_report(self, out: Path, module: str) -> None:
-        """Write training.json beside the checkpoint that ``module`` has made."""
+        """Write training.json beside the checkpoint that `module` has made."""
         report = {
             "made_by": f"python -m {module}",
             "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
@@ -198,7 +198,7 @@ def _drive(policy: AnswerPolicy, drives: Sequence[Drive], first: int) -> Frames:
 def _closed_loop(
     policy: AnswerPolicy, steer: AnswerPolicy, first: int, count: int, all_tasks: bool
 ) -> dict[str, Any]:
-    """Measure success on ``count`` scenes per row."""
+    """Measure success on `count` scenes per row."""
     seeds = range(first, first + count)
     reach = draw_tasks("reach", seeds)
 

@@ -26,7 +26,7 @@ def build_network(
     norm_stats: dict[str, Any] | None = None,
     codebook: str = "byte_level",
 ) -> MolmoActForActionReasoning:
-    """Return the network with random weights; ``<im_patch>`` is token E + 2 (format.md 8)."""
+    """Return the network with random weights; `<im_patch>` is token E + 2 (format.md 8)."""
     return MolmoActForActionReasoning(
         MolmoActConfig(
             vit_config=_vit_config(),
@@ -41,14 +41,14 @@ def build_network(
 
 
 def patches(images: np.ndarray) -> torch.Tensor:
-    """Turn uint8 images ``[B, 126, 126, 3]`` into the network's input ``[B, 1, 81, 588]``."""
+    """Turn uint8 images `[B, 126, 126, 3]` into the network's input `[B, 1, 81, 588]`."""
     tiles = images.reshape(-1, GRID, PATCH, GRID, PATCH, 3).transpose(0, 1, 3, 2, 4, 5)
     flat = np.ascontiguousarray(tiles).reshape(-1, 1, GRID * GRID, PATCH * PATCH * 3)
     return torch.as_tensor(flat).float() / 127.5 - 1.0
 
 
 def pooling_index(batch: int) -> torch.Tensor:
-    """Return the four patches of each image token, int64 ``[B, 25, 4]``, -1 beyond the edge."""
+    """Return the four patches of each image token, int64 `[B, 25, 4]`, -1 beyond the edge."""
     grid = np.full((2 * POOLED, 2 * POOLED), -1)
     grid[:GRID, :GRID] = np.arange(GRID * GRID).reshape(GRID, GRID)
     slots = grid.reshape(POOLED, 2, POOLED, 2).transpose(0, 2, 1, 3).reshape(1, -1, 4)

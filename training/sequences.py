@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Token sequences of the answer formats, and the labels that fill them.
 
-"trajectory" and "action" answer shorter questions that only training asks; "full" is what the
+"trajectory" and "action" answer shorter questions of training alone; "full" is what the
 product asks (prompt P1, answer A1), "opening" the same cut behind the first action row: most of
 what is to learn, for two thirds of the time. "steer" is the steering prompt (S1, A4).
 
@@ -60,11 +60,11 @@ class Places:
     """Where things are in N frames, C = 3 colours.
 
     Attributes:
-        goal_uv: float32 ``[N, C, 2]`` where the reach ends in the image, 0..255.
-        block_uv: float32 ``[N, C, 2]`` centre of the block in the image, 0..255.
-        gripper_uv: float32 ``[N, 2]`` grip point in the image, 0..255.
-        goal: float32 ``[N, C, 3]`` end of the reach, m.
-        gripper: float32 ``[N, 3]`` grip point, m.
+        goal_uv: float32 `[N, C, 2]` where the reach ends in the image, 0..255.
+        block_uv: float32 `[N, C, 2]` centre of the block in the image, 0..255.
+        gripper_uv: float32 `[N, 2]` grip point in the image, 0..255.
+        goal: float32 `[N, C, 3]` end of the reach, m.
+        gripper: float32 `[N, 3]` grip point, m.
     """
 
     goal_uv: np.ndarray
@@ -76,13 +76,13 @@ class Places:
 
 @dataclass(frozen=True)
 class Targets(Places):
-    """What the answers say about N frames, G groups of tasks, C = 3 colours each.
+    """What the answers contain about N frames, G groups of tasks, C = 3 colours each.
 
     Attributes:
-        coordinates: uint8 ``[N, G, C, 10]``: five points x, y in 0..255.
-        earlier: uint8 ``[N, 1, C, 10]``, a reach by a gripper that comes from somewhere else.
-        actions: uint8 ``[N, G, C, 8, 7]`` action bytes.
-        codes: uint8 ``[N, 100]`` depth codes.
+        coordinates: uint8 `[N, G, C, 10]`: five points x, y in 0..255.
+        earlier: uint8 `[N, 1, C, 10]`, a reach by a gripper that comes from somewhere else.
+        actions: uint8 `[N, G, C, 8, 7]` action bytes.
+        codes: uint8 `[N, 100]` depth codes.
     """
 
     coordinates: np.ndarray
@@ -122,7 +122,7 @@ class Batch(Places):
     """Targets of B frames and C instructions of one group; fields as in `Targets` without G.
 
     Attributes:
-        misleading: ``[B, C, 10]``, coordinates of another group.
+        misleading: `[B, C, 10]`, coordinates of another group.
     """
 
     coordinates: np.ndarray
@@ -131,7 +131,7 @@ class Batch(Places):
     codes: np.ndarray
 
     def of_color(self, colors: np.ndarray) -> Batch:
-        """Return the targets of one colour per frame, ``[B]``: C becomes 1."""
+        """Return the targets of one colour per frame, `[B]`: C becomes 1."""
         rows = np.arange(len(colors))
         per_color = ("coordinates", "misleading", "actions", "goal_uv", "block_uv", "goal")
         return replace(
@@ -141,13 +141,13 @@ class Batch(Places):
 
 @dataclass(frozen=True)
 class ActionScale:
-    """q01 and q99 ``[7]`` of the actions; equal ones (rotations) mean zero.
+    """q01 and q99 `[7]` of the actions; equal ones (rotations) mean zero.
 
     The gripper is outside of the scaling: 0 open is the middle byte, 1 closed the largest.
 
     Attributes:
-        q01: First percentile ``[7]``, m.
-        q99: 99th percentile ``[7]``, m.
+        q01: First percentile `[7]`, m.
+        q99: 99th percentile `[7]`, m.
         still: Bytes written for roll, pitch and yaw, which mean no rotation whatever they are.
     """
 
@@ -156,7 +156,7 @@ class ActionScale:
     still: tuple[int, int, int] = (127, 127, 127)
 
     def encode(self, deltas: np.ndarray, closed: np.ndarray) -> np.ndarray:
-        """Return action bytes ``[..., 7]`` of movements ``[..., 3]``, m, and gripper ``[...]``."""
+        """Return action bytes `[..., 7]` of movements `[..., 3]`, m, and gripper `[...]`."""
         low, high = self.q01[:3], self.q99[:3]
         scaled = np.zeros((*deltas.shape[:-1], len(DIMENSIONS)))
         scaled[..., :3] = 2.0 * (deltas - low) / (high - low) - 1.0
@@ -195,7 +195,7 @@ def gripping(frames: Frames) -> np.ndarray:
 
 
 def reach_movements(frames: Frames) -> np.ndarray:
-    """Return the expert's next movements ``[3 N, 3]``, m, to all three blocks."""
+    """Return the expert's next movements `[3 N, 3]`, m, to all three blocks."""
     labels = [expert_labels("reach", "", _scenes(frames, color)) for color in range(3)]
     return np.concatenate([label.deltas[:, 0] for label in labels])
 
@@ -216,7 +216,7 @@ def make_targets(
     scale: ActionScale,
     groups: Sequence[tuple[str, str]] = GROUPS,
 ) -> Targets:
-    """Label frames, whose depth pictures have these codes ``[N, 10, 10]``."""
+    """Label frames, whose depth pictures have these codes `[N, 10, 10]`."""
     coordinates, actions = [], []
     for kind, side in groups:
         labels = [expert_labels(kind, side, _scenes(frames, color, kind)) for color in range(3)]
@@ -259,9 +259,9 @@ class Question:
 
     Attributes:
         rows: Number of action rows in the answer.
-        prompts: int64 ``[3, Lp]``, one row per colour.
+        prompts: int64 `[3, Lp]`, one row per colour.
         last_color: position of the colour's last mention in the prompt.
-        answer: int64 ``[La]`` template; slots hold any value.
+        answer: int64 `[La]` template; slots hold any value.
         coordinates: positions of the 10 coordinates in the answer.
         codes: positions of the depth codes in the answer (none in the short formats).
     """
@@ -328,20 +328,20 @@ class Tokens:
 
     @cached_property
     def prefix(self) -> np.ndarray:
-        """BOS and the image string of one base view (format.md 10.2), int64 ``[33]``."""
+        """BOS and the image string of one base view (format.md 10.2), int64 `[33]`."""
         start, end, patch, column = self.size + np.arange(4)
         row = [patch] * POOLED + [column]
         return np.array([self.eos, start, *(row * POOLED), end])
 
     def fill(self, ids: np.ndarray, form: Question, targets: Batch) -> None:
-        """Put coordinates and depth codes into answers ``[B, C, La]``."""
+        """Put coordinates and depth codes into answers `[B, C, La]`."""
         if len(form.coordinates):
             ids[:, :, form.coordinates] = self.numbers[targets.coordinates]
         if len(form.codes):
             ids[:, :, form.codes] = self.depth[targets.codes][:, None]
 
     def prompts(self, name: str, tasks: Sequence[Task]) -> np.ndarray:
-        """Return the prompts ``[B, Lp]`` of tasks of one kind in the format ``name``."""
+        """Return the prompts `[B, Lp]` of tasks of one kind in the format `name`."""
         forms = self.formats[name]
         return np.stack([forms[group_of(t)].prompts[COLORS.index(t.color)] for t in tasks])
 
@@ -359,7 +359,7 @@ class Vocabulary(Tokens):
         }
 
     def answers(self, form: Format, targets: Batch) -> np.ndarray:
-        """Return the answers' ids ``[B, C, La]`` for C colours."""
+        """Return the answers' ids `[B, C, La]` for C colours."""
         shape = targets.coordinates.shape[:2]
         ids = np.broadcast_to(form.answer, (*shape, len(form.answer))).copy()
         self.fill(ids, form, targets)

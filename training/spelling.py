@@ -22,7 +22,7 @@ VALUE_CONTEXTS = tuple(product((" ", " [", " [["), (",", "],", "].", "]].")))
 
 
 def contexts(rows: int, chunk: bool = True) -> np.ndarray:
-    """Return the indices into `VALUE_CONTEXTS` of the values of rows, int64 ``[rows * 7]``.
+    """Return the indices into `VALUE_CONTEXTS` of the values of rows, int64 `[rows * 7]`.
 
     Args:
         rows: Number of rows.
@@ -44,11 +44,11 @@ class Spelling:
     A node is a place in a trie: a context and the tokens of the value so far.
 
     Attributes:
-        tokens: int64 ``[K, 256, L]``, -1 behind the end.
-        lengths: int64 ``[K, 256]``.
-        nodes: int64 ``[K, 256, L]`` node in which each token is chosen, -1 behind the end.
-        members: bool ``[nodes, 256]`` bins that a node leads to.
-        following: int64 ``[nodes, 256]`` next token of each member, 0 for other bins.
+        tokens: int64 `[K, 256, L]`, -1 behind the end.
+        lengths: int64 `[K, 256]`.
+        nodes: int64 `[K, 256, L]` node in which each token is chosen, -1 behind the end.
+        members: bool `[nodes, 256]` bins below a node.
+        following: int64 `[nodes, 256]` next token of each member, 0 for other bins.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:

@@ -4,7 +4,7 @@
 
 A label is a Gaussian over bins. The answer that the network reads holds a bin drawn from it, so
 that all prefixes near the label are seen; at each of its tokens the target is what the Gaussian
-says about the next token, given the tokens before. Their cross entropies add up to that of the bin.
+implies for the next token, given the tokens before. Their cross entropies add up to the bin's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TailTrainer(BaseTrainer):
         expected: torch.Tensor,
         wanted: np.ndarray,
     ) -> torch.Tensor:
-        """Return ``expected`` ``[B, C, La]`` with mean logits where x, y, z are written."""
+        """Return `expected` `[B, C, La]` with mean logits where x, y, z are written."""
         moves = (answers.value >= 0) & (answers.value % ROW < SPACE)
         b, c, place = np.nonzero(moves)
         node = torch.as_tensor(answers.node[b, c, place])
@@ -90,14 +90,14 @@ class TailTrainer(BaseTrainer):
 
 
 def draw_bins(wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return bins to write instead of ``[..., rows * 7]``: x, y, z near them, the rest equal."""
+    """Return bins to write instead of `[..., rows * 7]`: x, y, z near them, the rest equal."""
     moves = np.arange(wanted.shape[-1]) % ROW < SPACE
     noise = np.rint(rng.normal(0.0, _SIGMA, wanted.shape)).astype(np.int64) * moves
     return (wanted + noise.clip(-_FARTHEST, _FARTHEST)).clip(0, 255)
 
 
 def token_weights(form: TailFormat, answers: TailAnswers) -> torch.Tensor:
-    """Return the weight of each token ``[B, C, La]``; padding has none."""
+    """Return the weight of each token `[B, C, La]`; padding has none."""
     values = _TOKEN_WEIGHT * action_weights(form.rows)
     fixed = template_weights(form)
     weights = torch.full(answers.ids.shape, TEMPLATE_WEIGHT)

@@ -19,7 +19,7 @@ class TailFormat(Question):
     """A question about reaching; the template is the answer up to the actions.
 
     Attributes:
-        contexts: of the action values, int64 ``[rows * 7]``.
+        contexts: of the action values, int64 `[rows * 7]`.
         ends: whether the answer ends behind the actions, with EOS.
     """
 
@@ -36,12 +36,12 @@ class TailAnswers:
     """Answers to C instructions about B images, padded at their ends to the longest.
 
     Attributes:
-        ids: int64 ``[B, C, La]``.
-        value: int64 ``[B, C, La]`` which of the ``rows * 7`` action values a token belongs to, -1
+        ids: int64 `[B, C, La]`.
+        value: int64 `[B, C, La]` which of the `rows * 7` action values a token belongs to, -1
             for none.
-        node: int64 ``[B, C, La]`` node of the spelling in which the token is chosen, -1 for none.
-        padding: bool ``[B, C, La]``.
-        starts: int64 ``[B, C, rows * 7]`` first token of each action value.
+        node: int64 `[B, C, La]` node of the spelling in which the token is chosen, -1 for none.
+        padding: bool `[B, C, La]`.
+        starts: int64 `[B, C, rows * 7]` first token of each action value.
     """
 
     ids: np.ndarray
@@ -70,7 +70,7 @@ class TailVocabulary(Tokens):
         Args:
             form: Their format.
             targets: Coordinates and depth codes, for C instructions about B images.
-            bins: int64 ``[B, C, rows * 7]`` the action values to write.
+            bins: int64 `[B, C, rows * 7]` the action values to write.
         """
         lengths = self.spelling.lengths[form.contexts, bins]
         fixed = len(form.answer)

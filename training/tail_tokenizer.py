@@ -34,7 +34,7 @@ def build_tail_tokenizer() -> Tokenizer:
     first = json.loads(vocabulary.build_tokenizer().to_str())["model"]
     alphabet = [token for token in first["vocab"] if len(token) == 1]
     merges = [(left, right) for left, right in json.loads(_MERGES.read_text(encoding="utf-8"))]
-    # After Qwen2's, so that these can not change what happens to actions.
+    # After Qwen2's, so that these cannot change what happens to actions.
     merges += [(left, right) for left, right in first["merges"] if (left, right) not in merges]
     merges.append(("],", "Ġ["))
     tokens = dict.fromkeys([*alphabet, *(left + right for left, right in merges)])

@@ -36,7 +36,7 @@ class Stage:
         steps: Optimizer steps.
         mix: Share of the steps per answer format (for reaching, or "full pick" for a kind of task),
             or of "vision" for the backbone alone.
-        peak: Learning rate after the warm-up; it falls along a cosine to ``final``.
+        peak: Learning rate after the warm-up; it falls along a cosine to `final`.
         final: Learning rate at the end.
         recent: Share of the images that come from the newest frames (DAgger).
     """
@@ -106,7 +106,7 @@ def run_stage(
         frames: All frames.
         targets: Their labels.
         state: File of the stage's progress; complete when it returns.
-        new: Number of newest frames, at the end of ``frames``, for ``stage.recent``.
+        new: Number of newest frames, at the end of `frames`, for `stage.recent`.
 
     Returns:
         Wall time of the stage, s, interrupted parts included.
@@ -151,7 +151,7 @@ def _draw(rng: np.random.Generator, total: int, new: int, recent: float, count: 
 
 
 def _prefer(rng: np.random.Generator, index: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """Replace a share of the frames ``index`` by ones out of ``some``."""
+    """Replace a share of the frames `index` by ones out of `some`."""
     chosen = (rng.random(len(index)) < _GRIPPING) & bool(len(some))
     return np.where(chosen, rng.choice(some, len(index)) if len(some) else index, index)
 

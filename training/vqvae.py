@@ -22,7 +22,7 @@ _RESTART_UNTIL = 900
 
 
 def train_vqvae(depth: np.ndarray, seed: int, steps: int = STEPS) -> VqVae:
-    """Train on depth pictures ``[N, 40, 40]`` in 0..1; the codebook follows by moving averages."""
+    """Train on depth pictures `[N, 40, 40]` in 0..1; the codebook follows by moving averages."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = VqVae(hidden_size=16, halvings=2, residual_blocks=2, num_codes=128, code_size=64)
@@ -56,7 +56,7 @@ def train_vqvae(depth: np.ndarray, seed: int, steps: int = STEPS) -> VqVae:
 
 
 def encode_depth(network: VqVae, depth: np.ndarray) -> np.ndarray:
-    """Return the codes, uint8 ``[N, 10, 10]``, of depth pictures ``[N, 40, 40]``."""
+    """Return the codes, uint8 `[N, 10, 10]`, of depth pictures `[N, 40, 40]`."""
     parts = []
     with torch.inference_mode():
         for start in range(0, len(depth), 512):
@@ -66,7 +66,7 @@ def encode_depth(network: VqVae, depth: np.ndarray) -> np.ndarray:
 
 
 def measure_vqvae(network: VqVae, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
-    """Measure on depth pictures ``[N, 40, 40]``.
+    """Measure on depth pictures `[N, 40, 40]`.
 
     Returns:
         PSNR of the reconstruction in dB, number of codes in use, and the share of codes that an

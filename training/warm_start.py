@@ -35,7 +35,7 @@ def warm_start(
         heads: Its auxiliary heads.
         file: Of the stage.
         before: The tokens of the file's network.
-        vocab: The tokens of ``model``.
+        vocab: The tokens of `model`.
     """
     content = torch.load(file, map_location="cpu", weights_only=True)
     heads.load_state_dict(content["heads"])
@@ -57,7 +57,7 @@ def warm_start(
 
 
 def _bin_shares(vocab: TailVocabulary) -> np.ndarray:
-    """Return ``[E, 256]``: in how many contexts a bin's spelling has a token."""
+    """Return `[E, 256]`: in how many contexts a bin's spelling has a token."""
     shares = np.zeros((vocab.size, 256))
     for spelled in vocab.spelling.tokens:
         bins, depths = np.nonzero(spelled >= 0)

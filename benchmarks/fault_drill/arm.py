@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arm's process: follows commands, reports its position, and misbehaves on request.
 
-Arguments: ROBOT.yaml NODE [sim]. With ``sim`` it is also the simulator that publishes /clock.
+Arguments: ROBOT.yaml NODE [sim]. With `sim` it is also the simulator that publishes /clock.
 """
 
 from __future__ import annotations
@@ -220,8 +220,8 @@ class Arm:
     def answer(self, request: dict[str, Any]) -> Any:
         """Change what a request names, and return the position.
 
-        ``faults``, ``reports``, ``timing`` replace all settings of their kind; ``put`` moves the
-        arm home at once, ``jump_clock`` shifts the simulated time by s. ``links`` is the number of
+        `faults`, `reports`, `timing` replace all settings of their kind; `put` moves the
+        arm home at once, `jump_clock` shifts the simulated time by s. `links` is the number of
         executors that were found.
         """
         with self._lock:

@@ -34,7 +34,7 @@ class Faults:
 
 @dataclass(frozen=True)
 class _Order:
-    """What holds from a time on: a velocity, or a position ``spread`` over some time."""
+    """What holds from a time on: a velocity, or a position `spread` over some time."""
 
     time: float
     velocity: np.ndarray | None = None
@@ -42,7 +42,7 @@ class _Order:
 
 
 class ArmModel:
-    """A pose ``[7]`` or joint positions ``[J]``; times in s of one clock."""
+    """A pose `[7]` or joint positions `[J]`; times in s of one clock."""
 
     def __init__(self, home: np.ndarray, cartesian: bool) -> None:
         self.faults = Faults()
@@ -58,11 +58,11 @@ class ArmModel:
         self._time: float | None = None
 
     def follow_velocity(self, velocity: np.ndarray, time: float) -> None:
-        """Take a velocity ``[6]`` or ``[J]`` at a time."""
+        """Take a velocity `[6]` or `[J]` at a time."""
         self._orders.append(_Order(time + self.faults.lag, velocity=velocity))
 
     def follow_path(self, at: np.ndarray, positions: np.ndarray) -> None:
-        """Take positions ``[P, D]`` and when each shall be reached; the last is kept."""
+        """Take positions `[P, D]` and when each shall be reached; the last is kept."""
         late = at + self.faults.lag
         self._orders.append(_Order(float(late[0]), path=(late, positions)))
 

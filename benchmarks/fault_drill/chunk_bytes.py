@@ -18,8 +18,8 @@ def serialize(message: Any, names: int | None = None, values: int | None = None)
 
     Args:
         message: Small; gives all fields.
-        names: Number of entries of ``names`` instead of its own.
-        values: Number of entries of ``values`` instead of its own.
+        names: Number of entries of `names` instead of its own.
+        values: Number of entries of `values` instead of its own.
     """
     out = bytearray()
     sizes = {"names": names, "values": values}

@@ -54,7 +54,7 @@ class Attempt:
         return condition
 
     def environment(self, images: bool = False) -> dict[str, str]:
-        """Return settings of a graph that no other drill sees; with ``images`` raw ones arrive."""
+        """Return settings of a graph that no other drill sees; with `images` raw ones arrive."""
         self._domains.append(reserve_domain())
         settings = private_environment(self._domains[-1].number)
         names = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "PYTHONUNBUFFERED")
@@ -83,7 +83,7 @@ class Drill:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a drill; ``outcome`` is passed, failed or skipped."""
+    """What came of a drill; `outcome` is passed, failed or skipped."""
 
     drill: Drill
     outcome: str

@@ -97,7 +97,7 @@ class Feeder:
                 self._changed.clear()
 
     def answer(self, request: dict[str, Any]) -> Any:
-        """Feed from now on as requested, or publish some chunks at once (``times``)."""
+        """Feed from now on as requested, or publish some chunks at once (`times`)."""
         if request.pop("do", "feed") == "links":
             return {"links": self._publisher.get_subscription_count()}
         number, first = request.pop("times", 0), request.pop("first", None)

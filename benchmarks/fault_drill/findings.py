@@ -46,8 +46,8 @@ def compare(
 
     Args:
         rule: Name.
-        values: ``[N]``, >= 0.
-        limits: ``[N]`` or one for all, >= 0.
+        values: `[N]`, >= 0.
+        limits: `[N]` or one for all, >= 0.
         tolerance: Share of the limit that is granted, for arithmetic.
         detail: Describes the sample of an index.
     """

@@ -21,7 +21,7 @@ class Group:
     """Axes whose vector is limited as one.
 
     Attributes:
-        name: ``linear``, ``angular``, or a joint.
+        name: `linear`, `angular`, or a joint.
         part: Its place in a vector of velocities.
         speed: Of the vector's norm, m/s or rad/s.
         acceleration: m/s^2 or rad/s^2.
@@ -49,11 +49,11 @@ class Limits:
         rate: Commands per second.
         joints: Their names in the order of the commands; empty: the end effector is commanded.
         groups: Speeds and accelerations.
-        low: Least position, ``[3]`` m or ``[J]`` rad, margins included.
+        low: Least position, `[3]` m or `[J]` rad, margins included.
         high: Largest position.
         cone: Axis of the tool, direction, and largest angle between them, rad; None: any.
         gripper: Least and largest value on the topic of the gripper; None: no such topic.
-        outputs: Kinds of commands of the arm, e.g. ``twist`` or ``forward velocity``.
+        outputs: Kinds of commands of the arm, e.g. `twist` or `forward velocity`.
     """
 
     frame: str

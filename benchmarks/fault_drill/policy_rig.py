@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The real policy node with the shipped checkpoint, its cameras, and one who listens."""
+"""The real policy node with the shipped checkpoint, its cameras, and a subscriber."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class PolicyRig:
     # Pictures.
 
     def _picture(self) -> np.ndarray:
-        """Return a picture with edges and noise, BGR ``[H, W, 3]``."""
+        """Return a picture with edges and noise, BGR `[H, W, 3]`."""
         y, x = np.mgrid[0:_SIZE, 0:_SIZE]
         shades = np.stack([x, y, (x // 40 + y // 30) % 2 * 120], axis=2)
         noise = np.random.default_rng(0).integers(0, 12, shades.shape)
@@ -138,7 +138,7 @@ class PolicyRig:
         return self._stamped(message)
 
     def raw_message(self, picture: np.ndarray, encoding: str = "bgr8") -> Any:
-        """Return an Image of ``[H, W, C]`` bytes."""
+        """Return an Image of `[H, W, C]` bytes."""
         height, width, channels = picture.shape
         message = Image(height=height, width=width, encoding=encoding, step=width * channels)
         message.data = array.array("B", picture.tobytes())
@@ -170,7 +170,7 @@ class PolicyRig:
         timeout: float = _ANSWER,
         act: Callable[[], Any] = lambda: None,
     ) -> float:
-        """Call ``act`` ten times per second until a condition holds; return the time, s."""
+        """Call `act` ten times per second until a condition holds; return the time, s."""
         begin = time.monotonic()
         while not condition():
             if not self.process.is_alive():

@@ -29,7 +29,7 @@ def joint_robot(command: str, folder: Path) -> Path:
     """Return a copy of the first shipped profile with joints, with another kind of command.
 
     Args:
-        command: One of `JOINT_COMMANDS`, or ``joint_jog``.
+        command: One of `JOINT_COMMANDS`, or `joint_jog`.
         folder: For the copy.
     """
 

@@ -16,9 +16,9 @@ class Series:
     """Samples as arrays.
 
     Attributes:
-        received: s of time.monotonic, ``[N]``.
-        stamps: s, NaN where the message has none, ``[N]``.
-        values: ``[N, D]``.
+        received: s of time.monotonic, `[N]`.
+        stamps: s, NaN where the message has none, `[N]`.
+        values: `[N, D]`.
     """
 
     received: np.ndarray
@@ -29,7 +29,7 @@ class Series:
         return len(self.received)
 
     def pieces(self, quiet: float) -> list[Series]:
-        """Split where nothing was received for longer than ``quiet`` s."""
+        """Split where nothing was received for longer than `quiet` s."""
         if not len(self):
             return []
         cuts = np.flatnonzero(np.diff(self.received) > quiet) + 1
@@ -45,7 +45,7 @@ class Samples:
     """One stream of messages, as it grows.
 
     Attributes:
-        frames: Values of ``header.frame_id`` that were seen.
+        frames: Values of `header.frame_id` that were seen.
     """
 
     received: list[float] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Preview:
-    """One trajectory message: ``times`` s after ``stamp``, ``[P]``; positions ``[P, J]``."""
+    """One trajectory message: `times` s after `stamp`, `[P]`; positions `[P, J]`."""
 
     received: float
     stamp: float

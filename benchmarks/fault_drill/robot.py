@@ -27,7 +27,7 @@ class Robot:
         columns: Names of the chunk's columns.
         axes: Of the robot, in its order.
         sources: Column, scale and offset of each axis that a column moves.
-        home: Position in the middle of all limits, ``[7]`` or ``[J]``.
+        home: Position in the middle of all limits, `[7]` or `[J]`.
         gripper: Column of the gripper and its value for "open".
     """
 

@@ -27,7 +27,7 @@ APART = (1, 10)  # commands
 
 
 def judge_velocities(stream: Series, limits: Limits, by_stamp: bool) -> Iterator[Finding]:
-    """Judge a stream of velocities ``[N, 6]`` or ``[N, J]`` that begins at rest."""
+    """Judge a stream of velocities `[N, 6]` or `[N, J]` that begins at rest."""
     at = stream.stamps if by_stamp else stream.received
     # Before the first command the robot was at rest.
     at = np.concatenate([at[:1] - limits.period, at])
@@ -46,7 +46,7 @@ def judge_velocities(stream: Series, limits: Limits, by_stamp: bool) -> Iterator
 
 
 def judge_stamped_positions(stream: Series, limits: Limits) -> Iterator[Finding]:
-    """Judge poses ``[N, 7]`` by their stamps.
+    """Judge poses `[N, 7]` by their stamps.
 
     Between two of them the velocity is their difference over the time between their stamps; the
     acceleration is how that changes, over the longer one of the two times.
@@ -64,7 +64,7 @@ def judge_stamped_positions(stream: Series, limits: Limits) -> Iterator[Finding]
 
 
 def judge_unstamped_positions(stream: Series, limits: Limits) -> Iterator[Finding]:
-    """Judge joint positions ``[N, J]`` by when they were received.
+    """Judge joint positions `[N, J]` by when they were received.
 
     The length of a single period is not known, so velocities are taken over ten commands, and one
     period of lateness is granted at both ends.
@@ -107,7 +107,7 @@ def _limited(
 
 
 def _differences(poses: np.ndarray) -> np.ndarray:
-    """Return from pose to pose the way and the rotation vector, ``[N - 1, 6]``."""
+    """Return from pose to pose the way and the rotation vector, `[N - 1, 6]`."""
     turns = np.zeros((max(len(poses) - 1, 0), 3))
     for i, (before, after) in enumerate(zip(poses[:-1, 3:], poses[1:, 3:], strict=True)):
         q = product(after, before * np.array([-1.0, -1.0, -1.0, 1.0]))

@@ -29,7 +29,7 @@ _METRE = 1e-6  # m or rad: a distance that is none
 def judge_velocity_places(
     stream: Series, measured: Series, limits: Limits, by_stamp: bool
 ) -> Iterator[Finding]:
-    """Judge where velocities ``[N, 6]`` or ``[N, J]`` would bring the robot."""
+    """Judge where velocities `[N, 6]` or `[N, J]` would bring the robot."""
     at, seen = _times(stream, measured, by_stamp)
     hold = np.clip(np.append(np.diff(at), HOLD), 0.0, HOLD)
     ways = np.cumsum(stream.values * hold[:, None], axis=0)
@@ -54,7 +54,7 @@ def judge_velocity_places(
 def judge_positions(
     stream: Series, measured: Series, limits: Limits, by_stamp: bool
 ) -> Iterator[Finding]:
-    """Judge commanded poses ``[N, 7]`` or joint positions ``[N, J]``: these are kept exactly."""
+    """Judge commanded poses `[N, 7]` or joint positions `[N, J]`: these are kept exactly."""
     at, seen = _times(stream, measured, by_stamp)
     places = np.column_stack([np.interp(at, seen, column) for column in measured.values.T])
     for group in limits.groups:
@@ -134,7 +134,7 @@ def _times(stream: Series, measured: Series, by_stamp: bool) -> tuple[np.ndarray
 
 
 def _diameter(points: np.ndarray) -> float:
-    """Return the largest distance between any two of the points ``[N, D]``."""
+    """Return the largest distance between any two of the points `[N, D]`."""
     few = points[:: max(1, len(points) // _FEW)]
     few = np.concatenate([few, points[-1:]])
     return float(np.linalg.norm(few[:, None] - few[None], axis=2).max())

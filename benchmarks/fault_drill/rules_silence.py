@@ -24,7 +24,7 @@ def judge_silence(
     Args:
         stream: Of commands.
         silent: From when to when it was, s.
-        counts: Which commands count, bool ``[N]``; None: all.
+        counts: Which commands count, bool `[N]`; None: all.
     """
     inside = np.zeros(len(stream), dtype=bool)
     for begin, end in silent:

@@ -8,13 +8,13 @@ import numpy as np
 
 
 def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the product: first ``b``, then ``a``."""
+    """Return the product: first `b`, then `a`."""
     vector = a[3] * b[:3] + b[3] * a[:3] + np.cross(a[:3], b[:3])
     return np.append(vector, a[3] * b[3] - a[:3] @ b[:3])
 
 
 def turn_by(rotation_vector: np.ndarray) -> np.ndarray:
-    """Return the quaternion of a rotation vector ``[3]``."""
+    """Return the quaternion of a rotation vector `[3]`."""
     angle = float(np.linalg.norm(rotation_vector))
     if angle < 1e-12:
         return np.append(rotation_vector / 2.0, 1.0)
@@ -22,12 +22,12 @@ def turn_by(rotation_vector: np.ndarray) -> np.ndarray:
 
 
 def turned(q: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Return a vector ``[3]`` turned by a unit quaternion."""
+    """Return a vector `[3]` turned by a unit quaternion."""
     return vector + 2.0 * np.cross(q[:3], np.cross(q[:3], vector) + q[3] * vector)
 
 
 def angle_between(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the angle of the rotation from ``a`` to ``b``, both unit quaternions."""
+    """Return the angle of the rotation from `a` to `b`, both unit quaternions."""
     return 2.0 * float(np.arccos(np.clip(abs(a @ b), 0.0, 1.0)))
 
 

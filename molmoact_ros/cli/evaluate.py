@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""molmoact-evaluate: does a checkpoint do what it is told? Measured in the tabletop simulator."""
+"""molmoact-evaluate: success rates of a checkpoint in the tabletop simulator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from molmoact_ros.sim.tasks import KINDS
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 _DESCRIPTION = """\
-Runs episodes in the simulator and counts how often the arm does what it is told:
+Runs episodes in the simulator and counts how often the arm does what it is instructed to do:
   reach  the gripper comes to rest within 5 cm of the named block's centre
   pick   the named block is lifted by 5 cm and held for a second
   push   the named block is moved by 5 cm to the named side and stays there for a second
@@ -34,11 +34,11 @@ with --in-process one process runs the same code below the nodes in simulated ti
 _SERIES = """\
 series:
   policy             the checkpoint
-  swapped            the same scenes; the next colour is named and must be dealt with
+  swapped            the same scenes; the next colour is named and judged
   wrong-instruction  the next colour is named, the first is judged: chance, if words matter
   steered            a line is drawn to the next block while the words name the first; success: the
                      gripper comes to rest within 25 of 255 units of the line's end in the picture
-  expert             the scripted expert, which knows the positions (needs the repository)
+  expert             the scripted expert, which knows the positions
   random             random chunks in the range of the training data
   none               no motion
 
@@ -146,7 +146,7 @@ def _setting(options: argparse.Namespace) -> Setting:
 def _in_order(
     results: Sequence[EpisodeResult], episodes: Sequence[Episode]
 ) -> list[EpisodeResult]:
-    """Return results in the order in which they were asked for, whichever worker was first."""
+    """Return results in the order of the episodes, whichever worker was first."""
     order = {(e.series, e.words.instruction, e.seed): i for i, e in enumerate(episodes)}
     return sorted(results, key=lambda r: order[r.series, r.instruction, r.seed])
 

@@ -22,7 +22,7 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="PATH_OR_ID", help="directory, or hub id owner/name")
     add("--revision", help="branch, tag or commit of a hub id")
-    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: as the profile says)")
+    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: that of the profile)")
     add("--profile", metavar="FILE", help="profile to use instead of choosing one")
     add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
     add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
@@ -36,7 +36,7 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_image_limit(parser: argparse._ActionsContainer) -> None:
-    """Add ``--max-image-pixels``, as the policy node's parameter."""
+    """Add `--max-image-pixels`, as the policy node's parameter."""
     parser.add_argument(
         "--max-image-pixels",
         type=_pixels,
@@ -57,8 +57,8 @@ def load_policy(
 
     Args:
         arguments: Those of `add_policy_arguments`.
-        n_images: Images that the policy will be given; None: as the profile says.
-        instruction: What it will be asked for; empty: not known yet.
+        n_images: Images that the policy will be given; None: those of the profile.
+        instruction: What it will be instructed to do; empty: not known yet.
         also: Returns further problems, see `molmoact_ros.policy.preflight.check_policy`.
 
     Raises:

@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
     first = next(iter(images.values()))
     hint = None if arguments.hint is None else _read_hint(arguments.hint, first)
     if not arguments.instruction.strip():
-        raise ValueError("--instruction is empty: say what the robot should do")
+        raise ValueError("--instruction is empty: give what the robot should do")
     arguments.out.mkdir(parents=True, exist_ok=True)
 
     policy = load_policy(arguments, len(images), arguments.instruction)
@@ -163,7 +163,7 @@ def _json(
     reasoning: Reasoning, policy: MolmoActPolicy, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     def values(array: NDArray[Any] | None) -> Any:
-        # JSON has no NaN; null says as well that there is no value.
+        # JSON has no NaN; null is what stands for no value.
         if array is None:
             return None
         plain = array.astype(object)

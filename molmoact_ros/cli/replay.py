@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from molmoact_ros.replay.result_folder import ResultFolder
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
-_FALLBACK_PERIOD = 0.1  # s between action rows, where neither profile nor option says it
+_FALLBACK_PERIOD = 0.1  # s between action rows, where neither profile nor option sets it
 
 
 @reports_write_errors
@@ -62,7 +62,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--control-period",
         type=_seconds,
         metavar="SECONDS",
-        help="time between two action rows (default: as the profile says, or 0.1)",
+        help="time between two action rows (default: the profile's, or 0.1)",
     )
     parser.add_argument(
         "--action-frame", default="base_link", help="frame of the actions (default: base_link)"
@@ -84,7 +84,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "wants (default: the bag's only camera)",
     )
     group.add_argument(
-        "--instruction", default="", help="what to do (default: as the instruction topic says)"
+        "--instruction", default="", help="what to do (default: from the instruction topic)"
     )
     group.add_argument(
         "--instruction-topic",
@@ -159,7 +159,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> ReplaySettings:
 
 
 def _wrong_names(found: Preflight) -> list[str]:
-    """Return why the profile's names can not be those of the actions."""
+    """Return why the profile's names cannot be those of the actions."""
     if found.profile is None or found.stats is None:
         return []
     try:
@@ -192,7 +192,7 @@ def _write_all(replay: Replay, outputs: ResultFolder) -> None:
 
 
 def _report(replay: Replay, outputs: ResultFolder) -> int:
-    """Say what was done and what was not; return the exit code."""
+    """Print what was done and what was not; return the exit code."""
     for unused in replay.unused.values():
         print(f"not used:    {unused.count} frames, the last because: {unused.reason}")
     if not outputs.answers:

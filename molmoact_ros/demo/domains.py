@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ROS domains that no other graph on this machine uses, as far as all ask here."""
+"""ROS domains that no other graph on this machine uses, as far as all reserve them here."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which nodes the demonstration consists of, and how they are connected.
 
-Used by the demo command and by ``launch/demo.launch.py``, so that both run the same graph.
+Used by the demo command and by `launch/demo.launch.py`, so that both run the same graph.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def demo_graph(
         checkpoint: Directory or hub id.
         seed: Scene of the simulator.
         instruction: Followed from the start; empty: wait for the topic.
-        parameter_file: None: ``config/demo.yaml``.
+        parameter_file: None: `config/demo.yaml`.
         variation: Look of the scene; None: as in the file.
         execute_steps: Rows of each chunk that are executed; None: as in file and profiles.
     """

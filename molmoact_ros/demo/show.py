@@ -49,7 +49,7 @@ class Show:
         Args:
             watcher: Client of the running graph.
             instruction: What to do; one that is not a task of the tabletop is followed until
-                the steps are over, because nobody can say when it is done.
+                the steps are over, because nothing can judge when it is done.
             scene: Of the simulator.
             steps: Inferences at most.
             folder: For the picture and the video.
@@ -106,7 +106,7 @@ class Show:
             self._take_pictures()
 
     def finish(self) -> None:
-        """Write the pictures and say where they are.
+        """Write the picture and the video and print where they are.
 
         Raises:
             WriteError: They cannot be written.

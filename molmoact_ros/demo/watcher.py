@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration's own node: tells the graph what to do and keeps what it answers."""
+"""The demonstration's own node: commands the graph and keeps what it publishes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SETTLE = 0.3  # s after a reset until what is still on its way from the old sce
 
 
 class GraphError(RuntimeError):
-    """The graph does not answer, or refuses; the text says what."""
+    """The graph does not answer, or refuses; the text names what."""
 
 
 class Watcher:
@@ -43,12 +43,12 @@ class Watcher:
     Attributes:
         node: The client's own node.
         reasonings: Answers that nobody has taken yet, oldest first.
-        pictures: Camera pictures RGB uint8 ``[H, W, 3]`` likewise.
+        pictures: Camera pictures RGB uint8 `[H, W, 3]` likewise.
         depth: The latest depth picture, None before the first.
-        gripper: Position ``[3]``, m, None before the first.
-        blocks: Positions ``[n, 3]``, m, in the order of the simulator's colours.
+        gripper: Position `[3]`, m, None before the first.
+        blocks: Positions `[n, 3]`, m, in the order of the simulator's colours.
         fingers: m of each finger from the middle, None before the first.
-        status: What the executor says of itself, None before the first.
+        status: The executor's report, None before the first.
     """
 
     def __init__(self, check: Callable[[], None]) -> None:
@@ -95,7 +95,7 @@ class Watcher:
         """Spin until something holds.
 
         Raises:
-            GraphError: It did not within ``timeout`` s.
+            GraphError: It did not within `timeout` s.
         """
         end = time.monotonic() + timeout
         while not ready():
@@ -104,7 +104,7 @@ class Watcher:
             self.spin()
 
     def wait_for_nodes(self, timeout: float = 120.0, needs_policy: bool = True) -> None:
-        """Wait until simulator and, where it is part of the graph, policy are up and were heard."""
+        """Wait until simulator and, where it is part of the graph, policy publish."""
         self.wait_for("the simulator's pictures", lambda: bool(self.pictures), timeout)
         self.wait_for("the gripper's pose", lambda: self.gripper is not None, timeout)
         self.wait_for("the blocks' places", lambda: self.blocks is not None, timeout)
@@ -117,7 +117,7 @@ class Watcher:
         )
 
     def reset(self, seed: int, variation: str = "easy") -> None:
-        """Put the scene of ``seed`` on the table, and wait until it is seen."""
+        """Put the scene of `seed` on the table, and wait until it is seen."""
         values = [Parameter("seed", value=seed), Parameter("variation", value=variation)]
         request = SetParameters.Request(parameters=[value.to_parameter_msg() for value in values])
         answer = self._call(SetParameters, f"{SIMULATOR}/set_parameters", request)
@@ -155,18 +155,18 @@ class Watcher:
         self._call(Trigger, f"{EXECUTOR}/clear", Trigger.Request())
 
     def instruct(self, instruction: str) -> None:
-        """Tell the policy what to do."""
+        """Publish the instruction."""
         self._instruction.publish(String(data=instruction))
 
     def steer(self, points: np.ndarray, size: tuple[int, int]) -> None:
         """Draw a path for the policy.
 
         Args:
-            points: ``[K, 2]`` (x, y), 0..255 of the picture; no points: take it back.
+            points: `[K, 2]` (x, y), 0..255 of the picture; no points: take it back.
             size: Width and height of the picture, px.
         """
-        heard = f"{POLICY}/trajectory_hint"
-        self.wait_for(heard, lambda: self.node.count_subscribers(heard) > 0, _ANSWER)
+        topic = f"{POLICY}/trajectory_hint"
+        self.wait_for(topic, lambda: self.node.count_subscribers(topic) > 0, _ANSWER)
         self._hint.publish(trajectory_to_message(points, "user", Header(), size))
 
     def _call(self, kind: type, name: str, request: Any) -> Any:
@@ -174,8 +174,8 @@ class Watcher:
         if name not in self._clients or not client.service_is_ready():
             self._clients[name] = client
             self.wait_for(f"service {name}", client.service_is_ready, _ANSWER)
-            # An answer is lost while the server does not know the client in its turn, and nothing
-            # on this side tells when it does.
+            # An answer is lost while the server has not discovered the client, and nothing on
+            # this side shows when it has.
             self._spin_for(_ACQUAINTED)
         future = client.call_async(request)
         self.wait_for(f"an answer of {name}", future.done, _ANSWER)

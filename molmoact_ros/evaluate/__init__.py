@@ -1,3 +1,3 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Measures how often a checkpoint does what it is told, through the real ROS graph."""
+"""Measures success rates of a checkpoint, through the real ROS graph or in one process."""

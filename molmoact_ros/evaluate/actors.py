@@ -29,13 +29,13 @@ _EXPERT_ROWS = 3  # one is executed; the others bridge a late successor
 
 @dataclass(frozen=True)
 class Look:
-    """What an actor may know when it is asked.
+    """What an actor may know when it infers.
 
     Attributes:
         episode: What is to be done.
         moment: The cell; the policy never uses it.
-        rgb: External camera, RGB uint8 ``[H, W, 3]``; empty where nobody looks at it.
-        line: ``[K, 2]`` drawn line, 0..255 of the picture, None: none.
+        rgb: External camera, RGB uint8 `[H, W, 3]`; empty where the actor does not use it.
+        line: `[K, 2]` drawn line, 0..255 of the picture, None: none.
     """
 
     episode: Episode
@@ -62,12 +62,12 @@ class Actor(Protocol):
 
 
 class PolicyActor:
-    """The policy, asked as the policy node asks it."""
+    """The policy, used as the policy node uses it."""
 
     sees = True
 
     def __init__(self, policy: MolmoActPolicy, execute_steps: int = 0) -> None:
-        """Ask ``policy``; ``execute_steps`` rows of an answer are followed, 0: all.
+        """Ask `policy`; `execute_steps` rows of an answer are followed, 0: all.
 
         Raises:
             EvaluationError: The checkpoint is not one for the tabletop.

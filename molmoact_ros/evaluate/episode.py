@@ -23,7 +23,7 @@ SERIES = {
 
 
 class EvaluationError(RuntimeError):
-    """The evaluation can not go on; the text says why."""
+    """The evaluation cannot go on; the text gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Episode:
     Attributes:
         series: One of `SERIES`.
         seed: Of the scene.
-        task: What counts as success; for "steered" the block that the drawn line leads to.
-        words: What the policy is told.
+        task: What counts as success; for "steered" the block at the end of the drawn line.
+        words: What the policy is instructed to do.
         variation: Look of the scene.
     """
 
@@ -51,7 +51,7 @@ class Episode:
 
     @property
     def is_steered(self) -> bool:
-        """Whether a line is drawn that leads to another block than the words name."""
+        """Whether a line is drawn to another block than the words name."""
         return self.series == "steered"
 
 
@@ -61,9 +61,9 @@ class Moment:
 
     Attributes:
         time: s.
-        gripper: Grip point ``[3]``, m.
+        gripper: Grip point `[3]`, m.
         fingers: m of each finger from the middle.
-        blocks: ``[3, 3]`` centres in the order of the simulator's colours, m.
+        blocks: `[3, 3]` centres in the order of the simulator's colours, m.
     """
 
     time: float
@@ -75,7 +75,7 @@ class Moment:
 def make_episodes(
     series: str, kind: str, first_seed: int, count: int, variation: str = "easy"
 ) -> list[Episode]:
-    """Return ``count`` episodes of a series; the tasks of one kind take turns with the seed.
+    """Return `count` episodes of a series; the tasks of one kind take turns with the seed.
 
     Args:
         series: One of `SERIES`: "swapped" does the same with the next colour in the same scene,

@@ -71,19 +71,19 @@ class Graph:
         self._environment = private_environment(domain)
         self._seconds = seconds
         self._videos = videos
-        self._scene = Tabletop()  # only says how the camera stands
+        self._scene = Tabletop()  # for the pose of the camera only
 
     def __enter__(self) -> Graph:
         """Start the nodes and wait until they are up.
 
         Raises:
-            EvaluationError: A node ends, or is not heard.
+            EvaluationError: A node ends, or publishes nothing.
         """
         os.environ.update(self._environment)
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._nodes.__enter__()
         try:
-            with self._told():
+            with self._named_faults():
                 self._watcher = Watcher(self._nodes.check)
                 self._watcher.wait_for_nodes(needs_policy=self._has_policy)
         except BaseException:
@@ -106,7 +106,7 @@ class Graph:
         Raises:
             EvaluationError: A node ends, refuses or does not answer.
         """
-        with self._told():
+        with self._named_faults():
             self._set_up(episode)
             video = None
             if self._videos is not None:
@@ -117,7 +117,7 @@ class Graph:
             return self._measurement.result(self._halt_reason())
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _named_faults(self) -> Iterator[None]:
         """Turn faults of the graph into faults of the evaluation."""
         try:
             yield

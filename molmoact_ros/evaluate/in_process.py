@@ -71,7 +71,7 @@ class InProcess:
             actor: Moves the arm; None: nobody does.
             robot: Profile of the tabletop's arm.
             timing: How time passes.
-            observer: Is shown every look and its answer.
+            observer: Receives every look and its answer.
             videos: Folder for videos; None: none are made.
         """
         self.table = Tabletop()
@@ -135,7 +135,7 @@ class _Run:
             self._pending = None
         if self._actor is not None and now >= self._look_at - _EARLY:
             self._look(self._actor, now)
-        self._obey(now)
+        self._execute(now)
         self._table.step(self._dt)
         self._ticks += 1
         self._sense()
@@ -169,7 +169,7 @@ class _Run:
         if self._cell.observer is not None:
             self._cell.observer(look, reasoning)
 
-    def _obey(self, now: float) -> None:
+    def _execute(self, now: float) -> None:
         command = self._executor.step(now)
         if command is None:
             return

@@ -19,7 +19,7 @@ class Measurement:
     """Watches one episode.
 
     Attributes:
-        line: ``[K, 2]``, 0..255 of the camera's picture, the drawn line of a steered episode;
+        line: `[K, 2]`, 0..255 of the camera's picture, the drawn line of a steered episode;
             None in others.
     """
 
@@ -67,7 +67,7 @@ class Measurement:
         return self._succeeded
 
     def result(self, halted: str = "") -> EpisodeResult:
-        """Return the figures; ``halted``: why the executor has latched a halt, else empty."""
+        """Return the figures; `halted`: why the executor has latched a halt, else empty."""
         episode, now = self._episode, self._now
         distances = np.linalg.norm(now.blocks - now.gripper, axis=1)
         start = np.linalg.norm(self._first.blocks[self._block] - self._first.gripper)

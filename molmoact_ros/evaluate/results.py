@@ -26,7 +26,7 @@ class EpisodeResult:
         task: Kind of the task.
         seed: Of the scene.
         variation: Look of the scene.
-        instruction: What was said.
+        instruction: What the policy was instructed to do.
         success: Whether the task, or the line of a steered episode, was followed to its end.
         named: Colour of the block that success is about.
         nearest: Colour of the block that is nearest to the gripper at the end.
@@ -156,7 +156,7 @@ def _row(task: str, series: str, s: Mapping[str, Any]) -> str:
 
 
 def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with None in the place of NaN, which JSON does not know."""
+    """Return the values with None in the place of NaN, which JSON does not have."""
     return {
         key: None if isinstance(value, float) and math.isnan(value) else value
         for key, value in values.items()

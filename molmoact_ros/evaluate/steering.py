@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn lines: how one leads to a block, and whether the gripper has followed it."""
+"""Drawn lines: from the gripper to a block, and whether the gripper has followed one."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def line_to_block(camera: CameraModel, gripper: np.ndarray, block: np.ndarray) -
 
     Args:
         camera: Whose picture is drawn on.
-        gripper: Grip point ``[3]``, m.
-        block: Centre ``[3]``, m.
+        gripper: Grip point `[3]`, m.
+        block: Centre `[3]`, m.
 
     Returns:
-        ``[K, 2]`` (x, y), 0..255 of the picture, at most as many points as a hint may have.
+        `[K, 2]` (x, y), 0..255 of the picture, at most as many points as a hint may have.
     """
     path = path_to_block(gripper, block)
     return simplified(clipped(from_pixels(camera.project(path), (camera.width, camera.height))))
 
 
 def path_to_block(gripper: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Return such a line's way in space, ``[24, 3]``, m; arguments as in `line_to_block`."""
+    """Return such a line's way in space, `[24, 3]`, m; arguments as in `line_to_block`."""
     goal = block + _GOAL_ABOVE_BLOCK
     share = np.linspace(0.0, 1.0, _POINTS)[:, None]
     path = gripper + share * (goal - gripper)
@@ -45,21 +45,21 @@ def path_to_block(gripper: np.ndarray, block: np.ndarray) -> np.ndarray:
 
 
 class LineJudge:
-    """Says when the gripper has come to rest where a line ends, as `Judge` does for a task."""
+    """Detects when the gripper has come to rest where a line ends, as `Judge` does for a task."""
 
     def __init__(self, camera: CameraModel, line: np.ndarray) -> None:
-        """Watch for the end of ``line`` ``[K, 2]``, 0..255 of the camera's picture."""
+        """Watch for the end of `line` `[K, 2]`, 0..255 of the camera's picture."""
         self._camera = camera
         self._end = line[-1]
         self._hold = Hold()
 
     def error(self, gripper: np.ndarray) -> float:
-        """Return how far the grip point ``[3]`` is from the line's end, units of 0..255."""
+        """Return how far the grip point `[3]` is from the line's end, units of 0..255."""
         size = (self._camera.width, self._camera.height)
         place = from_pixels(self._camera.project(gripper), size)[0]
         return float(np.linalg.norm(place - self._end))
 
     def update(self, time: float, gripper: np.ndarray) -> bool:
-        """Take the grip point ``[3]``, m, at ``time``, s; return whether it is there to stay."""
+        """Take the grip point `[3]`, m, at `time`, s; return whether it is there to stay."""
         near = self.error(gripper) < NEAR_END
         return self._hold.update(time, near, gripper) and self._hold.is_still

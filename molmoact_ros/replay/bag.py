@@ -24,7 +24,7 @@ _OWN_PICTURES = ("/overlay", "/overlay/compressed", "/depth_image")
 
 
 class BagError(ValueError):
-    """The bag can not be used; the text says why and what to do."""
+    """The bag cannot be used; the text gives the reason and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Bag:
         return any(".mcap" in file.suffixes for file in files)
 
     def rate(self, name: str, period: float = 0.0) -> float:
-        """Return the mean rate of a topic, Hz, when it is read every ``period`` s at most."""
+        """Return the mean rate of a topic, Hz, when it is read every `period` s at most."""
         count = sum(topic.count for topic in self.topics if topic.name == name)
         seconds = (self._reader.end_time - self._reader.start_time) * 1e-9
         spacing = max(seconds / max(count, 1), period)
@@ -152,7 +152,7 @@ def choose_instruction(bag: Bag, wanted: str = "") -> str:
 
     Args:
         bag: An open bag.
-        wanted: Topic name; empty: the only String topic that ends with ``/instruction``.
+        wanted: Topic name; empty: the only String topic that ends with `/instruction`.
 
     Raises:
         BagError: No such topic, or none or several; the text lists the String topics.

@@ -40,7 +40,7 @@ class ReplaySettings:
 
     Attributes:
         image_topics: One per camera, in the order of the checkpoint's cameras.
-        instruction: What to do; empty: as `instruction_topic` says.
+        instruction: What to do; empty: from `instruction_topic`.
         instruction_topic: String topic of the bag.
         period: Least time between two inferences, s of the recording; 0: every frame.
         limit: Inferences at most; 0: no limit.
@@ -67,10 +67,10 @@ class ReplayAnswer:
         sequence: Counts up from 1.
         log_time: When the picture was recorded, ns.
         header: The picture's header.
-        rgb: First camera's picture, RGB uint8 ``[H, W, 3]``.
-        instruction: What was asked for.
+        rgb: First camera's picture, RGB uint8 `[H, W, 3]`.
+        instruction: What the policy was instructed to do.
         reasoning: The policy's answer.
-        relative_depth: float ``[h, w]``, 0..1, never metres; None where it is unknown.
+        relative_depth: float `[h, w]`, 0..1, never metres; None where it is unknown.
     """
 
     sequence: int
@@ -88,7 +88,7 @@ class ReplayAnswer:
 
     @property
     def trajectory_px(self) -> np.ndarray:
-        """The trajectory, float64 ``[K, 2]``, in pixels of `rgb`."""
+        """The trajectory, float64 `[K, 2]`, in pixels of `rgb`."""
         return to_pixels(self.reasoning.trajectory, (self.rgb.shape[1], self.rgb.shape[0]))
 
 

@@ -23,7 +23,7 @@ class ArmKinematics:
     """Inverse kinematics on a private copy of the arm's joint positions."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        """Use ``model`` with a private state."""
+        """Use `model` with a private state."""
         self._model = model
         self._data = mujoco.MjData(model)
         joints = [model.joint(PREFIX + name) for name in ARM_JOINTS]
@@ -39,7 +39,7 @@ class ArmKinematics:
 
     @property
     def joints(self) -> np.ndarray:
-        """Joint positions ``[7]``, rad, in the order of ``ARM_JOINTS``."""
+        """Joint positions `[7]`, rad, in the order of `ARM_JOINTS`."""
         return self._data.qpos[self._qpos].copy()
 
     @joints.setter
@@ -49,7 +49,7 @@ class ArmKinematics:
         mujoco.mj_comPos(self._model, self._data)
 
     def pose(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the grip point ``[3]``, m, and its rotation matrix ``[3, 3]``, base frame."""
+        """Return the grip point `[3]`, m, and its rotation matrix `[3, 3]`, base frame."""
         matrix = self._data.site_xmat[self._site].reshape(3, 3)
         return self._data.site_xpos[self._site].copy(), matrix.copy()
 
@@ -57,8 +57,8 @@ class ArmKinematics:
         """Move the joints towards a pose.
 
         Args:
-            position: Grip point ``[3]``, m, base frame.
-            rotation: Rotation matrix ``[3, 3]`` of the gripper, base frame.
+            position: Grip point `[3]`, m, base frame.
+            rotation: Rotation matrix `[3, 3]` of the gripper, base frame.
             iterations: Newton steps; one or two follow a slowly moving target.
 
         Returns:
@@ -82,7 +82,7 @@ class ArmKinematics:
 
 
 def rotation_vector(matrix: np.ndarray) -> np.ndarray:
-    """Return the rotation vector ``[3]``, rad, of a rotation matrix ``[3, 3]``."""
+    """Return the rotation vector `[3]`, rad, of a rotation matrix `[3, 3]`."""
     quat, vector = np.zeros(4), np.zeros(3)
     mujoco.mju_mat2Quat(quat, matrix.ravel())
     mujoco.mju_quat2Vel(vector, quat, 1.0)
@@ -90,7 +90,7 @@ def rotation_vector(matrix: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(vector: np.ndarray) -> np.ndarray:
-    """Return the rotation matrix ``[3, 3]`` of a rotation vector ``[3]``, rad."""
+    """Return the rotation matrix `[3, 3]` of a rotation vector `[3]`, rad."""
     angle = float(np.linalg.norm(vector))
     axis = vector / angle if angle > 1e-12 else np.array([1.0, 0.0, 0.0])
     quat, matrix = np.zeros(4), np.zeros(9)

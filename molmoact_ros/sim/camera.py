@@ -24,9 +24,9 @@ class CameraModel:
     Attributes:
         width: Image width, px.
         height: Image height, px.
-        matrix: ``[3, 3]`` intrinsic matrix; pixel centres have integer coordinates.
-        position: ``[3]`` optical centre in the base frame, m.
-        rotation: ``[3, 3]`` optical frame (x right, y down, z forward) to base frame.
+        matrix: `[3, 3]` intrinsic matrix; pixel centres have integer coordinates.
+        position: `[3]` optical centre in the base frame, m.
+        rotation: `[3, 3]` optical frame (x right, y down, z forward) to base frame.
     """
 
     width: int
@@ -36,14 +36,14 @@ class CameraModel:
     rotation: np.ndarray
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Return the pixels ``[..., 2]`` (x, y), float, of base-frame points ``[..., 3]``, m."""
+        """Return the pixels `[..., 2]` (x, y), float, of base-frame points `[..., 3]`, m."""
         local = (np.asarray(points, dtype=np.float64) - self.position) @ self.rotation
         pixels = local @ self.matrix.T
         return pixels[..., :2] / pixels[..., 2:]
 
 
 def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return the quaternion (w, x, y, z) of a MuJoCo camera (-z forward, y up) at ``position``."""
+    """Return the quaternion (w, x, y, z) of a MuJoCo camera (-z forward, y up) at `position`."""
     z = position - target
     z /= np.linalg.norm(z)
     x = np.cross(up, z)
@@ -56,7 +56,7 @@ def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndar
 def camera_model(
     model: mujoco.MjModel, data: mujoco.MjData, name: str, width: int, height: int
 ) -> CameraModel:
-    """Return the named camera at an image size, placed as ``data`` has it now."""
+    """Return the named camera at an image size, placed as `data` has it now."""
     index = model.camera(name).id
     focal = 0.5 * height / np.tan(0.5 * np.deg2rad(model.cam_fovy[index]))
     matrix = np.array(
@@ -70,7 +70,7 @@ class OffscreenRenderer:
     """Renders colour and depth in one pass; use one instance from one thread only."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        """Create the OpenGL context (EGL where there is no display) for scenes like ``model``."""
+        """Create the OpenGL context (EGL where there is no display) for scenes like `model`."""
         self._context: mujoco.GLContext | None = mujoco.GLContext(
             model.vis.global_.offwidth, model.vis.global_.offheight
         )
@@ -89,8 +89,8 @@ class OffscreenRenderer:
         """Render the named camera of a scene with the same meshes as the one of the constructor.
 
         Returns:
-            RGB uint8 ``[height, width, 3]`` and the depth along the optical axis, float32
-            ``[height, width]``, m.
+            RGB uint8 `[height, width, 3]` and the depth along the optical axis, float32
+            `[height, width]`, m.
 
         Raises:
             ValueError: The image is larger than the off-screen buffer.

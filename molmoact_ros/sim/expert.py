@@ -40,7 +40,7 @@ _GRIP = (0.015, 0.03, 0.013)
 _GRIPPED = 0.026  # m of each finger; with a block between them
 _SHUT = 0.042  # m of each finger; too narrow to come down around a block
 # To pick, the gripper comes from higher than it lifts: a block in the air looks like one that lies
-# further back on the table, and then the gripper's height tells which it is.
+# further back on the table, and then the gripper's height distinguishes them.
 _STEEP, _STEEP_HOVER = (0.018, 4.0), 0.13  # m beside where it ends, slope; m
 _LIFT_HEIGHT = 0.53  # m, of the grip point
 # m per step; below q99 of a reach's steps, for the largest byte is what a closed gripper is.
@@ -56,9 +56,9 @@ class Scenes:
     """N states of gripper and one block each.
 
     Attributes:
-        gripper: Grip points ``[N, 3]``.
-        fingers: ``[N]`` m of each finger from the middle.
-        block: Centres ``[N, 3]`` of the blocks that the task is about.
+        gripper: Grip points `[N, 3]`.
+        fingers: `[N]` m of each finger from the middle.
+        block: Centres `[N, 3]` of the blocks that the task is about.
     """
 
     gripper: np.ndarray
@@ -71,9 +71,9 @@ class Labels:
     """What the expert would do from each of N states.
 
     Attributes:
-        points: ``[N, 5, 3]`` grip points from now to the end, evenly spread in time.
-        deltas: ``[N, 8, 3]`` movement of the next eight steps, m.
-        closed: ``[N, 8]`` gripper of the next eight steps, 0 open, 1 closed.
+        points: `[N, 5, 3]` grip points from now to the end, evenly spread in time.
+        deltas: `[N, 8, 3]` movement of the next eight steps, m.
+        closed: `[N, 8]` gripper of the next eight steps, 0 open, 1 closed.
     """
 
     points: np.ndarray
@@ -82,7 +82,7 @@ class Labels:
 
 
 def expert_step(gripper: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Return the next movement ``[..., 3]``, m, from ``gripper`` to ``goal`` ``[..., 3]``.
+    """Return the next movement `[..., 3]`, m, from `gripper` to `goal` `[..., 3]`.
 
     The gripper stays above a cone over the goal, so that its fingers come down around the block.
     """
@@ -90,7 +90,7 @@ def expert_step(gripper: np.ndarray, goal: np.ndarray) -> np.ndarray:
 
 
 def expert_actions(kind: str, side: str, scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
-    """Return movements ``[N, 3]``, m, and gripper ``[N]``, 0 open or 1 closed, of one step."""
+    """Return movements `[N, 3]`, m, and gripper `[N]`, 0 open or 1 closed, of one step."""
     if kind == "pick":
         return _pick(scenes)
     goal = scenes.block + GOAL_ABOVE_BLOCK
@@ -112,12 +112,12 @@ def expert_move(
 
     Args:
         task: What to do.
-        gripper: Grip point ``[3]``, m.
+        gripper: Grip point `[3]`, m.
         fingers: m of each finger from the middle.
-        blocks: Centres ``[3, 3]`` in the order of `COLORS`, m.
+        blocks: Centres `[3, 3]` in the order of `COLORS`, m.
 
     Returns:
-        Movement ``[3]``, m per 0.1 s, and the gripper, 0 open or 1 closed.
+        Movement `[3]`, m per 0.1 s, and the gripper, 0 open or 1 closed.
     """
     block = blocks[COLORS.index(task.color)]
     scenes = Scenes(np.asarray(gripper)[None], np.array([fingers]), np.asarray(block)[None])

@@ -4,7 +4,7 @@
 
 Arm, meshes and table come from the installed gymnasium-robotics package (only its asset files are
 read, its environment classes are not imported). The base, torso and head are fixed; the seven arm
-joints get position servos instead of the package's mocap weld. World frame = ``base_link``:
+joints get position servos instead of the package's mocap weld. World frame = `base_link`:
 x forward from the robot, y to its left, z up, metres.
 """
 

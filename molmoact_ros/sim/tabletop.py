@@ -36,7 +36,7 @@ _MAX_LEAD = 0.04  # m that the commanded grip point may be ahead of the measured
 
 @dataclass(frozen=True)
 class JointState:
-    """Positions (rad; fingers m) and velocities (rad/s; fingers m/s) ``[9]`` of the joints."""
+    """Positions (rad; fingers m) and velocities (rad/s; fingers m/s) `[9]` of the joints."""
 
     names: tuple[str, ...]
     positions: np.ndarray
@@ -70,7 +70,7 @@ class Tabletop:
         self.reset(seed, variation)
 
     def reset(self, seed: int, variation: str = "easy") -> None:
-        """Put blocks and gripper at places drawn from ``seed``; the same seed, the same state.
+        """Put blocks and gripper at places drawn from `seed`; the same seed, the same state.
 
         Args:
             seed: Any number that is not negative.
@@ -101,7 +101,7 @@ class Tabletop:
         return float(self.data.time)
 
     def place_block(self, color: str, x: float, y: float, yaw: float) -> None:
-        """Put a block on the table at (x, y), m, turned by ``yaw``, rad."""
+        """Put a block on the table at (x, y), m, turned by `yaw`, rad."""
         address = self.model.joint(color).qposadr[0]
         height = TABLE_HEIGHT + BLOCK_HALF_SIZE
         self.data.qpos[address : address + 7] = (
@@ -110,10 +110,10 @@ class Tabletop:
         )
 
     def place_gripper(self, position: np.ndarray) -> float:
-        """Put the grip point ``[3]``, m, at rest somewhere at once, fingers down.
+        """Put the grip point `[3]`, m, at rest somewhere at once, fingers down.
 
         Returns:
-            The distance to the asked place, m: more than 0 where the arm can not reach it.
+            The distance to the requested place, m: more than 0 where the arm cannot reach it.
         """
         self._arm.joints = HOME
         self._target = np.asarray(position, dtype=np.float64).copy()
@@ -131,8 +131,8 @@ class Tabletop:
         """Set the velocity of the grip point.
 
         Args:
-            linear: ``[3]`` m/s, base frame.
-            angular: ``[3]`` rad/s, base frame.
+            linear: `[3]` m/s, base frame.
+            angular: `[3]` rad/s, base frame.
 
         Raises:
             ValueError: Wrong shape, NaN or infinity; the last twist stays.
@@ -150,7 +150,7 @@ class Tabletop:
         self.data.ctrl[self._fingers] = self._finger_target
 
     def step(self, seconds: float = CONTROL_PERIOD) -> None:
-        """Advance the physics; ``seconds`` is rounded to control periods of 0.01 s, at least 1."""
+        """Advance the physics; `seconds` is rounded to control periods of 0.01 s, at least 1."""
         for _ in range(max(1, round(seconds / CONTROL_PERIOD))):
             self._advance_target()
             self.data.ctrl[self._servos] = self._arm.joints
@@ -167,18 +167,18 @@ class Tabletop:
         )
 
     def ee_pose(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the grip point ``[3]``, m, and the gripper's quaternion ``[4]`` (x, y, z, w)."""
+        """Return the grip point `[3]`, m, and the gripper's quaternion `[4]` (x, y, z, w)."""
         quat = np.zeros(4)
         mujoco.mju_mat2Quat(quat, self.data.site_xmat[self._site])
         return self.data.site_xpos[self._site].copy(), np.roll(quat, -1)
 
     def block_pose(self, color: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return a block's centre ``[3]``, m, and quaternion ``[4]`` (x, y, z, w)."""
+        """Return a block's centre `[3]`, m, and quaternion `[4]` (x, y, z, w)."""
         body = self.data.body(color)
         return body.xpos.copy(), np.roll(body.xquat, -1)
 
     def block_places(self) -> np.ndarray:
-        """Return the blocks' centres ``[3, 3]``, m, in the order of ``colors``."""
+        """Return the blocks' centres `[3, 3]`, m, in the order of `colors`."""
         return np.stack([self.block_pose(color)[0] for color in self.colors])
 
     def finger_opening(self) -> float:
@@ -195,8 +195,8 @@ class Tabletop:
         """Render a camera; always from the same thread (OpenGL).
 
         Returns:
-            RGB uint8 ``[height, width, 3]`` and depth along the optical axis, float32
-            ``[height, width]``, m.
+            RGB uint8 `[height, width, 3]` and depth along the optical axis, float32
+            `[height, width]`, m.
         """
         if self._renderer is None:
             self._renderer = OffscreenRenderer(self.model)
@@ -240,7 +240,7 @@ def draw_in(rng: np.random.Generator, area: tuple[tuple[float, float], ...]) -> 
 
 
 def draw_blocks(rng: np.random.Generator) -> list[tuple[float, float, float]]:
-    """Draw (x, y, yaw) of the three blocks, at least 9 cm apart, in the order of ``COLORS``."""
+    """Draw (x, y, yaw) of the three blocks, at least 9 cm apart, in the order of `COLORS`."""
     while True:
         places = np.stack([draw_in(rng, BLOCK_AREA) for _ in COLORS])
         gaps = np.linalg.norm(places[:, None] - places[None], axis=-1)[np.triu_indices(3, 1)]

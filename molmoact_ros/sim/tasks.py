@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What can be asked for at the tabletop, in words, and when it is done.
+"""Tasks at the tabletop: their instructions, and when they are done.
 
 Left and right are those of the external camera's picture: it looks at the robot, so left is -y
 and right is +y of the base frame.
@@ -85,7 +85,7 @@ class Task:
             if found := pattern.fullmatch(instruction.strip()):
                 return Task(kind, **found.groupdict())
         raise ValueError(
-            f"instruction {instruction!r}: the tabletop knows 'reach the C block', 'pick up the C "
+            f"instruction {instruction!r}: the tabletop's are 'reach the C block', 'pick up the C "
             f"block' and 'push the C block to the left|right', C one of {', '.join(COLORS)}"
         )
 
@@ -97,7 +97,7 @@ def draw_task(kind: str, seed: int) -> Task:
 
 
 class Hold:
-    """Says whether something has been so for a second without a break."""
+    """Detects whether something has been so for a second without a break."""
 
     def __init__(self) -> None:
         """Start with nothing."""
@@ -109,7 +109,7 @@ class Hold:
         Args:
             time: s, from any clock that does not go back.
             holds: Whether it is so now.
-            gripper: Grip point ``[3]``, m.
+            gripper: Grip point `[3]`, m.
 
         Returns:
             Whether it has been so for a second.
@@ -131,10 +131,10 @@ class Hold:
 
 
 class Judge:
-    """Says when a task is done, from the positions over time, whoever moves the arm."""
+    """Detects when a task is done, from the positions over time, whoever moves the arm."""
 
     def __init__(self, task: Task, blocks: np.ndarray) -> None:
-        """Remember the beginning: ``blocks`` ``[3, 3]``, centres in the order of `COLORS`, m."""
+        """Remember the beginning: `blocks` `[3, 3]`, centres in the order of `COLORS`, m."""
         self._task = task
         self._block = COLORS.index(task.color)
         self._start = np.array(blocks[self._block], dtype=np.float64)
@@ -145,8 +145,8 @@ class Judge:
 
         Args:
             time: s, from any clock that does not go back.
-            gripper: Grip point ``[3]``, m, base frame.
-            blocks: ``[3, 3]``, centres in the order of `COLORS`, m, base frame.
+            gripper: Grip point `[3]`, m, base frame.
+            blocks: `[3, 3]`, centres in the order of `COLORS`, m, base frame.
 
         Returns:
             Whether the task has been fulfilled for a second without a break, and the gripper has
@@ -156,7 +156,7 @@ class Judge:
         return held and (self._task.kind != "reach" or self._hold.is_still)
 
     def fulfilled(self, gripper: np.ndarray, blocks: np.ndarray) -> bool:
-        """Tell whether the positions fulfil the task at this moment."""
+        """Return whether the positions fulfil the task at this moment."""
         block = blocks[self._block]
         moved = block - self._start
         if self._task.kind == "reach":

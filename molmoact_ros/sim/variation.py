@@ -55,7 +55,7 @@ class Appearance:
 
         Args:
             data: State that the distractors are put into.
-            blocks: ``[3, 2]`` places that they keep away from, m.
+            blocks: `[3, 2]` places that they keep away from, m.
             rng: Source of chance.
         """
         self.restore()

@@ -47,7 +47,7 @@ def side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[n
         right: RGB uint8, such as the depth picture; scaled to H.
 
     Returns:
-        RGB uint8; width and height are even, because video encoders ask for that.
+        RGB uint8; width and height are even, as video encoders require.
     """
     height = left.shape[0]
     width = round(right.shape[1] * height / right.shape[0])

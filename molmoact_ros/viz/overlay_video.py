@@ -24,7 +24,7 @@ class OverlayVideo:
 
     Attributes:
         instruction: Shown along the top.
-        depth: RGB uint8 ``[h, w, 3]``, the latest; None: black.
+        depth: RGB uint8 `[h, w, 3]`, the latest; None: black.
     """
 
     def __init__(self, stem: Path, rate: float, instruction: str) -> None:
@@ -52,7 +52,7 @@ class OverlayVideo:
         self._label, self._source = label, source
 
     def add(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Add a camera picture, RGB uint8 ``[H, W, 3]``, and return the frame as it is shown."""
+        """Add a camera picture, RGB uint8 `[H, W, 3]`, and return the frame as it is shown."""
         scale = max(_HEIGHT / rgb.shape[0], 1.0)
         large = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         points = to_pixels(self._points, (large.shape[1], large.shape[0]))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From pixels back into space: onto a plane, or onto a measured depth image.
 
-Points are in the camera's optical frame (REP-103: x right, y down, z forward), in m. What can not
+Points are in the camera's optical frame (REP-103: x right, y down, z forward), in m. What cannot
 be projected is NaN.
 """
 
@@ -24,12 +24,12 @@ _PARALLEL = 1e-9  # below this, a ray never meets the plane
 
 @dataclass(frozen=True)
 class PinholeCamera:
-    """What a CameraInfo message says.
+    """The camera of a CameraInfo message.
 
     Attributes:
         width: Of the images that it was calibrated with, px.
         height: Likewise.
-        matrix: ``[3, 3]`` intrinsic matrix, px; pixel centres have whole coordinates.
+        matrix: `[3, 3]` intrinsic matrix, px; pixel centres have whole coordinates.
         distortion: Coefficients; none: no distortion.
         model: Distortion model, as in CameraInfo.
     """
@@ -67,11 +67,11 @@ class PinholeCamera:
         """Return the directions of pixels.
 
         Args:
-            pixels: ``[K, 2]`` (x, y) of an image that shows the same field of view.
+            pixels: `[K, 2]` (x, y) of an image that shows the same field of view.
             size: Width and height of that image, px; may differ from the calibrated size.
 
         Returns:
-            ``[K, 3]`` with z = 1.
+            `[K, 3]` with z = 1.
         """
         own = rescale(pixels, size, (self.width, self.height))
         if not len(own):
@@ -95,7 +95,7 @@ class Plane:
     """All points p with normal . p = distance.
 
     Attributes:
-        normal: ``[3]``, not zero; need not have length 1.
+        normal: `[3]`, not zero; need not have length 1.
         distance: m from the origin along the normal, when that has length 1.
     """
 
@@ -115,8 +115,8 @@ class Plane:
         """Return the same plane in another frame.
 
         Args:
-            rotation: ``[3, 3]``, from this plane's frame to the other one.
-            translation: ``[3]``, origin of this plane's frame in the other one, m.
+            rotation: `[3, 3]`, from this plane's frame to the other one.
+            translation: `[3]`, origin of this plane's frame in the other one, m.
         """
         normal = np.asarray(rotation, dtype=np.float64) @ self.normal
         return Plane(normal, self.distance + float(normal @ np.asarray(translation)))
@@ -125,7 +125,7 @@ class Plane:
 def onto_plane(
     rays: NDArray[np.float64], plane: Plane, max_range: float
 ) -> NDArray[np.float64]:
-    """Return where rays ``[K, 3]`` meet a plane of the optical frame, ``[K, 3]``, m.
+    """Return where rays `[K, 3]` meet a plane of the optical frame, `[K, 3]`, m.
 
     Args:
         rays: Directions from the camera.
@@ -144,13 +144,13 @@ def onto_depth(
     depth: NDArray[np.floating],
     max_range: float,
 ) -> NDArray[np.float64]:
-    """Return where rays meet what a depth camera measured, ``[K, 3]``, m.
+    """Return where rays meet what a depth camera measured, `[K, 3]`, m.
 
     Args:
-        rays: ``[K, 3]`` with z = 1, of the pixels.
-        pixels: ``[K, 2]`` (x, y) of an image.
+        rays: `[K, 3]` with z = 1, of the pixels.
+        pixels: `[K, 2]` (x, y) of an image.
         size: Width and height of that image, px.
-        depth: ``[h, w]`` along the optical axis, m, registered to the image; any resolution.
+        depth: `[h, w]` along the optical axis, m, registered to the image; any resolution.
             Values that are not positive and finite are holes.
         max_range: Points farther away are NaN, m.
     """
@@ -163,7 +163,7 @@ def onto_depth(
 def rescale(
     pixels: ArrayLike, size: tuple[int, int], new_size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return pixels ``[K, 2]`` of an image as pixels of the same image at another size."""
+    """Return pixels `[K, 2]` of an image as pixels of the same image at another size."""
     ratio = np.array(new_size, dtype=np.float64) / size
     return (np.asarray(pixels, dtype=np.float64).reshape(-1, 2) + 0.5) * ratio - 0.5
 

@@ -19,24 +19,24 @@ def trainer(vocab: Vocabulary) -> Trainer:
     return Trainer(build_network(vocab.size), Heads(), vocab)
 
 
-def test_what_is_heard_differs_in_values_alone(
+def test_what_is_fed_differs_in_values_alone(
     trainer: Trainer, vocab: Vocabulary, targets: Targets
 ) -> None:
     form = vocab.formats["full"][1]
     pick = targets[np.tile(np.arange(len(targets.codes)), 10)].of_group(1, misleading=2)
     pick.actions[: len(pick.actions) // 2, ..., -1] = 255  # else nothing is closed so far away
     answers = torch.from_numpy(vocab.answers(form, pick))
-    heard = trainer._heard(form, answers, pick, np.random.default_rng(3)).numpy()
+    fed = trainer._fed(form, answers, pick, np.random.default_rng(3)).numpy()
     slots = np.concatenate([form.coordinates, form.actions])
-    assert (np.delete(heard, slots, -1) == np.delete(answers.numpy(), slots, -1)).all()
-    rows = (heard - vocab.actions[0])[..., form.actions].reshape(pick.actions.shape)
+    assert (np.delete(fed, slots, -1) == np.delete(answers.numpy(), slots, -1)).all()
+    rows = (fed - vocab.actions[0])[..., form.actions].reshape(pick.actions.shape)
     away = (rows - pick.actions)[..., :SPACE]
     assert 4 < away[np.abs(away) < 20].std() < 8
     assert (rows[..., SPACE:-1] == pick.actions[..., SPACE:-1]).all()
     opened = rows[..., -1] != pick.actions[..., -1]
     assert 0.1 < opened.mean() < 0.2 and (rows[..., -1][opened] == OPEN_BYTE).all()
     points = np.argsort(vocab.numbers)[
-        np.searchsorted(np.sort(vocab.numbers), heard[..., form.coordinates])
+        np.searchsorted(np.sort(vocab.numbers), fed[..., form.coordinates])
     ]
     away = np.abs(points - pick.coordinates)
     assert away[..., :2].max() < 12, "the first point is right"

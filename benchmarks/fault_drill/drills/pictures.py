@@ -25,7 +25,7 @@ _ANSWER = 20.0  # s from the first good picture to its answer, on a busy machine
 
 
 def jpeg_that_claims(side: int) -> bytes:
-    """Return a JPEG of 16 x 16 px whose header claims ``side`` x ``side``."""
+    """Return a JPEG of 16 x 16 px whose header claims `side` x `side`."""
     data = bytearray(cv2.imencode(".jpg", np.full((16, 16, 3), 90, np.uint8))[1].tobytes())
     start = data.index(b"\xff\xc0")  # start of frame: length, precision, height, width
     data[start + 5 : start + 9] = struct.pack(">HH", side, side)
@@ -33,7 +33,7 @@ def jpeg_that_claims(side: int) -> bytes:
 
 
 def png_that_claims(side: int) -> bytes:
-    """Return a PNG whose header, with a right checksum, claims ``side`` x ``side``."""
+    """Return a PNG whose header, with a right checksum, claims `side` x `side`."""
     data = bytearray(cv2.imencode(".png", np.full((16, 16, 3), 90, np.uint8))[1].tobytes())
     data[16:24] = struct.pack(">II", side, side)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -41,7 +41,7 @@ def png_that_claims(side: int) -> bytes:
 
 
 def bmp_that_claims(side: int) -> bytes:
-    """Return a BMP whose header claims ``side`` x ``side``."""
+    """Return a BMP whose header claims `side` x `side`."""
     data = bytearray(cv2.imencode(".bmp", np.full((16, 16, 3), 90, np.uint8))[1].tobytes())
     data[18:26] = struct.pack("<ii", side, side)
     return bytes(data)
