@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from molmoact_ros.output_files import writing
+from molmoact_ros.policy.message_fields import (
+    chunk_fields,
+    depth_fields,
+    reasoning_fields,
+    trajectory_fields,
+)
 from molmoact_ros.policy.pixels import jpeg_from_rgb
 from molmoact_ros.policy.types import ActionFormat
 
@@ -72,109 +79,44 @@ class Recording:
         Raises:
             WriteError: It cannot be written.
         """
-        depth, trajectory = self._depth(answer), self._trajectory(answer)
-        chunk = self._chunk(answer)
-        self._put(answer, "reasoning", self._reasoning(answer, depth, trajectory, chunk))
-        self._put(answer, "depth", depth)
-        self._put(answer, "trajectory", trajectory)
-        self._put(answer, "overlay/compressed", self._jpeg(answer.header, overlay))
-        if depth_image is not None:
-            self._put(answer, "depth_image", self._image(answer.header, depth_image))
-        self._put(answer, "action_chunk", chunk)
-
-    def _put(self, answer: ReplayAnswer, topic: str, message: Any) -> None:
-        data = self._types.serialize_cdr(message, _TOPICS[topic])
-        with writing(self._path):
-            self._writer.write(self._links[topic], answer.log_time, data)
-
-    def _make(self, topic: str, **fields: Any) -> Any:
-        return self._types.types[_TOPICS[topic]](**fields)
-
-    def _depth(self, answer: ReplayAnswer) -> Any:
-        codes = answer.reasoning.depth_codes
-        if codes is None:
-            codes = np.empty((0, 0), dtype=np.uint8)
-        return self._make(
-            "depth",
-            header=answer.header,
-            rows=codes.shape[0],
-            cols=codes.shape[1],
-            codes=np.ascontiguousarray(codes, dtype=np.uint8).ravel(),
-        )
-
-    def _trajectory(self, answer: ReplayAnswer) -> Any:
-        pixels = answer.trajectory_px
-        message = self._types.types[_TOPICS["trajectory"]]
-        is_user = answer.reasoning.trajectory_source == "user"
-        return self._make(
-            "trajectory",
-            header=answer.header,
-            image_width=answer.rgb.shape[1],
-            image_height=answer.rgb.shape[0],
-            x=np.ascontiguousarray(pixels[:, 0]),
-            y=np.ascontiguousarray(pixels[:, 1]),
-            source=message.SOURCE_USER if is_user else message.SOURCE_PREDICTED,  # type: ignore[attr-defined]
-        )
-
-    def _chunk(self, answer: ReplayAnswer) -> Any:
-        reasoning, form = answer.reasoning, self._form
-        rows, columns = reasoning.actions.shape
-        header = self._types.types["std_msgs/msg/Header"](
-            stamp=answer.header.stamp, frame_id=form.frame_id
-        )
-        spread = np.empty(0) if reasoning.spread is None else reasoning.spread
-        return self._make(
-            "action_chunk",
-            header=header,
-            action_space=form.action_space,
-            names=list(form.names),
-            horizon=rows,
-            dof=columns,
-            values=np.asarray(reasoning.actions, dtype=np.float64).ravel(),
-            step_period=form.step_period,
-            sequence=answer.sequence,
-            unnorm_key=reasoning.unnorm_key,
-            valid=reasoning.valid,
-            confidence=math.nan if reasoning.confidence is None else reasoning.confidence,
-            spread=np.asarray(spread, dtype=np.float64).ravel(),
-        )
-
-    def _reasoning(self, answer: ReplayAnswer, depth: Any, trajectory: Any, chunk: Any) -> Any:
-        reasoning = answer.reasoning
-        sources = sorted(reasoning.drafted)
-        return self._make(
-            "reasoning",
-            header=answer.header,
-            instruction=answer.instruction,
-            text=reasoning.text,
-            depth=depth,
-            trajectory=trajectory,
-            actions=chunk,
-            problems=list(reasoning.problems),
-            stage_names=list(reasoning.timings),
-            stage_seconds=np.array(list(reasoning.timings.values()), dtype=np.float64),
-            generated_tokens=len(reasoning.ids),
-            forward_passes=reasoning.forward_passes,
-            draft_sources=sources,
-            drafted_tokens=np.array([reasoning.drafted[s] for s in sources], dtype=np.uint32),
-            accepted_tokens=np.array(
-                [reasoning.accepted.get(s, 0) for s in sources], dtype=np.uint32
+        reasoning, header = answer.reasoning, answer.header
+        size = (answer.rgb.shape[1], answer.rgb.shape[0])
+        path, source = reasoning.trajectory, reasoning.trajectory_source
+        frame = replace(header, frame_id=self._form.frame_id)
+        actions = chunk_fields(reasoning, self._form, answer.sequence)
+        depth = self._make("depth", header, depth_fields(reasoning.depth_codes))
+        trajectory = self._make("trajectory", header, trajectory_fields(path, source, size))
+        chunk = self._make("action_chunk", frame, actions)
+        parts = {"depth": depth, "trajectory": trajectory, "actions": chunk}
+        fields = {**reasoning_fields(reasoning, answer.instruction), **parts}
+        jpeg = np.frombuffer(jpeg_from_rgb(overlay), dtype=np.uint8)
+        messages = {
+            "reasoning": self._make("reasoning", header, fields),
+            "depth": depth,
+            "trajectory": trajectory,
+            "overlay/compressed": self._make(
+                "overlay/compressed", header, {"format": "jpeg", "data": jpeg}
             ),
-        )
+            "action_chunk": chunk,
+        }
+        if depth_image is not None:
+            messages["depth_image"] = self._make("depth_image", header, _image_fields(depth_image))
+        for topic, message in messages.items():
+            data = self._types.serialize_cdr(message, _TOPICS[topic])
+            with writing(self._path):
+                self._writer.write(self._links[topic], answer.log_time, data)
 
-    def _jpeg(self, header: Any, rgb: np.ndarray) -> Any:
-        data = np.frombuffer(jpeg_from_rgb(rgb), dtype=np.uint8)
-        return self._make("overlay/compressed", header=header, format="jpeg", data=data)
+    def _make(self, topic: str, header: Any, fields: Mapping[str, Any]) -> Any:
+        return self._types.types[_TOPICS[topic]](header=header, **fields)
 
-    def _image(self, header: Any, rgb: np.ndarray) -> Any:
-        height, width, _ = rgb.shape
-        return self._make(
-            "depth_image",
-            header=header,
-            height=height,
-            width=width,
-            encoding="rgb8",
-            is_bigendian=0,
-            step=3 * width,
-            data=np.ascontiguousarray(rgb).ravel(),
-        )
+
+def _image_fields(rgb: np.ndarray) -> dict[str, Any]:
+    height, width, _ = rgb.shape
+    return {
+        "height": height,
+        "width": width,
+        "encoding": "rgb8",
+        "is_bigendian": 0,
+        "step": 3 * width,
+        "data": np.ascontiguousarray(rgb).ravel(),
+    }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import array
 import math
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -13,13 +14,20 @@ from geometry_msgs.msg import Point, Pose, Quaternion
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from molmoact_ros.answer import from_pixels, to_pixels
+from molmoact_ros.answer import from_pixels
 from molmoact_ros.control import ActionChunk
 from molmoact_ros.msg import ActionChunk as ActionChunkMessage
 from molmoact_ros.msg import ActionReasoning, DepthTokens, Trajectory2D
+from molmoact_ros.policy.message_fields import (
+    chunk_fields,
+    depth_fields,
+    reasoning_fields,
+    trajectory_fields,
+)
 from molmoact_ros.policy.types import ActionFormat, Reasoning
 
 _NANOSECONDS = 1_000_000_000
+_CODES = {"float64": "d", "uint8": "B", "uint32": "I"}  # numpy types as those of array.array
 _MOST_POINTS = 10_000  # of a trajectory; a person draws hundreds, a checkpoint answers with five
 _LARGEST_IMAGE = 65_535  # px to a side
 
@@ -63,15 +71,7 @@ def trajectory_to_message(
         header: Header of the image.
         size: Width and height of the image, px.
     """
-    pixels = to_pixels(points, size)
-    return Trajectory2D(
-        header=header,
-        image_width=size[0],
-        image_height=size[1],
-        x=_doubles(pixels[:, 0]),
-        y=_doubles(pixels[:, 1]),
-        source=Trajectory2D.SOURCE_USER if source == "user" else Trajectory2D.SOURCE_PREDICTED,
-    )
+    return Trajectory2D(header=header, **_filled(trajectory_fields(points, source, size)))
 
 
 def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
@@ -99,32 +99,15 @@ def trajectory_from_message(message: Trajectory2D) -> np.ndarray:
 
 def depth_to_message(codes: np.ndarray | None, header: Header) -> DepthTokens:
     """Return depth codes uint8 `[rows, cols]`; without any the message is empty."""
-    if codes is None:
-        return DepthTokens(header=header)
-    rows, columns = codes.shape
-    data = array.array("B", np.ascontiguousarray(codes, dtype=np.uint8).tobytes())
-    return DepthTokens(header=header, rows=rows, cols=columns, codes=data)
+    return DepthTokens(header=header, **_filled(depth_fields(codes)))
 
 
 def chunk_to_message(
     reasoning: Reasoning, form: ActionFormat, stamp: Time, sequence: int
 ) -> ActionChunkMessage:
     """Return the actions of an answer."""
-    rows, columns = reasoning.actions.shape
-    return ActionChunkMessage(
-        header=Header(stamp=stamp, frame_id=form.frame_id),
-        action_space=form.action_space,
-        names=list(form.names),
-        horizon=rows,
-        dof=columns,
-        values=_doubles(reasoning.actions),
-        step_period=form.step_period,
-        sequence=sequence,
-        unnorm_key=reasoning.unnorm_key,
-        valid=reasoning.valid,
-        confidence=math.nan if reasoning.confidence is None else float(reasoning.confidence),
-        spread=_doubles(np.empty(0) if reasoning.spread is None else reasoning.spread),
-    )
+    header = Header(stamp=stamp, frame_id=form.frame_id)
+    return ActionChunkMessage(header=header, **_filled(chunk_fields(reasoning, form, sequence)))
 
 
 def chunk_from_message(message: ActionChunkMessage) -> ActionChunk:
@@ -168,31 +151,22 @@ def reasoning_to_message(
         header: Header of the first camera's image.
         size: Width and height of that image, px.
     """
-    sources = sorted(reasoning.drafted)
     return ActionReasoning(
         header=header,
-        instruction=instruction,
-        text=reasoning.text,
         depth=depth_to_message(reasoning.depth_codes, header),
         trajectory=trajectory_to_message(
             reasoning.trajectory, reasoning.trajectory_source, header, size
         ),
         actions=chunk,
-        problems=list(reasoning.problems),
-        stage_names=list(reasoning.timings),
-        stage_seconds=[float(value) for value in reasoning.timings.values()],
-        generated_tokens=len(reasoning.ids),
-        forward_passes=reasoning.forward_passes,
-        draft_sources=sources,
-        drafted_tokens=_counts(reasoning.drafted[s] for s in sources),
-        accepted_tokens=_counts(reasoning.accepted.get(s, 0) for s in sources),
+        **_filled(reasoning_fields(reasoning, instruction)),
     )
 
 
-def _doubles(values: np.ndarray) -> array.array:
+def _filled(fields: dict[str, Any]) -> dict[str, Any]:
     # An array of the field's own type is taken over by rclpy without a check of each element.
-    return array.array("d", np.ascontiguousarray(values, dtype=np.float64).tobytes())
-
-
-def _counts(values: object) -> array.array:
-    return array.array("I", values)  # type: ignore[call-overload]
+    return {
+        name: array.array(_CODES[value.dtype.name], value.tobytes())
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in fields.items()
+    }
