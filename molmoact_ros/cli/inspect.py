@@ -67,32 +67,17 @@ def _parser() -> argparse.ArgumentParser:
         "Examples: molmoact-inspect allenai/MolmoAct-7B-D-0812 --revision main; "
         "molmoact-inspect --params my_policy.yaml",
     )
-    parser.add_argument(
-        "checkpoint",
-        metavar="PATH_OR_ID",
-        nargs="?",
-        help="directory, or hub id owner/name (with --params default: as there)",
-    )
-    parser.add_argument(
-        "--params",
-        metavar="FILE",
-        help="parameters file of the policy node: whether the node would start with it",
-    )
-    parser.add_argument(
-        "--node",
-        default="molmoact_policy",
-        metavar="NAME",
-        help="whose parameters in FILE, with its namespace if it has one (default %(default)s)",
-    )
-    parser.add_argument("--revision", help="branch, tag or commit of a hub id")
-    parser.add_argument("--profile", metavar="FILE", help="profile to use instead of choosing one")
-    parser.add_argument(
-        "--context-length",
-        type=int,
-        default=CONTEXT_LENGTH,
-        metavar="N",
-        help="tokens of prompt and answer for the memory table (default %(default)s)",
-    )
+    add = parser.add_argument
+    add("checkpoint", metavar="PATH_OR_ID", nargs="?",
+        help="directory, or hub id owner/name (with --params default: as there)")  # fmt: skip
+    add("--params", metavar="FILE",
+        help="parameters file of the policy node, to check whether it would start")  # fmt: skip
+    add("--node", default="molmoact_policy", metavar="NAME",
+        help="whose parameters in FILE, with its namespace if any (%(default)s)")  # fmt: skip
+    add("--revision", help="branch, tag or commit of a hub id")
+    add("--profile", metavar="FILE", help="profile to use instead of choosing one")
+    add("--context-length", type=int, default=CONTEXT_LENGTH, metavar="N",
+        help="tokens of prompt and answer for the memory table (%(default)s)")  # fmt: skip
     return parser
 
 

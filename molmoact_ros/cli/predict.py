@@ -56,22 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add_policy_arguments(parser)
-    add(
-        "--image",
-        required=True,
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="camera image, JPEG or PNG; once for each camera, in the order that the checkpoint "
-        "wants",
-    )
+    add("--image", required=True, action="append", type=Path, metavar="FILE",
+        help="camera image, JPEG or PNG; once per camera, in the checkpoint's order")  # fmt: skip
     add_image_limit(parser)
     add("--instruction", required=True, help='what to do, such as "close the box"')
-    add(
-        "--hint",
-        metavar="POINTS",
-        help='steer along these pixels of the first image, such as "40,200 120,80"',
-    )
+    add("--hint", metavar="POINTS",
+        help='steer along these pixels of the first image, such as "40,200 120,80"')  # fmt: skip
     add("--out", type=Path, default=Path("."), metavar="DIR", help="where to write (default: .)")
     return parser
 
@@ -92,8 +82,9 @@ def _run(arguments: argparse.Namespace) -> int:
     reasoning = policy.infer(Observation(images, arguments.instruction, hint))
     print(_report(reasoning, policy.profile.actions.names))
     _write_overlay(arguments.out / OVERLAY_FILE, first, policy, reasoning, arguments.instruction)
-    content = _json(reasoning, policy, arguments)
-    write_text(arguments.out / JSON_FILE, json.dumps(content, indent=1, ensure_ascii=False))
+    content = _content(reasoning, policy, arguments)
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=_plain)
+    write_text(arguments.out / JSON_FILE, text)
     print(f"wrote {arguments.out / OVERLAY_FILE} and {arguments.out / JSON_FILE}")
     return 0 if reasoning.valid else 1
 
@@ -159,40 +150,33 @@ def _write_overlay(
     write_picture(path, picture)
 
 
-def _json(
+def _content(
     reasoning: Reasoning, policy: MolmoActPolicy, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    def values(array: NDArray[Any] | None) -> Any:
-        # JSON has no NaN; null is what stands for no value.
-        if array is None:
-            return None
-        plain = array.astype(object)
-        plain[~np.isfinite(array)] = None
-        return plain.tolist()
-
-    return {
+    actions = policy.profile.actions
+    content = {
         "checkpoint": arguments.checkpoint,
         "profile": policy.profile.name,
         "instruction": arguments.instruction,
         "images": [str(path) for path in arguments.image],
-        "text": reasoning.text,
-        "valid": reasoning.valid,
-        "problems": list(reasoning.problems),
-        "depth_codes": values(reasoning.depth_codes),
-        "trajectory": values(reasoning.trajectory),
-        "trajectory_source": reasoning.trajectory_source,
-        "action_space": policy.profile.actions.action_space,
-        "names": list(policy.profile.actions.names),
-        "actions": values(reasoning.actions),
-        "confidence": reasoning.confidence,
-        "spread": values(reasoning.spread),
-        "unnorm_key": reasoning.unnorm_key,
-        "forward_passes": reasoning.forward_passes,
+        "action_space": actions.action_space,
+        "names": list(actions.names),
+        **vars(reasoning),
         "tokens": len(reasoning.ids),
-        "drafted": dict(reasoning.drafted),
-        "accepted": dict(reasoning.accepted),
         "seconds": dict(reasoning.timings),
     }
+    for name in ("ids", "tokens_per_pass", "timings"):
+        del content[name]
+    return content
+
+
+def _plain(value: Any) -> Any:
+    """Return arrays and mappings as JSON has them: null stands for NaN."""
+    if not isinstance(value, np.ndarray):
+        return dict(value)
+    plain = value.astype(object)
+    plain[~np.isfinite(value)] = None
+    return plain.tolist()
 
 
 if __name__ == "__main__":

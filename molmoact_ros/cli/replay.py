@@ -53,68 +53,32 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Run the policy over the images of a recorded rosbag2 (sqlite3 or MCAP) and "
         "write a video, tables and a bag with the answers. Needs no ROS.",
     )
-    parser.add_argument("bag", type=Path, help="folder of the bag, or one .mcap or .db3 file")
+    add = parser.add_argument
+    add("bag", type=Path, help="folder of the bag, or one .mcap or .db3 file")
     add_policy_arguments(parser)
-    parser.add_argument(
-        "--out", type=Path, help="new folder for the results (default: <bag>_replay here)"
-    )
-    parser.add_argument(
-        "--control-period",
-        type=_seconds,
-        metavar="SECONDS",
-        help="time between two action rows (default: the profile's, or 0.1)",
-    )
-    parser.add_argument(
-        "--action-frame", default="base_link", help="frame of the actions (default: base_link)"
-    )
-    _add_input_options(parser)
+    add("--out", type=Path, help="new folder for the results (default: <bag>_replay here)")
+    add("--control-period", type=_seconds, metavar="SECONDS",
+        help="time between two action rows (default: the profile's, or 0.1)")  # fmt: skip
+    add("--action-frame", default="base_link", help="frame of the actions (%(default)s)")
+    group = parser.add_argument_group("what to read")
+    add = group.add_argument
+    add("--image-topic", action="append", default=[], metavar="TOPIC",
+        help="Image or CompressedImage topic, once per camera in the order of the checkpoint's "
+        "cameras (default: the bag's only camera)")  # fmt: skip
+    add("--instruction", default="", help="what to do (default: from the instruction topic)")
+    add("--instruction-topic", default="", metavar="TOPIC",
+        help="String topic (default: the bag's only one that ends with /instruction)")  # fmt: skip
+    add("--period", type=_seconds, default=0.0, metavar="SECONDS",
+        help="least time between two inferences, bag time (default: every frame)")  # fmt: skip
+    add("--limit", type=int, default=0, help="inferences at most (default: all)")
+    add("--max-camera-skew", type=_seconds, default=0.05, metavar="SECONDS",
+        help="largest difference between the cameras' stamps (%(default)s)")  # fmt: skip
+    add("--max-image-age", type=_seconds, default=0.5, metavar="SECONDS",
+        help="largest age of a camera's newest frame (%(default)s)")  # fmt: skip
+    add_image_limit(group)
     options = parser.parse_args(argv)
     options.out = options.out or Path(f"{options.bag.resolve().stem}_replay")
     return options
-
-
-def _add_input_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what to read")
-    group.add_argument(
-        "--image-topic",
-        action="append",
-        default=[],
-        metavar="TOPIC",
-        help="Image or CompressedImage topic, once per camera in the order that the checkpoint "
-        "wants (default: the bag's only camera)",
-    )
-    group.add_argument(
-        "--instruction", default="", help="what to do (default: from the instruction topic)"
-    )
-    group.add_argument(
-        "--instruction-topic",
-        default="",
-        metavar="TOPIC",
-        help="String topic (default: the bag's only one that ends with /instruction)",
-    )
-    group.add_argument(
-        "--period",
-        type=_seconds,
-        default=0.0,
-        metavar="SECONDS",
-        help="least time between two inferences, in the bag's time (default: every frame)",
-    )
-    group.add_argument("--limit", type=int, default=0, help="inferences at most (default: all)")
-    group.add_argument(
-        "--max-camera-skew",
-        type=_seconds,
-        default=0.05,
-        metavar="SECONDS",
-        help="largest difference between the cameras' stamps (default: 0.05)",
-    )
-    group.add_argument(
-        "--max-image-age",
-        type=_seconds,
-        default=0.5,
-        metavar="SECONDS",
-        help="largest age of a camera's newest frame (default: 0.5)",
-    )
-    add_image_limit(group)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from molmoact_ros.control import RobotProfile, load_profile
 from molmoact_ros.demo.domains import reserve_domain
@@ -23,6 +23,10 @@ from molmoact_ros.output_files import WriteError
 from .actors import PolicyActor, make_baseline
 from .episode import Episode, EvaluationError
 from .results import EpisodeResult
+
+if TYPE_CHECKING:
+    from .in_graph import Graph
+    from .in_process import InProcess
 
 MOST_WORKERS = 32
 _POLL = 0.5  # s between two looks at whether workers are alive
@@ -58,13 +62,6 @@ class Setting:
     execution: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Runner(Protocol):
-    """Runs episodes of one actor."""
-
-    def run(self, episode: Episode) -> EpisodeResult:
-        """Run one."""
-
-
 def run_episodes(
     setting: Setting, episodes: Sequence[Episode], workers: int = 1
 ) -> Generator[EpisodeResult, None, None]:
@@ -89,7 +86,7 @@ class _Seat:
         logs = setting.logs / f"worker_{number}"
         self._setting = replace(setting, domain=domain, logs=logs)
         self._actor = ""
-        self._runner: Runner | None = None
+        self._runner: InProcess | Graph | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> _Seat:
@@ -107,7 +104,7 @@ class _Seat:
         return self._runner.run(episode)
 
 
-def _in_process(setting: Setting, name: str, stack: ExitStack) -> Runner:
+def _in_process(setting: Setting, name: str, stack: ExitStack) -> InProcess | Graph:
     from .in_process import InProcess, Timing
 
     robot = tabletop_robot(setting.execute_steps, **setting.execution)
@@ -143,7 +140,7 @@ def _load_policy(setting: Setting) -> PolicyActor:
     return PolicyActor(policy, setting.execute_steps)
 
 
-def _graph(setting: Setting, name: str, stack: ExitStack) -> Runner:
+def _graph(setting: Setting, name: str, stack: ExitStack) -> InProcess | Graph:
     from .in_graph import Graph
 
     has_policy = name == "policy"
