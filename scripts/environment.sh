@@ -1,5 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # Source this in bash to use what scripts/setup.sh has installed, from any folder:
 #   source scripts/environment.sh
 # MOLMOACT_ROS_DISTRO=jazzy takes the Jazzy wheels of scripts/test.sh instead of the Kilted ones.
