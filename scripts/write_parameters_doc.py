@@ -24,21 +24,25 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 NODES = {
     "molmoact_policy": (
         PolicyParameters,
-        "Executable `policy_node`. Example: [config/policy.yaml](../config/policy.yaml).",
+        "Executable `policy_node`. Example: [config/policy.yaml](../config/policy.yaml). Code: "
+        "`policy_node/parameters.py`, which loads the policy; cameras, task and actions are read "
+        "in `policy_node/session.py`.",
     ),
     "molmoact_executor": (
         ExecutorParameters,
         "Executable `executor_node`. Limits, outputs and timing of a robot are in its profile, "
-        "one commented YAML file of [config/robots](../config/robots).",
+        "one commented YAML file of [config/robots](../config/robots). Code: "
+        "`executor_node/parameters.py`, which applies them to the profile.",
     ),
     "molmoact_markers": (
         MarkersParameters,
-        "Executable `markers_node`. Example: [config/view.yaml](../config/view.yaml).",
+        "Executable `markers_node`. Example: [config/view.yaml](../config/view.yaml). Code: "
+        "`markers_node/node.py`.",
     ),
     "tabletop": (
         TabletopParameters,
         "Executable `tabletop_node`, the simulator. Example: "
-        "[config/demo.yaml](../config/demo.yaml).",
+        "[config/demo.yaml](../config/demo.yaml). Code: `tabletop_node/node.py`.",
     ),
 }
 HEAD = """# Parameters
