@@ -5,11 +5,10 @@
 from molmoact_ros.selfcheck.findings import Finding, Verdict
 from molmoact_ros.selfcheck.released import RELEASED
 from molmoact_ros.selfcheck.report import report_content, report_line, write_chart, write_json
-from molmoact_ros.selfcheck.run import ANSWERS, SelfCheck
+from molmoact_ros.selfcheck.run import SelfCheck
 from molmoact_ros.selfcheck.subjects import Subject, checkpoint_subject, random_subject
 
 __all__ = [
-    "ANSWERS",
     "RELEASED",
     "Finding",
     "SelfCheck",

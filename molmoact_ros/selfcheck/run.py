@@ -30,7 +30,6 @@ from .findings import (
 )
 from .subjects import CONTEXT_LENGTH, Subject
 
-ANSWERS = 20
 # Seconds after which no further answer or slot is begun, on a GPU and on a CPU. With all else that
 # is less than five minutes for 7B, and half a minute for a shipped checkpoint.
 _ANSWER_SECONDS = (150.0, 18.0)
@@ -48,7 +47,7 @@ class SelfCheck:
         subject: Subject,
         device: torch.device,
         progress: Callable[[str], None],
-        answers: int = ANSWERS,
+        answers: int,
     ) -> None:
         """Prepare.
 

@@ -11,11 +11,12 @@ import cv2
 import pytest
 import torch
 
+from molmoact_ros.cli import selfcheck as command
 from molmoact_ros.cli.selfcheck import main
 from molmoact_ros.decoding import pass_set
 from molmoact_ros.decoding.passes import FixedPass
 from molmoact_ros.model import MolmoActConfig
-from molmoact_ros.selfcheck import subjects
+from molmoact_ros.selfcheck import RELEASED, subjects
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -101,6 +102,10 @@ def test_wrong_settings(tmp_path, capsys, arguments, words):
     error = capsys.readouterr().err
     assert error.startswith("molmoact-selfcheck: ") and words in error
     assert not list(tmp_path.iterdir())
+
+
+def test_every_released_size_can_be_asked_for():
+    assert command._RELEASED == RELEASED
 
 
 def test_what_does_not_fit_is_refused_in_words(tmp_path, capsys, monkeypatch):
