@@ -54,7 +54,7 @@ class SelfCheck:
         Args:
             subject: What is checked.
             device: Where.
-            progress: Told what happens now, for a person.
+            progress: Called with what happens now, for a person.
             answers: How many to decode twice.
         """
         self._subject, self._device, self._progress = subject, device, progress

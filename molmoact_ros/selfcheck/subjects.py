@@ -40,7 +40,7 @@ class Subject:
         name: For the report; without the folders of a path.
         config: Of the network.
         precision: Of its weights.
-        load: Loads it; called with a function that is told of the progress.
+        load: Loads it; called with a function that it calls with its progress.
         prompts: Returns the batch of the prompt with this number.
         max_new_tokens: Of an answer.
         make_drafts: Returns a function that returns the draft for the next answer, of which it is

@@ -16,6 +16,7 @@ from molmoact_ros.cli.selfcheck import main
 from molmoact_ros.decoding import pass_set
 from molmoact_ros.decoding.passes import FixedPass
 from molmoact_ros.model import MolmoActConfig
+from molmoact_ros.policy import preflight
 from molmoact_ros.selfcheck import RELEASED, subjects
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
@@ -102,6 +103,15 @@ def test_wrong_settings(tmp_path, capsys, arguments, words):
     error = capsys.readouterr().err
     assert error.startswith("molmoact-selfcheck: ") and words in error
     assert not list(tmp_path.iterdir())
+
+
+def test_a_driver_that_fails_is_not_a_wrong_setting(tmp_path, capsys, monkeypatch):
+    def fail(name):
+        raise RuntimeError("CUDA driver initialization failed\nand more")
+
+    monkeypatch.setattr(preflight, "existing_device", fail)
+    assert _run(tmp_path) == 1
+    assert capsys.readouterr().err == "molmoact-selfcheck: CUDA driver initialization failed\n"
 
 
 def test_every_released_size_can_be_asked_for():
