@@ -1,9 +1,9 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth codes from a depth image: a draft that does not care how much the scene moved.
+"""Depth codes from a depth image.
 
 The model's depth codes were distilled from an estimator and the VQ-VAE's encoder (spec section
-13). Where a depth camera or the estimator's output is at hand, its codes are a good guess.
+13); a depth camera stands in for the estimator.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class DepthTeacher:
 
     @torch.no_grad()
     def codes(self, disparity: ArrayLike) -> tuple[int, ...]:
-        """Codes of an estimator's output, for `Draft.teach`.
+        """Return the codes of an estimator's output.
 
         Args:
             disparity: [H, W], larger is nearer, any scale (Depth-Anything-V2's convention).
@@ -50,7 +50,7 @@ class DepthTeacher:
         return tuple(self._network.encode(resized).flatten().tolist())
 
     def codes_of_metric(self, depth: ArrayLike) -> tuple[int, ...]:
-        """Codes of a depth camera's image [H, W] in m; 0, NaN and infinity count as farthest."""
+        """Return the codes of a depth camera's image [H, W] in m; 0, NaN and infinity count as farthest."""
         metres: NDArray[np.float32] = np.asarray(depth, dtype=np.float32)
         valid = np.isfinite(metres) & (metres > 0)
         return self.codes(np.where(valid, 1 / np.where(valid, metres, 1), np.nan))

@@ -97,20 +97,6 @@ def test_the_shifted_chunk_is_the_draft_of_an_overlapping_one(
     assert passes[2] < 0.7 * passes[0]
 
 
-def test_a_teacher_stands_in_for_the_previous_depth(reader, new_draft, write, replay):
-    draft = new_draft()
-    passes = []
-    for seed in range(6):  # depth maps without anything in common
-        text = write(seed)
-        ids = reader.encode(text)
-        codes = reader.read(ids).values[0]
-        draft.teach(codes if seed >= 2 else ())
-        passes.append(replay(draft, ids))
-        draft.observe(ids)
-    assert passes[1] > 100
-    assert passes[5] < passes[1] - 60
-
-
 def test_sources_can_be_switched_off(reader, new_draft, write, replay):
     ids = [reader.encode(write(0)) for _ in range(3)]
     passes = {}

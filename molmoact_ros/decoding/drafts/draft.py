@@ -25,7 +25,7 @@ from .answer_splitter import AnswerReader
 from .cursor import Cursor, realign
 from .expert_weights import Mixture
 
-SOURCES = frozenset({"grammar", "time", "order", "row", "teacher"})
+SOURCES = frozenset({"grammar", "time", "order", "row"})
 
 _SURE = 0.995  # that fixed text goes on as it did
 _SURPRISE = 0.02  # that a list ends or goes on where it did not before
@@ -165,10 +165,6 @@ class Draft:
             return
         history.record(values)
 
-    def teach(self, depth_codes: Sequence[int]) -> None:
-        """Use these depth codes (row-major, 0..127) as a guess for the next answer; () to stop."""
-        self._history.teacher = tuple(int(code) for code in depth_codes)
-
     def propose(self, limit: int, provisional: Sequence[int] = ()) -> TokenTree:
         """At most `limit` likeliest continuations of the tokens so far, likeliest first.
 
@@ -281,6 +277,7 @@ class Draft:
                 context, parent = predictor.context(group, before.values, self._history)
                 guesses = predictor.guesses(group, before.values, self._history)
                 self._mixtures[group].learn(context, parent, guesses, new[-1])
+                predictor.learn(group, before.values, self._history, new[-1])
 
     def _remember(self, template: Template) -> None:
         """Move a form to the front: the latest is the likeliest."""

@@ -22,6 +22,7 @@ _MAX_CANDIDATES = 14
 _LEAST_WEIGHT = 0.01  # an expert that was never right may become so
 _VALUES = 256
 _LARGEST_UNIT = 1e6
+_NOTHING = (0.0, "")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ class Expert:
     weight: float
     hit: float
     radius: int = 0
+
+
+class Guess(NamedTuple):
+    """A value that an expert foresees; an expert may share its belief among several."""
+
+    expert: int
+    value: int
+    share: float = 1.0
 
 
 class Candidate(NamedTuple):
@@ -61,12 +70,12 @@ class Mixture:
 
         Args:
             experts: the guesses that will be given, in this order.
-            sources: sources in use; experts of others are not heard, and without "order" only
+            sources: sources in use; experts of others are not used, and without "order" only
                 exact guesses are drafted.
         """
         sources = frozenset(sources)
         self._sources = tuple(expert.source for expert in experts)
-        self._heard = tuple(source in sources for source in self._sources)
+        self._used = tuple(source in sources for source in self._sources)
         prior = _Beliefs(
             [expert.weight for expert in experts], [_Kernel.prior(expert) for expert in experts]
         )
@@ -74,35 +83,31 @@ class Mixture:
         self._spread = "order" in sources
 
     def candidates(
-        self, context: Hashable, parent: Hashable, guesses: Sequence[int | None]
+        self, context: Hashable, parent: Hashable, guesses: Sequence[Guess]
     ) -> list[Candidate]:
-        """Likely values, best first.
+        """Return likely values, best first.
 
         Args:
             context: which beliefs to use.
             parent: which beliefs stand in while the context was never seen.
-            guesses: one per expert, None where an expert has nothing to say.
+            guesses: of the experts that have one.
         """
         beliefs = self._beliefs.get(context) or self._beliefs.get(parent) or self._beliefs[None]
         total = 0.0
         scores: dict[int, float] = {}
         best: dict[int, tuple[float, str]] = {}
-        for index, guess in enumerate(guesses):
-            if guess is None or not self._heard[index]:
+        for expert, guess, share in guesses:
+            if not self._used[expert]:
                 continue
-            weight, kernel = beliefs.weights[index], beliefs.kernels[index]
+            weight = beliefs.weights[expert] * share
             total += weight
-            for residual, probability in kernel.ranked():
+            for residual, probability in beliefs.kernels[expert].ranked():
                 if residual and not self._spread:
                     continue
                 value, part = guess + residual, weight * probability
-                if value not in scores:
-                    scores[value] = part
-                    best[value] = part, "order" if residual else self._sources[index]
-                    continue
-                scores[value] += part
-                if part > best[value][0]:
-                    best[value] = part, "order" if residual else self._sources[index]
+                scores[value] = scores.get(value, 0.0) + part
+                if part > best.get(value, _NOTHING)[0]:
+                    best[value] = part, "order" if residual else self._sources[expert]
         least = _MIN_PROBABILITY * total
         ranked = sorted([(score, value) for value, score in scores.items() if score > least])
         return [
@@ -111,7 +116,7 @@ class Mixture:
         ]
 
     def learn(
-        self, context: Hashable, parent: Hashable, guesses: Sequence[int | None], value: int
+        self, context: Hashable, parent: Hashable, guesses: Sequence[Guess], value: int
     ) -> None:
         """Take note of the value that came."""
         known = self._beliefs
@@ -119,13 +124,10 @@ class Mixture:
             known[parent] = known[None].copy()
         if context not in known:
             known[context] = known[parent].copy()
-        active = [
-            (index, value - guess)
-            for index, guess in enumerate(guesses)
-            if guess is not None and self._heard[index]
-        ]
-        for key in {parent, context}:
-            known[key].learn(active)
+        used = [guess for guess in guesses if self._used[guess.expert]]
+        if used:
+            for key in {parent, context}:
+                known[key].learn(used, value)
 
 
 class _Beliefs:
@@ -137,15 +139,21 @@ class _Beliefs:
     def copy(self) -> _Beliefs:
         return _Beliefs(list(self.weights), [kernel.copy() for kernel in self.kernels])
 
-    def learn(self, active: Sequence[tuple[int, int]]) -> None:
-        """Share one observation among the experts that spoke: (index, residual) of each."""
-        parts = [self.weights[i] * self.kernels[i].probability(r) for i, r in active]
-        total = sum(parts)
-        for (index, residual), part in zip(active, parts, strict=True):
+    def learn(self, guesses: Sequence[Guess], value: int) -> None:
+        """Share one observation among the experts that had a guess."""
+        parts: dict[int, float] = {}
+        nearest: dict[int, int] = {}
+        for expert, guess, share in guesses:
+            residual = value - guess
+            part = self.weights[expert] * share * self.kernels[expert].probability(residual)
+            parts[expert] = parts.get(expert, 0.0) + part
+            nearest[expert] = min(nearest.get(expert, residual), residual, key=abs)
+        total = sum(parts.values())
+        for expert, part in parts.items():
             responsibility = part / total
-            self.kernels[index].learn(residual, responsibility)
-            self.weights[index] += _WEIGHT_RATE * (
-                max(responsibility, _LEAST_WEIGHT) - self.weights[index]
+            self.kernels[expert].learn(nearest[expert], responsibility)
+            self.weights[expert] += _WEIGHT_RATE * (
+                max(responsibility, _LEAST_WEIGHT) - self.weights[expert]
             )
 
 

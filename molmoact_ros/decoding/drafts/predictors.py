@@ -3,8 +3,8 @@
 """What the next depth code, coordinate or action bin may be, from what is already known.
 
 Known are the values of this answer so far, and those of the answers before. Names of the sources:
-"time" (earlier answers), "row" (values just decoded in this answer), "teacher" (codes of a depth
-image), and "order" for the neighbours of any such guess.
+"time" (earlier answers), "row" (values just decoded in this answer), and "order" for the
+neighbours of any such guess.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Protocol
 from molmoact_ros.decoding.drafts.template import BIN, DEPTH, NUMBER, Values
 
 from .answer_history import History
-from .expert_weights import Expert
+from .expert_weights import Expert, Guess
+from .habits import Habits
 
 
 class Predictor(Protocol):
@@ -27,31 +28,43 @@ class Predictor(Protocol):
     def context(self, group: int, values: Values, history: History) -> tuple[Hashable, Hashable]:
         """What the guesses' worth depends on: a fine context and a coarser one above it."""
 
-    def guesses(self, group: int, values: Values, history: History) -> list[int | None]:
-        """A guess of each expert for the next value of `group`, None where it has none."""
+    def guesses(self, group: int, values: Values, history: History) -> list[Guess]:
+        """Return the experts' guesses of the next value of `group`."""
+
+    def learn(self, group: int, values: Values, history: History, value: int) -> None:
+        """Take note of the value that came."""
 
 
 def _at(values: Sequence[int], index: int) -> int | None:
     return values[index] if 0 <= index < len(values) else None
 
 
+def _clipped(guesses: Sequence[int | None]) -> list[Guess]:
+    """Return the experts' guesses within 0..255."""
+    return [Guess(n, min(255, max(0, g))) for n, g in enumerate(guesses) if g is not None]
+
+
 class DepthPredictor:
-    """Depth codes: names without order, that stay where nothing moved."""
+    """Depth codes: names without order, that stay where nothing moved.
+
+    Codes that change are foreseen from what came earlier in this cell, after the same code, and
+    beside the same neighbours.
+    """
 
     experts: tuple[Expert, ...] = (
         Expert("time", 0.60, 0.85),  # the same cell of the previous answer
         Expert("time", 0.05, 0.30),  # the same cell one answer earlier: codes flicker
-        Expert("time", 0.05, 0.30),  # what replaced the previous code when it last changed
         Expert("row", 0.08, 0.30),  # the cell to the left
         Expert("row", 0.08, 0.30),  # the cell above
         Expert("time", 0.04, 0.20),  # neighbours of the previous answer: something moved here
         Expert("time", 0.04, 0.20),
         Expert("time", 0.03, 0.20),
         Expert("time", 0.03, 0.20),
-        Expert("time", 0.20, 0.40),  # what this cell usually shows
-        Expert("time", 0.05, 0.20),  # what it shows next to that
-        Expert("teacher", 0.50, 0.80),
     )
+
+    def __init__(self) -> None:
+        self._habits = Habits(len(self.experts), kinds=4)
+        self.experts += self._habits.experts
 
     def context(self, group: int, values: Values, history: History) -> tuple[Hashable, Hashable]:
         """Changes cluster: count changed neighbours, and whether this cell changed before."""
@@ -65,26 +78,33 @@ class DepthPredictor:
         flickered = _at(last, cell) != _at(history.before[DEPTH], cell)
         return (min(changed, 3), flickered), min(changed, 3)
 
-    def guesses(self, group: int, values: Values, history: History) -> list[int | None]:
+    def guesses(self, group: int, values: Values, history: History) -> list[Guess]:
         """See `experts`."""
         now, last, before = values[DEPTH], history.last[DEPTH], history.before[DEPTH]
         cell, width = len(now), _width(history)
         column = cell % width
-        hold = _at(last, cell)
-        return [
-            hold,
+        single = (
+            _at(last, cell),
             _at(before, cell),
-            None if hold is None else history.changes.get(hold),
             _at(now, cell - 1) if column else None,
             _at(now, cell - width),
             _at(last, cell - 1) if column else None,
             _at(last, cell + 1) if column < width - 1 else None,
             _at(last, cell - width),
             _at(last, cell + width),
-            history.usual_code(cell, 0),
-            history.usual_code(cell, 1),
-            _at(history.teacher, cell),
-        ]
+        )
+        guesses = [Guess(n, code) for n, code in enumerate(single) if code is not None]
+        return guesses + self._habits.guesses(self._surroundings(now, history))
+
+    def learn(self, group: int, values: Values, history: History, value: int) -> None:
+        """See Predictor."""
+        self._habits.learn(self._surroundings(values[DEPTH], history), value)
+
+    def _surroundings(self, now: Sequence[int], history: History) -> tuple[Hashable, ...]:
+        cell, width = len(now), _width(history)
+        left = _at(now, cell - 1) if cell % width else None
+        above = _at(now, cell - width)
+        return cell, _at(history.last[DEPTH], cell), (cell, above), (left, above)
 
 
 class CoordinatePredictor:
@@ -107,7 +127,7 @@ class CoordinatePredictor:
         moved = 0 < index <= len(last) and now[-1] != last[index - 1]
         return (min(index // 2, 4), moved), moved
 
-    def guesses(self, group: int, values: Values, history: History) -> list[int | None]:
+    def guesses(self, group: int, values: Values, history: History) -> list[Guess]:
         """See `experts`."""
         now, last, before = values[group], history.last[group], history.before[group]
         index = len(now)
@@ -125,7 +145,10 @@ class CoordinatePredictor:
             guesses[5] = 2 * now[index - 2] - now[index - 4]
         if group > NUMBER:
             guesses[6] = _at(values[NUMBER], index)
-        return [None if g is None else min(255, max(0, g)) for g in guesses]
+        return _clipped(guesses)
+
+    def learn(self, group: int, values: Values, history: History, value: int) -> None:
+        """See Predictor; coordinates have no habits."""
 
 
 class BinPredictor:
@@ -138,6 +161,10 @@ class BinPredictor:
         Expert("time", 0.20, 0.45, 10),  # the shifted chunk, moved as the row before moved
         Expert("time", 0.05, 0.30, 10),  # the previous chunk at the same row
     )
+
+    def __init__(self) -> None:
+        self._habits = Habits(len(self.experts), kinds=4)
+        self.experts += self._habits.experts
 
     def context(self, group: int, values: Values, history: History) -> tuple[Hashable, Hashable]:
         """Which column, first row or not, steady or not, and whether this row already moved."""
@@ -154,7 +181,7 @@ class BinPredictor:
         coarse = (row > 0, moved, steady)
         return (column, *coarse), coarse
 
-    def guesses(self, group: int, values: Values, history: History) -> list[int | None]:
+    def guesses(self, group: int, values: Values, history: History) -> list[Guess]:
         """See `experts`."""
         now, columns = values[BIN], history.columns
         index = len(now)
@@ -166,7 +193,18 @@ class BinPredictor:
         if above is not None and shifted is not None:
             old_above = self._shifted(index - columns, history)
             guesses[3] = shifted + above - old_above if old_above is not None else None
-        return [None if g is None else min(255, max(0, g)) for g in guesses]
+        return _clipped(guesses) + self._habits.guesses(self._surroundings(now, history))
+
+    def learn(self, group: int, values: Values, history: History, value: int) -> None:
+        """See Predictor."""
+        self._habits.learn(self._surroundings(values[BIN], history), value)
+
+    def _surroundings(self, now: Sequence[int], history: History) -> tuple[Hashable, ...]:
+        index, columns = len(now), history.columns
+        column = index % columns
+        above, two = _at(now, index - columns), _at(now, index - 2 * columns)
+        shifted = self._shifted(index, history)
+        return (column, above), (column, above, two), (column, shifted), (column, shifted, above)
 
     def _shifted(self, index: int, history: History) -> int | None:
         """The previous chunk's value for the same moment; its last row goes on for ever."""
