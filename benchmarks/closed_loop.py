@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passes per answer of a checkpoint that drives the simulated arm, plain decoding beside it.
 
-    python -m benchmarks.closed_loop [--checkpoint checkpoints/tabletop] [--episodes 4]
+    python -m benchmarks.closed_loop [--checkpoints checkpoints/tabletop] [--episodes 4]
 
 Every picture is answered twice, with drafts and without; the ids must be equal but for ties. The
 rows of the drafted answer are carried out by the executor, `executed steps` of them, before the
-next picture (molmoact_ros.evaluate.in_process; the world waits while the policy thinks).
+next picture (molmoact_ros.evaluate.in_process; the world waits while the policy thinks). Passes
+have their default costs, as on a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +33,9 @@ from molmoact_ros.evaluate.workers import tabletop_robot
 from molmoact_ros.policy import MolmoActPolicy
 from molmoact_ros.sim.tasks import KINDS
 
-FIRST_SEED = 5000
+FIRST_SEED = 600_000
+ANSWERS = 5  # of each episode that count: later ones repeat what the arm already reached
+_PASSES = "Passes per answer, by the part in which a pass ended"
 
 
 @dataclass(frozen=True)
@@ -70,26 +74,46 @@ def _forgetful(policy: MolmoActPolicy) -> MolmoActPolicy:
     )
 
 
-def summarize(inferences: list[Inference], executed_steps: int) -> dict[str, Any]:
-    """A row of the table."""
+def counted(episodes: list[list[Inference]]) -> list[Inference]:
+    """Return the first answers of each episode, without the very first and repeated pictures."""
+    pictures: set[int] = set()
+    found = []
+    for episode in episodes:
+        for number, inference in enumerate(episode):
+            if pictures and number < ANSWERS and inference.twin.picture not in pictures:
+                found.append(inference)
+            pictures.add(inference.twin.picture)
+    return found
+
+
+def summarize(
+    checkpoint: str, episodes: list[list[Inference]], executed_steps: int
+) -> dict[str, Any]:
+    """Return a row of the table."""
+    inferences = counted(episodes)
     results = [inference.twin.drafted for inference in inferences]
     passes = [result.forward_passes for result in results]
-    row: dict[str, Any] = {"executed steps": executed_steps, "answers": len(results)}
+    row: dict[str, Any] = {"code": "now", "checkpoint": checkpoint}
+    row |= {"executed steps": executed_steps, "answers": len(results)}
     row["different ids"] = sum(inference.twin.differs for inference in inferences)
+    row["learned from"] = f"{np.mean([i.read is not None for i in inferences]):.0%}"
     row["tokens"] = float(np.mean([len(result.ids) for result in results]))
     row["passes"] = float(np.mean(passes))
     row["p95"] = float(np.quantile(passes, 0.95))
     row["most"] = max(passes)
     row |= _mean_parts(inferences)
-    row["tokens/pass"] = (row["tokens"] - 1) / row["passes"]
+    row["very first"] = episodes[0][0].twin.drafted.forward_passes
     row["CPU s"] = float(np.mean([inference.twin.seconds for inference in inferences]))
     row["plain CPU s"] = float(np.mean([i.twin.plain_seconds for i in inferences]))
     return row
 
 
-def acceptance(inferences: list[Inference], executed_steps: int) -> dict[str, Any]:
-    """Drafted and accepted tokens per answer, by source."""
-    row: dict[str, Any] = {"executed steps": executed_steps}
+def acceptance(
+    checkpoint: str, episodes: list[list[Inference]], executed_steps: int
+) -> dict[str, Any]:
+    """Return drafted and accepted tokens per answer, by source."""
+    inferences = counted(episodes)
+    row: dict[str, Any] = {"checkpoint": checkpoint, "executed steps": executed_steps}
     for source in ("grammar", "time", "row", "order"):
         drafted = sum(i.twin.drafted.drafted.get(source, 0) for i in inferences)
         accepted = sum(i.twin.drafted.accepted.get(source, 0) for i in inferences)
@@ -98,8 +122,10 @@ def acceptance(inferences: list[Inference], executed_steps: int) -> dict[str, An
     return row
 
 
-def changes(episodes: list[list[Inference]], executed_steps: int) -> dict[str, Any]:
-    """How alike successive answers were, which is what drafts live on."""
+def changes(
+    checkpoint: str, episodes: list[list[Inference]], executed_steps: int
+) -> dict[str, Any]:
+    """Return how alike successive answers were, which is what drafts live on."""
     equal: dict[str, list[float]] = {"depth codes": [], "coordinates": [], "bins, shifted": []}
     for episode in episodes:
         reads = [inference.read for inference in episode]
@@ -119,7 +145,8 @@ def changes(episodes: list[list[Inference]], executed_steps: int) -> dict[str, A
     row = {f"{name} equal": float(np.mean(v)) if v else "-" for name, v in equal.items()}
     maps = {i.read.values[DEPTH] for e in episodes for i in e if i.read is not None}
     count = sum(len(episode) for episode in episodes)
-    return {"executed steps": executed_steps, **row, "different depth maps": len(maps) / count}
+    about = {"checkpoint": checkpoint, "executed steps": executed_steps}
+    return {**about, **row, "different depth maps": len(maps) / count}
 
 
 def _mean_parts(inferences: list[Inference]) -> dict[str, float]:
@@ -128,50 +155,60 @@ def _mean_parts(inferences: list[Inference]) -> dict[str, float]:
         for inference in inferences
         if inference.read is not None
     ]
-    return {part: float(np.mean([row[part] for row in rows])) for part in PARTS}
+    return {part: float(np.mean([row[part] for row in rows])) if rows else 0.0 for part in PARTS}
 
 
 def main() -> None:
     """Run the episodes and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/tabletop"))
+    shipped = [Path("checkpoints/tabletop"), Path("checkpoints/tabletop_tail")]
+    parser.add_argument("--checkpoints", type=Path, nargs="+", default=shipped)
     parser.add_argument("--task", nargs="+", choices=KINDS, default=["reach"])
     parser.add_argument(
-        "--episodes", type=int, default=4, help="per task and number of executed steps"
+        "--episodes", type=int, default=20, help="per task and number of executed steps"
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="simulated, per episode")
-    parser.add_argument("--steps", type=int, nargs="+", default=[1, 4, 8])
+    parser.add_argument("--steps", type=int, nargs="+", default=[4])
+    parser.add_argument("--before", type=Path, help="results of an earlier code, for the table")
     parser.add_argument("--name", default="closed_loop", help="of the results")
     arguments = parser.parse_args()
-    policy = load_float32_policy(arguments.checkpoint)
-    tables: dict[str, list[dict[str, Any]]] = {"Passes": [], "Sources": [], "Changes": []}
+    tables: dict[str, list[dict[str, Any]]] = {_PASSES: [], "Sources": [], "Changes": []}
+    if arguments.before is not None:
+        rows = json.loads(arguments.before.read_text())["tables"][_PASSES]
+        tables[_PASSES] = [row | {"code": "before"} for row in rows if row["code"] == "now"]
     rollouts = {}
-    for steps in arguments.steps:
-        episodes = drive(policy, arguments.task, arguments.episodes, steps, arguments.seconds)
-        inferences = [inference for episode in episodes for inference in episode]
-        tables["Passes"].append(summarize(inferences, steps))
-        tables["Sources"].append(acceptance(inferences, steps))
-        tables["Changes"].append(changes(episodes, steps))
-        rollouts[str(steps)] = [[i.twin.drafted.forward_passes for i in e] for e in episodes]
+    for checkpoint in arguments.checkpoints:
+        policy = load_float32_policy(checkpoint)
+        for steps in arguments.steps:
+            episodes = drive(policy, arguments.task, arguments.episodes, steps, arguments.seconds)
+            found = checkpoint.name, episodes, steps
+            tables[_PASSES].append(summarize(*found))
+            tables["Sources"].append(acceptance(*found))
+            tables["Changes"].append(changes(*found))
+            passes = [[i.twin.drafted.forward_passes for i in episode] for episode in episodes]
+            rollouts[f"{checkpoint.name}, {steps}"] = passes
     path = write_results(
         arguments.name,
-        f"Decoding in closed loop ({arguments.checkpoint.name})",
+        "Decoding in closed loop",
         {
-            "Passes per answer, by the part in which a pass ended": tables["Passes"],
+            _PASSES: tables[_PASSES],
             "Tokens per answer that each source drafted and that were accepted": tables["Sources"],
             "How much successive answers differ": tables["Changes"],
         },
         {
             "tasks": ", ".join(arguments.task),
             "episodes": arguments.episodes,
+            "seeds from": FIRST_SEED,
             "seconds": arguments.seconds,
             "block": 64,
             "passes per chunk": rollouts,
         },
-        "`different ids`: answers that plain greedy decoding of the same picture, in the same run,"
-        " gave differently. `different depth maps`: share of answers whose depth map is not a"
-        " repetition of another one; a model that repeats maps flatters the passes. The first"
-        " answer of all, when nothing is known yet, is counted too.",
+        f"Mean of the first {ANSWERS} answers of each episode, without repeated pictures; the very"
+        " first answer, when nothing is known yet, stands apart. `different ids`: answers that"
+        " plain greedy decoding of the same picture, in the same run, gave differently. `learned"
+        " from`: answers whose form the drafts could read. `different depth maps`: share of answers"
+        " whose depth map is not a repetition of another one; a model that repeats maps flatters"
+        " the passes.",
     )
     print(path.read_text())
 

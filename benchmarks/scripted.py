@@ -111,16 +111,12 @@ class OverruledModel(ScriptedModel):
 def part_of_tokens(answer: ReadAnswer) -> list[str]:
     """The part of PARTS that each token of an answer belongs to; separators go with their list."""
     parts: list[str] = []
-    values = [iter(group) for group in answer.values]
     elements = answer.template.elements
-    for place, element in enumerate(elements):
-        if isinstance(element, Slot):
-            part = _part(element)
-            length = len(element.trie.spellings[next(values[element.group])])
-        else:
+    for place, (element, length) in enumerate(zip(elements, answer.lengths, strict=True)):
+        part = _part(element)
+        if isinstance(element, Literal):
             before, after = elements[max(0, place - 1)], elements[min(place + 1, len(elements) - 1)]
             part = _part(before) if _part(before) == _part(after) else "template"
-            length = len(element.ids)
         parts += [part] * length
     return parts
 

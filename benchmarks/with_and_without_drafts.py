@@ -18,8 +18,17 @@ from molmoact_ros.policy.types import Reasoning
 
 @dataclass(frozen=True)
 class TwinAnswer:
-    """One picture, answered with drafts (`drafted`) and without (`plain`); CPU seconds of each."""
+    """One picture, answered twice.
 
+    Attributes:
+        picture: Hash of the picture.
+        drafted: The answer with drafts.
+        plain: The answer without.
+        seconds: CPU time of `drafted`.
+        plain_seconds: CPU time of `plain`.
+    """
+
+    picture: int
     drafted: Reasoning
     plain: Reasoning
     seconds: float
@@ -55,7 +64,8 @@ class TwinActor(PolicyActor):
         """Return the drafted policy's answer."""
         plain_seconds, plain = _cpu_seconds(lambda: self._plain.answer(look))
         seconds, drafted = _cpu_seconds(lambda: super(TwinActor, self).answer(look))
-        self.answers.append(TwinAnswer(drafted, plain, seconds, plain_seconds))
+        picture = hash(look.rgb.tobytes())
+        self.answers.append(TwinAnswer(picture, drafted, plain, seconds, plain_seconds))
         return drafted
 
 
