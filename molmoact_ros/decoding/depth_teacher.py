@@ -50,7 +50,7 @@ class DepthTeacher:
         return tuple(self._network.encode(resized).flatten().tolist())
 
     def codes_of_metric(self, depth: ArrayLike) -> tuple[int, ...]:
-        """Return the codes of a depth camera's image [H, W] in m; 0, NaN and infinity count as farthest."""
+        """Return the codes of a depth image [H, W] in m; 0, NaN and infinity count as farthest."""
         metres: NDArray[np.float32] = np.asarray(depth, dtype=np.float32)
         valid = np.isfinite(metres) & (metres > 0)
         return self.codes(np.where(valid, 1 / np.where(valid, metres, 1), np.nan))
