@@ -31,6 +31,8 @@ from molmoact_ros.ros.running import StartError
 from molmoact_ros.yaml_config import build
 
 PATIENCE = 60.0  # s; the machine may be busy
+# An executor in this process must not give real-time priority to all of it.
+ORDINARY = ["--ros-args", "-p", "realtime_priority:=0"]
 ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 
 
@@ -49,7 +51,7 @@ def domain(new_domain: Any) -> int:
 
 @pytest.fixture
 def node(domain: int) -> Iterator[Any]:
-    rclpy.init(domain_id=domain)
+    rclpy.init(args=ORDINARY, domain_id=domain)
     node = rclpy.create_node("outputs")
     yield node
     node.destroy_node()
@@ -151,7 +153,7 @@ def test_topics_of_the_driver_and_a_remapping_that_takes_their_place(domain: int
         (["-r", "~/gripper:=/hand"], ["/left/driver/twist", "/driver/pose", "/hand"]),
         (["-r", "/driver/pose:=/p"], ["/left/driver/twist", "/p", "/left/driver/gripper"]),
     ):
-        rclpy.init(args=["--ros-args", "-r", "__ns:=/left", *arguments], domain_id=domain)
+        rclpy.init(args=[*ORDINARY, "-r", "__ns:=/left", *arguments], domain_id=domain)
         try:
             node = rclpy.create_node("outputs")
             before = list(node.publishers)
@@ -365,7 +367,7 @@ def test_node_does_not_start_with_a_wrong_robot(
         path = tmp_path / "robot.yaml"
         path.write_text((ROBOTS / "tabletop.yaml").read_text().replace(*changes[robot]))
         robot = str(path)
-    rclpy.init(args=["--ros-args", "-p", f"robot:={robot}"], domain_id=domain)
+    rclpy.init(args=[*ORDINARY, "-p", f"robot:={robot}"], domain_id=domain)
     try:
         with pytest.raises(StartError) as error:
             ExecutorNode().configure()
@@ -378,7 +380,7 @@ def test_parameters_change_the_profile(domain: int) -> None:
     changes = ("execute_steps:=3", "require_approval:=true", "action_scale:=0.5",
                "min_confidence:=0.4")  # fmt: skip
     arguments = [part for change in changes for part in ("-p", change)]
-    rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
+    rclpy.init(args=[*ORDINARY, *arguments], domain_id=domain)
     try:
         node = ExecutorNode()
         node.configure()
@@ -395,7 +397,7 @@ def test_parameters_change_the_profile(domain: int) -> None:
 def test_scale_of_absolute_actions_is_refused(domain: int) -> None:
     robot = str(ROBOTS / "ur_trajectory.yaml")
     arguments = ["-p", f"robot:={robot}", "-p", "action_scale:=0.5"]
-    rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
+    rclpy.init(args=[*ORDINARY, *arguments], domain_id=domain)
     try:
         with pytest.raises(StartError, match="parameter 'action_scale': is only for delta spaces"):
             ExecutorNode().configure()
