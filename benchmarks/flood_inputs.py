@@ -118,8 +118,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for number, (case, field, megabytes) in enumerate(CASES):
         runs = [
-            measure(71 + number, field, megabytes, arguments.seconds)
-            for _ in range(arguments.runs)
+            measure(71 + number, field, megabytes, arguments.seconds) for _ in range(arguments.runs)
         ]
         gaps = sorted(run["gap"] for run in runs)
         rows.append(

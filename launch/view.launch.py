@@ -29,9 +29,7 @@ from molmoact_ros.launching.start_checks import check_markers_node
 
 CONFIG = Path(get_package_share_directory("molmoact_ros")) / "config"
 # x y z qx qy qz qw of the simulator's camera in its base frame, then the names of both.
-TABLETOP_CAMERA = (
-    "2.02 0.62 1.02 0.676611 0.569421 -0.300610 -0.357198 base_link camera_optical"
-)
+TABLETOP_CAMERA = "2.02 0.62 1.02 0.676611 0.569421 -0.300610 -0.357198 base_link camera_optical"
 ARGUMENTS = {
     "namespace": ("", "Namespace of the nodes that are looked at."),
     "use_sim_time": ("false", "Use /clock."),

@@ -108,9 +108,7 @@ def _move_towards(sim: Tabletop, color: str) -> None:
     sim.step(PERIOD)
 
 
-def _put_camera(
-    recorder: Recorder, sim: Tabletop, stamp: float, size: int, quality: int
-) -> None:
+def _put_camera(recorder: Recorder, sim: Tabletop, stamp: float, size: int, quality: int) -> None:
     header = recorder.header(stamp, f"{CAMERA}_optical")
     rgb, _ = sim.render(CAMERA, size, size)
     _, jpeg = cv2.imencode(

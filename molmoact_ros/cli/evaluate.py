@@ -143,9 +143,7 @@ def _setting(options: argparse.Namespace) -> Setting:
     )
 
 
-def _in_order(
-    results: Sequence[EpisodeResult], episodes: Sequence[Episode]
-) -> list[EpisodeResult]:
+def _in_order(results: Sequence[EpisodeResult], episodes: Sequence[Episode]) -> list[EpisodeResult]:
     """Return results in the order of the episodes, whichever worker was first."""
     order = {(e.series, e.words.instruction, e.seed): i for i, e in enumerate(episodes)}
     return sorted(results, key=lambda r: order[r.series, r.instruction, r.seed])

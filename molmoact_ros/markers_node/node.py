@@ -47,15 +47,9 @@ class MarkersParameters:
         "What the points lie on: a plane, or the image of a depth camera (~/metric_depth).",
         choices=(PLANE, DEPTH),
     )
-    plane_normal_x: float = parameter(
-        0.0, "Normal of the plane, x.", limits=(-1.0, 1.0)
-    )
-    plane_normal_y: float = parameter(
-        0.0, "Normal of the plane, y.", limits=(-1.0, 1.0)
-    )
-    plane_normal_z: float = parameter(
-        1.0, "Normal of the plane, z.", limits=(-1.0, 1.0)
-    )
+    plane_normal_x: float = parameter(0.0, "Normal of the plane, x.", limits=(-1.0, 1.0))
+    plane_normal_y: float = parameter(0.0, "Normal of the plane, y.", limits=(-1.0, 1.0))
+    plane_normal_z: float = parameter(1.0, "Normal of the plane, z.", limits=(-1.0, 1.0))
     plane_distance: float = parameter(
         1.0,
         "Distance of the plane from the origin of its frame, along the normal.",
@@ -85,9 +79,7 @@ class MarkersParameters:
         unit="s",
         limits=(0.01, 60.0),
     )
-    line_width: float = parameter(
-        0.008, "Width of the line.", unit="m", limits=(0.0001, 1.0)
-    )
+    line_width: float = parameter(0.008, "Width of the line.", unit="m", limits=(0.0001, 1.0))
     lifetime: float = parameter(
         10.0,
         "Viewers remove a trajectory after this time without a new one; 0: never.",

@@ -175,9 +175,7 @@ class CameraInputs:
             if self._reported >= self._begin + _SETTLED:
                 problems += self._problems(name, camera.topic, new, elapsed)
         if problems:
-            self._node.get_logger().warning(
-                "; ".join(problems), throttle_duration_sec=_LOG_PERIOD
-            )
+            self._node.get_logger().warning("; ".join(problems), throttle_duration_sec=_LOG_PERIOD)
         if self._reported >= self._begin + GRACE and waiting_for.startswith("camera "):
             problems.insert(0, waiting_for)  # the inference logs that itself
         level = Level.WARN if problems else Level.OK
@@ -246,9 +244,7 @@ class CameraInputs:
         rgb = rgb_from_image(message, topic, self._max_pixels)
         return lambda: rgb
 
-    def _read_compressed(
-        self, message: CompressedImage, topic: str
-    ) -> Callable[[], np.ndarray]:
+    def _read_compressed(self, message: CompressedImage, topic: str) -> Callable[[], np.ndarray]:
         check_compressed(message, topic, self._max_pixels)
         # Decoding costs milliseconds and most frames are never used, so it waits.
         return functools.partial(rgb_from_compressed, message, topic, self._max_pixels)

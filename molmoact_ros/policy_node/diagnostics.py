@@ -102,8 +102,7 @@ def trust_status(session: PolicySession | None) -> Diagnosis:
     if last is None:
         return Diagnosis(Level.OK, "no answer yet")
     alarms = {
-        name: next((p for p in last.problems if p.startswith(f"{name}:")), "")
-        for name in DETECTORS
+        name: next((p for p in last.problems if p.startswith(f"{name}:")), "") for name in DETECTORS
     }
     values = {name: "alarm" if alarm else "ok" for name, alarm in alarms.items()}
     message = "; ".join(filter(None, alarms.values()))

@@ -92,9 +92,7 @@ class InstructionServer:
         """End the present goal as failed, and reject goals."""
         self._closed.set()
 
-    def take_answer(
-        self, order: int, valid: bool, at_rest: bool, trajectory: Trajectory2D
-    ) -> None:
+    def take_answer(self, order: int, valid: bool, at_rest: bool, trajectory: Trajectory2D) -> None:
         """Hand an answer to the goal that it belongs to; called by the inference thread.
 
         Args:

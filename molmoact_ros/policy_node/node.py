@@ -52,9 +52,7 @@ class PolicyNode(ManagedNode):
             self,
             {
                 "cameras": self._camera_status,
-                "model": lambda: model_status(
-                    self._settings, self._loader.progress, self._session
-                ),
+                "model": lambda: model_status(self._settings, self._loader.progress, self._session),
                 "inference": lambda: inference_status(
                     self._session, self._desk.task, self.is_active
                 ),

@@ -55,9 +55,7 @@ class PolicyParameters:
         "Drafts never change a token of an answer, in every number type; passes of full size cost "
         "little on a GPU, several times the time on a CPU. Not set: on GPUs.",
     )
-    threads: int = parameter(
-        0, "CPU threads of the network; 0: torch's choice.", limits=(0, 256)
-    )
+    threads: int = parameter(0, "CPU threads of the network; 0: torch's choice.", limits=(0, 256))
     rows: int = parameter(
         0, "Action rows that an answer must have; 0: as in the profile.", limits=(0, 1000)
     )

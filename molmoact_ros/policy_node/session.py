@@ -72,9 +72,7 @@ class PolicySession:
             node, topics, fixed.image_transport, matcher, fixed.max_image_pixels
         )
         self.outputs = AnswerPublisher(node, form, policy.relative_depth)
-        self._goals = InstructionServer(
-            node, desk, self.refusal, lambda: settings().done_chunks
-        )
+        self._goals = InstructionServer(node, desk, self.refusal, lambda: settings().done_chunks)
         pacing = Pacing(rows * form.step_period, lambda: settings().inference_period)
         self.inference = Inference(node, policy, desk, matcher, pacing, self._publish)
         qos.subscribe_latched(node, String, "~/instruction", self._on_instruction)

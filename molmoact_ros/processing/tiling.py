@@ -77,9 +77,7 @@ def plan_layout(height: int, width: int, max_crops: int, settings: ImageSettings
     )
 
 
-def _high_res_patches(
-    tiling: tuple[int, int], side: int, margins: tuple[int, int]
-) -> np.ndarray:
+def _high_res_patches(tiling: tuple[int, int], side: int, margins: tuple[int, int]) -> np.ndarray:
     """Number the patches of overlapping crops and drop the doubled ones at inner borders."""
     rows, columns = tiling
     left, right = margins

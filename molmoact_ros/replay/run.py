@@ -148,9 +148,7 @@ class Replay:
             if sequence == settings.limit:
                 return
 
-    def _take(
-        self, message: Message
-    ) -> tuple[Mapping[str, Frame], dict[str, np.ndarray]] | None:
+    def _take(self, message: Message) -> tuple[Mapping[str, Frame], dict[str, np.ndarray]] | None:
         """Add a frame; return the set to infer from, or None and count why."""
         frame = self._frame(message)
         if frame is None:
@@ -209,9 +207,7 @@ class Replay:
     ) -> ReplayAnswer:
         lead = frames[self._settings.image_topics[0]]
         self._next = lead.stamp + self._settings.period
-        reasoning = self._policy.infer(
-            Observation(pixels, self._instruction, stamp=lead.stamp)
-        )
+        reasoning = self._policy.infer(Observation(pixels, self._instruction, stamp=lead.stamp))
         codes = reasoning.depth_codes
         return ReplayAnswer(
             sequence=sequence,

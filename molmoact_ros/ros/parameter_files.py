@@ -67,8 +67,7 @@ def read_parameter_file(file: str | Path, nodes: Sequence[str] | None = None) ->
     for section in sections:
         if nodes is not None and section.node not in (*nodes, "*", "**"):
             raise ParameterError(
-                f"{file}: section '{section.nodes}' is for none of the nodes "
-                f"{', '.join(nodes)}"
+                f"{file}: section '{section.nodes}' is for none of the nodes {', '.join(nodes)}"
             )
     return sections
 

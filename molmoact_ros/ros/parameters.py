@@ -199,8 +199,11 @@ def _descriptor(field: dataclasses.Field) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=field.metadata["description"],
         additional_constraints=(
-            f"one of: {', '.join(map(repr, choices))}" if choices
-            else f"at most {longest} characters" if longest else ""
+            f"one of: {', '.join(map(repr, choices))}"
+            if choices
+            else f"at most {longest} characters"
+            if longest
+            else ""
         ),
         read_only=field.metadata["read_only"],
         dynamic_typing=field.default is None,  # ROS has no other type for "bool or nothing"

@@ -49,9 +49,7 @@ COMMAND = _reliable(1)
 RESULT = _reliable(10)
 
 
-def subscribe_latched(
-    node: Node, kind: type, topic: str, callback: Callable[[Any], None]
-) -> None:
+def subscribe_latched(node: Node, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
     """Subscribe to all publishers of a topic, and to what latching ones have published before.
 
     A transient local subscription receives nothing from volatile publishers, such as plain

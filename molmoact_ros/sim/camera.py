@@ -98,8 +98,7 @@ class OffscreenRenderer:
         limit = model.vis.global_
         if not (0 < width <= limit.offwidth and 0 < height <= limit.offheight):
             raise ValueError(
-                f"image size {width}x{height}: must be within "
-                f"{limit.offwidth}x{limit.offheight} px"
+                f"image size {width}x{height}: must be within {limit.offwidth}x{limit.offheight} px"
             )
         if self._context is None:
             raise ValueError("the renderer is closed")

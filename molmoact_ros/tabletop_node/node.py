@@ -58,9 +58,7 @@ class TabletopParameters:
         10.0, "Pictures per simulated second and camera.", unit="Hz", limits=(0.1, 50.0)
     )
     image_width: int = parameter(252, "Width of the pictures.", unit="px", limits=(16, 1280))
-    image_height: int = parameter(
-        252, "Height of the pictures.", unit="px", limits=(16, 960)
-    )
+    image_height: int = parameter(252, "Height of the pictures.", unit="px", limits=(16, 960))
     gripper_camera: bool = parameter(False, "Also publish the camera at the gripper.")
     command_timeout: float = parameter(
         0.5,

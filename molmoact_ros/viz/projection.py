@@ -122,9 +122,7 @@ class Plane:
         return Plane(normal, self.distance + float(normal @ np.asarray(translation)))
 
 
-def onto_plane(
-    rays: NDArray[np.float64], plane: Plane, max_range: float
-) -> NDArray[np.float64]:
+def onto_plane(rays: NDArray[np.float64], plane: Plane, max_range: float) -> NDArray[np.float64]:
     """Return where rays `[K, 3]` meet a plane of the optical frame, `[K, 3]`, m.
 
     Args:

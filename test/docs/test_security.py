@@ -54,8 +54,7 @@ def test_a_node_may_do_what_it_does_and_nothing_else(
     profile = profiles[f"/molmoact/{node.removeprefix('molmoact_')}"]
     assert profile.get("node") == node and profile.get("ns") == "/"
     expected = {
-        (ALLOWS[row.direction], row.name.replace("<camera>", "camera"))
-        for row in interfaces[node]
+        (ALLOWS[row.direction], row.name.replace("<camera>", "camera")) for row in interfaces[node]
     }
     if node == "molmoact_executor":  # the launch files always remap it
         expected.remove(("subscribe", "/molmoact_executor/action_chunk"))

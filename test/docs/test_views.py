@@ -43,9 +43,7 @@ def rviz() -> dict[str, Any]:
     return yaml.safe_load(RVIZ.read_text(encoding="utf-8"))
 
 
-def test_rviz_displays_show_documented_topics(
-    rviz: dict[str, Any], topics: dict[str, Any]
-) -> None:
+def test_rviz_displays_show_documented_topics(rviz: dict[str, Any], topics: dict[str, Any]) -> None:
     shown = set()
     for display in rviz["Visualization Manager"]["Displays"]:
         package, kind = display["Class"].split("/")
@@ -115,9 +113,7 @@ def test_foxglove_places_every_panel_once(layout: dict[str, Any]) -> None:
     assert {name.split("!")[0] for name in placed} == PANELS
 
 
-def test_foxglove_shows_documented_topics(
-    layout: dict[str, Any], topics: dict[str, Any]
-) -> None:
+def test_foxglove_shows_documented_topics(layout: dict[str, Any], topics: dict[str, Any]) -> None:
     panels = layout["configById"]
     for name, panel in panels.items():
         kind = name.split("!")[0]

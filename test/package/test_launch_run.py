@@ -154,9 +154,7 @@ def parameters(tmp_path: Path) -> Path:
 def test_the_robots_side_is_remapped(launched: Callable, client: Any) -> None:
     given = {"joint_states": "/arm/states", "joint_trajectory": "/arm/path", "gripper": "/hand"}
     arguments = [f"{name}:={topic}" for name, topic in given.items()]
-    process = launched(
-        ROBOT, "nodes:=executor", "robot:=widowx_trajectory", *arguments
-    )
+    process = launched(ROBOT, "nodes:=executor", "robot:=widowx_trajectory", *arguments)
     for topic in given.values():
         client.wait_for(lambda t=topic: connected(client, "molmoact_executor", t), topic)
     assert not connected(client, "molmoact_executor", "/wx250s/arm_controller/joint_trajectory")
@@ -168,9 +166,7 @@ def test_the_robots_side_is_the_drivers_without_arguments(
     launched: Callable, client: Any, namespace: str
 ) -> None:
     arguments = [f"namespace:={namespace}"] if namespace else []
-    process = launched(
-        ROBOT, "nodes:=executor", "robot:=widowx_trajectory", *arguments
-    )
+    process = launched(ROBOT, "nodes:=executor", "robot:=widowx_trajectory", *arguments)
     for name in ("joint_states", "arm_controller/joint_trajectory"):
         topic = f"{'/' + namespace if namespace else ''}/wx250s/{name}"
         client.wait_for(lambda t=topic: connected(client, "molmoact_executor", t), topic)
@@ -295,9 +291,7 @@ REFUSED: dict[str, tuple[str, tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_wrong_arguments_are_refused_before_a_process_starts(
-    launched: Callable, case: str
-) -> None:
+def test_wrong_arguments_are_refused_before_a_process_starts(launched: Callable, case: str) -> None:
     file, arguments, words = REFUSED[case]
     said = refused(launched(file, *arguments))
     assert re.search(words, said), said
@@ -327,9 +321,7 @@ def test_a_missing_package_is_told_before_a_process_starts(
     assert "process started" not in said
 
 
-@pytest.mark.parametrize(
-    "line", ["devise: cpu", "threads: 1\n    threads: 2", "max_image_age: 1"]
-)
+@pytest.mark.parametrize("line", ["devise: cpu", "threads: 1\n    threads: 2", "max_image_age: 1"])
 def test_a_wrong_parameter_file_is_refused_before_a_process_starts(
     launched: Callable, tmp_path: Path, line: str
 ) -> None:

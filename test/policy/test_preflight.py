@@ -80,9 +80,7 @@ def test_a_gpu_that_is_not_there() -> None:
 
 
 def test_all_are_told_together() -> None:
-    request = replace(
-        REQUEST, unnorm_key="typo", dtype="float7", instruction="say <DEPTH_1>"
-    )
+    request = replace(REQUEST, unnorm_key="typo", dtype="float7", instruction="say <DEPTH_1>")
     found = check_policy(request, lambda found: ["and one of the caller's"])
     assert len(found.problems) == 4
 

@@ -85,9 +85,7 @@ def test_freed_and_loaded_again(supervisor: Any, robot: Any) -> None:
     robot.next_answer()
 
 
-def test_shut_down_by_its_supervisor_it_still_ends_by_a_signal(
-    supervisor: Any, node: Any
-) -> None:
+def test_shut_down_by_its_supervisor_it_still_ends_by_a_signal(supervisor: Any, node: Any) -> None:
     assert supervisor.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert supervisor.state == State.PRIMARY_STATE_FINALIZED
     node.process(NAME).send_signal(signal.SIGTERM)

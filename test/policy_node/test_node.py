@@ -168,8 +168,10 @@ def test_an_instruction_of_a_megabyte_is_refused_unread(robot: Any, node: Any) -
     before, told = peak(), len(robot.statuses("inference"))
     robot.instruct("close " * 200_000)
     robot.client.wait_for(
-        lambda: "waiting for an instruction" in robot.statuses("inference")[-1].message
-        and len(robot.statuses("inference")) > told + 1,
+        lambda: (
+            "waiting for an instruction" in robot.statuses("inference")[-1].message
+            and len(robot.statuses("inference")) > told + 1
+        ),
         "the refusal",
         lambda: robot.show(robot.image()),
     )

@@ -168,28 +168,20 @@ def test_an_inference_that_hangs_is_an_error(policy: Broken, robot: Any) -> None
     )
 
 
-@pytest.mark.parametrize(
-    ("method", "thread"), [("publish", "inference"), ("add", "cameras")]
-)
+@pytest.mark.parametrize(("method", "thread"), [("publish", "inference"), ("add", "cameras")])
 def test_a_thread_of_the_policy_that_ends_ends_the_process(
     policy: Broken, robot: Any, method: str, thread: str
 ) -> None:
     policy.fault(method, "exit")
-    robot.client.wait_for(
-        lambda: policy.process.poll() is not None, "the end", lambda: show(robot)
-    )
+    robot.client.wait_for(lambda: policy.process.poll() is not None, "the end", lambda: show(robot))
     assert policy.code() == 1
     assert f"thread '{thread}' has ended:" in policy.log
 
 
-def test_a_callback_of_the_policy_that_fails_ends_the_process(
-    policy: Broken, robot: Any
-) -> None:
+def test_a_callback_of_the_policy_that_fails_ends_the_process(policy: Broken, robot: Any) -> None:
     policy.fault("follow")
     robot.instruct("open the box")
-    robot.client.wait_for(
-        lambda: policy.process.poll() is not None, "the end", lambda: show(robot)
-    )
+    robot.client.wait_for(lambda: policy.process.poll() is not None, "the end", lambda: show(robot))
     assert policy.code() == 1
     assert "a callback failed:" in policy.log and "broken by the test" in policy.log
 
@@ -219,9 +211,7 @@ from molmoact_ros.sim import Tabletop
 broken(Tabletop, "step")
 """
     simulator = broken("tabletop_node", breaks)
-    client.wait_for(
-        lambda: client.node.count_publishers("/tabletop/ee_pose") == 1, "the simulator"
-    )
+    client.wait_for(lambda: client.node.count_publishers("/tabletop/ee_pose") == 1, "the simulator")
     simulator.fault("step")
     assert simulator.code() == 1
     assert "a callback failed:" in simulator.log and "broken by the test" in simulator.log

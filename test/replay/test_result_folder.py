@@ -95,9 +95,7 @@ def test_the_bag_has_the_nodes_topics_and_times(folder: Path, types: Typestore) 
         assert min(times) == 1_700_000_000_004_000_000 and len(times) == 6
 
 
-def test_the_depth_picture_is_the_decoded_one(
-    folder: Path, types: Typestore, policy: Any
-) -> None:
+def test_the_depth_picture_is_the_decoded_one(folder: Path, types: Typestore, policy: Any) -> None:
     with Bag(folder / "bag", types) as bag:
         image = bag.first("/molmoact_policy/depth_image")
     codes = (np.arange(100, dtype=np.uint8) % 16).reshape(10, 10)

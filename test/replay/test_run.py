@@ -113,9 +113,7 @@ def test_pictures_above_the_limit_are_not_used(bag: Bag, policy: Any) -> None:
     assert "252x252 px are more than" in replay.unused["unreadable"].reason
 
 
-def test_two_cameras_are_matched_by_stamp(
-    rewrite: Rewrite, types: Typestore, policy: Any
-) -> None:
+def test_two_cameras_are_matched_by_stamp(rewrite: Rewrite, types: Typestore, policy: Any) -> None:
     """The second camera is 20 ms later than the first one, and misses every third frame."""
     count = 0
 
