@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0: nothing is wrong, 1: something is, 78: wrong settings."""
     arguments = _parser().parse_args(argv)
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    # As in the policy node, and before torch is imported: its threads sleep while they wait.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from molmoact_ros.model.memory import MemoryShortError
 
     try:

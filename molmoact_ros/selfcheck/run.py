@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import torch
 
-from molmoact_ros.decoding import Decoder
+from molmoact_ros.decoding import Decoder, GenerationResult, StoppedError, TokenDraft
 from molmoact_ros.decoding.capture import computing_on
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.model import MolmoActForActionReasoning
@@ -30,8 +32,8 @@ from .findings import (
 )
 from .subjects import CONTEXT_LENGTH, Subject
 
-# Seconds after which no further answer or slot is begun, on a GPU and on a CPU. With all else that
-# is less than five minutes for 7B, and half a minute for a shipped checkpoint.
+# Seconds for answers and for slots, on a GPU and on a CPU. With all else that is less than
+# five minutes for 7B, and half a minute for a shipped checkpoint.
 _ANSWER_SECONDS = (150.0, 18.0)
 _SLOT_SECONDS = (20.0, 2.0)
 _REPEATS = 3
@@ -183,13 +185,18 @@ class SelfCheck:
         draft_for = subject.make_drafts()
         comparisons: list[Comparison] = []
         end = time.perf_counter() + _ANSWER_SECONDS[self._limit]
-        while len(comparisons) < self._answers and time.perf_counter() < end:
-            number = len(comparisons)
-            self._progress(f"decoding with and without drafts: {number} of {self._answers}")
-            batch = subject.prompts(number)
-            plain = decoder.generate(batch, subject.max_new_tokens)
-            draft = draft_for(plain.ids)
-            drafted = decoder.generate(batch, subject.max_new_tokens, draft)
-            comparisons.append(Comparison(plain, drafted))
+
+        def is_late() -> bool:
+            return time.perf_counter() > end
+
+        def decode(batch: Mapping[str, Any], draft: TokenDraft | None) -> GenerationResult:
+            return decoder.generate(batch, subject.max_new_tokens, draft, should_stop=is_late)
+
+        with suppress(StoppedError):
+            for number in range(self._answers):
+                self._progress(f"decoding with and without drafts: {number} of {self._answers}")
+                batch = subject.prompts(number)
+                plain = decode(batch, None)
+                comparisons.append(Comparison(plain, decode(batch, draft_for(plain.ids))))
         peak = measure.peak_bytes(self._device)
         return [drafts_finding(comparisons, self._answers), answers_finding(comparisons, peak)]

@@ -74,13 +74,21 @@ def test_rows_that_depend_on_their_slot(check, monkeypatch):
 def test_drafts_that_change_an_answer(check, monkeypatch):
     generate = Decoder.generate
 
-    def careless(self, batch, max_new_tokens, draft=None):
-        result = generate(self, batch, max_new_tokens, draft)
+    def careless(self, batch, max_new_tokens, draft=None, **more):
+        result = generate(self, batch, max_new_tokens, draft, **more)
         return result if draft is None else dataclasses.replace(result, ids=result.ids[:-1] + [0])
 
     monkeypatch.setattr(Decoder, "generate", careless)
     found = check()["drafts"]
     assert found.verdict is Verdict.WRONG and found.values["first_differences"] == [39, 39]
+
+
+@ONE_IS_ENOUGH
+def test_without_time_nothing_is_compared(check, monkeypatch):
+    monkeypatch.setattr(run, "_ANSWER_SECONDS", (0.0, 0.0))
+    found = check()
+    assert found["drafts"].verdict is found["answers"].verdict is Verdict.NOT_MEASURED
+    assert found["drafts"].text == "no answer was compared"
 
 
 @ONE_IS_ENOUGH
