@@ -20,7 +20,7 @@ from molmoact_ros.small_files import one_line
 if TYPE_CHECKING:
     import torch
 
-    from molmoact_ros.selfcheck import Subject
+    from molmoact_ros.selfcheck.subjects import Subject
 
 JSON_FILE = "selfcheck.json"
 CHART_FILE = "selfcheck.png"
@@ -50,13 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, subject: Subject, device: torch.device) -> int:
-    from molmoact_ros.selfcheck import (
-        SelfCheck,
-        report_content,
-        report_line,
-        write_chart,
-        write_json,
-    )
+    from molmoact_ros.selfcheck.report import report_content, report_line, write_chart, write_json
+    from molmoact_ros.selfcheck.run import SelfCheck
 
     settings = {
         "device": str(device),
@@ -137,7 +132,7 @@ def _subject(arguments: argparse.Namespace, device: torch.device) -> Subject:
 
     from molmoact_ros.model.memory import Precision
     from molmoact_ros.policy.preflight import PolicyRequest
-    from molmoact_ros.selfcheck import checkpoint_subject, random_subject
+    from molmoact_ros.selfcheck.subjects import checkpoint_subject, random_subject
 
     dtype = arguments.dtype or ("float32" if device.type == "cpu" else "bfloat16")
     if arguments.checkpoint is None:

@@ -17,7 +17,8 @@ from molmoact_ros.decoding import pass_set
 from molmoact_ros.decoding.passes import FixedPass
 from molmoact_ros.model import MolmoActConfig
 from molmoact_ros.policy import preflight
-from molmoact_ros.selfcheck import RELEASED, subjects
+from molmoact_ros.selfcheck import subjects
+from molmoact_ros.selfcheck.released import RELEASED
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
-from molmoact_ros.selfcheck import RELEASED, measure
-from molmoact_ros.selfcheck.released import released_config, shallow_config
+from molmoact_ros.selfcheck import measure
+from molmoact_ros.selfcheck.released import RELEASED, released_config, shallow_config
 
 TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read_text())
 

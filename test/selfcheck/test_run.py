@@ -12,8 +12,10 @@ from molmoact_ros.decoding import Decoder, pass_set
 from molmoact_ros.decoding.passes import FixedPass
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.model.memory import Precision
-from molmoact_ros.selfcheck import SelfCheck, Verdict, measure, random_subject, run, subjects
-from molmoact_ros.selfcheck.subjects import RecordedDraft
+from molmoact_ros.selfcheck import measure, run, subjects
+from molmoact_ros.selfcheck.findings import Verdict
+from molmoact_ros.selfcheck.run import SelfCheck
+from molmoact_ros.selfcheck.subjects import RecordedDraft, random_subject
 
 CPU = torch.device("cpu")
 CHECKS = (
