@@ -5,7 +5,7 @@
     python -m benchmarks.agreement [--modes bfloat16 int8] [--device cuda] [--progress FOLDER]
 
 Every picture is decoded four times: plain and drafted, each with `repeatable` (one block size, keys
-in the order of positions) and with ordinary blocks. All of it takes about 50 minutes on one core;
+in the order of positions) and with ordinary blocks. All of it takes about 40 minutes on one core;
 with --progress it can be interrupted. Plain answers do not depend on drafts: where only drafts have
 changed, the others can be taken out of the files of progress.
 """
@@ -34,9 +34,9 @@ from molmoact_ros.sim import Tabletop
 MODES = {  # number type, quantisation, pictures
     "bfloat16": (torch.bfloat16, None, 100),
     "int8": (torch.bfloat16, "int8", 100),
-    "float32": (torch.float32, None, 20),
-    "int4": (torch.bfloat16, "int4", 20),
-    "fp8": (torch.bfloat16, "fp8", 20),
+    "float32": (torch.float32, None, 10),
+    "int4": (torch.bfloat16, "int4", 10),
+    "fp8": (torch.bfloat16, "fp8", 10),
 }
 CHECKPOINTS = (Path("checkpoints/tabletop"), Path("checkpoints/tabletop_tail"))
 TABLE = "Same pictures, same weights, with and without drafts"
@@ -183,7 +183,7 @@ def main() -> None:
     """Measure all modes and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoints", nargs="+", type=Path, default=CHECKPOINTS)
-    parser.add_argument("--pictures", type=int, help="for each mode (default: 100, or 20)")
+    parser.add_argument("--pictures", type=int, help="for each mode (default: 100, or 10)")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
