@@ -94,6 +94,12 @@ def write(actions: ActionTokenizer) -> Callable[..., str]:
 
 
 @pytest.fixture
+def write_with() -> Callable[..., str]:
+    """Writes plausible answers with the action tokenizer that is its first argument."""
+    return _answer
+
+
+@pytest.fixture
 def replay() -> Callable[[Draft, Sequence[int]], int]:
     """Counts the passes of a model that says exactly the given ids, see `_replay`."""
     return _replay

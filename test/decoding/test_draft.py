@@ -84,17 +84,17 @@ def test_the_shifted_chunk_is_the_draft_of_an_overlapping_one(
     reader, actions, new_draft, write, replay
 ):
     rng = np.random.default_rng(1)
-    course = rng.uniform(-1, 1, (40, 7))  # rows have nothing in common
+    course = rng.choice([-0.9, -0.3, 0.2, 0.8], (40, 7))  # what follows a value, another time not
     text = write()
     head = text[: text.index("take is ") + len("take is ")]
     passes = {}
-    for shift in (2, 0):  # what the draft is told; 2 steps are executed
+    for shift in (2, 0):  # what the draft assumes; 2 steps are executed
         draft = new_draft()
         for step in range(0, 12, 2):
             ids = reader.encode(head + actions.encode(course[step : step + 8]) + ".")
             passes[shift] = replay(draft, ids)
             draft.observe(ids, executed_steps=shift)
-    assert passes[2] < 0.7 * passes[0]
+    assert passes[2] < 0.8 * passes[0]
 
 
 def test_sources_can_be_switched_off(reader, new_draft, write, replay):

@@ -12,7 +12,7 @@ EXPERTS = (Expert("time", 0.5, 0.5, 8), Expert("row", 0.5, 0.5, 8))
 
 
 def _guesses(*values: int | None) -> list[Guess]:
-    return [Guess(expert, value) for expert, value in enumerate(values) if value is not None]
+    return [(expert, value, 1.0) for expert, value in enumerate(values) if value is not None]
 
 
 def _after(
@@ -77,7 +77,7 @@ def test_long_learning_stays_finite() -> None:
 
 def test_an_expert_shares_its_belief_among_several_values() -> None:
     mixture = Mixture(EXPERTS, ("time", "row"))
-    shared = [Guess(0, 7, 0.75), Guess(0, 9, 0.25), Guess(1, 30)]
+    shared = [(0, 7, 0.75), (0, 9, 0.25), (1, 30, 1.0)]
     for _ in range(30):
         mixture.learn("here", "above", shared, 9)
     first, second = mixture.candidates("here", "above", shared)[:2]

@@ -191,9 +191,8 @@ class AnswerReader:
         """Return the borders of each value's slot, indices of `places`, with the value."""
         slots = []
         found, end = self._values(answer.text), 0
-        for item, following in zip(
-            found, [*(f.start for f in found[1:]), len(answer.text)], strict=True
-        ):
+        ends = [*(item.start for item in found[1:]), len(answer.text)]
+        for item, following in zip(found, ends, strict=False):
             start, stop = self._unit(answer.text, item, answer.places[end], following)
             first = bisect_right(answer.places, start) - 1
             if first >= end:

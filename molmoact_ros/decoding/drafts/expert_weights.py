@@ -22,7 +22,6 @@ _MAX_CANDIDATES = 14
 _LEAST_WEIGHT = 0.01  # an expert that was never right may become so
 _VALUES = 256
 _LARGEST_UNIT = 1e6
-_NOTHING = (0.0, "")
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,8 @@ class Expert:
     radius: int = 0
 
 
-class Guess(NamedTuple):
-    """A value that an expert foresees; an expert may share its belief among several."""
-
-    expert: int
-    value: int
-    share: float = 1.0
+Guess = tuple[int, int, float]
+"""An expert, a value that it foresees, and the share of its belief: 1 where it names only one."""
 
 
 class Candidate(NamedTuple):
@@ -95,25 +90,33 @@ class Mixture:
         beliefs = self._beliefs.get(context) or self._beliefs.get(parent) or self._beliefs[None]
         total = 0.0
         scores: dict[int, float] = {}
-        best: dict[int, tuple[float, str]] = {}
+        best: dict[int, tuple[float, int, int]] = {}  # the largest part of each score
+        weights, kernels = beliefs.weights, beliefs.kernels
         for expert, guess, share in guesses:
             if not self._used[expert]:
                 continue
-            weight = beliefs.weights[expert] * share
+            weight = weights[expert] * share
             total += weight
-            for residual, probability in beliefs.kernels[expert].ranked():
+            for residual, probability in kernels[expert].ranked or kernels[expert].rank():
                 if residual and not self._spread:
                     continue
                 value, part = guess + residual, weight * probability
-                scores[value] = scores.get(value, 0.0) + part
-                if part > best.get(value, _NOTHING)[0]:
-                    best[value] = part, "order" if residual else self._sources[expert]
+                if value not in scores:
+                    scores[value] = part
+                    best[value] = part, expert, residual
+                    continue
+                scores[value] += part
+                if part > best[value][0]:
+                    best[value] = part, expert, residual
         least = _MIN_PROBABILITY * total
         ranked = sorted([(score, value) for value, score in scores.items() if score > least])
         return [
-            Candidate(value, score / total, best[value][1])
+            Candidate(value, score / total, self._source(*best[value][1:]))
             for score, value in ranked[: -_MAX_CANDIDATES - 1 : -1]
         ]
+
+    def _source(self, expert: int, residual: int) -> str:
+        return "order" if residual else self._sources[expert]
 
     def learn(
         self, context: Hashable, parent: Hashable, guesses: Sequence[Guess], value: int
@@ -124,7 +127,7 @@ class Mixture:
             known[parent] = known[None].copy()
         if context not in known:
             known[context] = known[parent].copy()
-        used = [guess for guess in guesses if self._used[guess.expert]]
+        used = [guess for guess in guesses if self._used[guess[0]]]
         if used:
             for key in {parent, context}:
                 known[key].learn(used, value)
@@ -158,13 +161,19 @@ class _Beliefs:
 
 
 class _Kernel:
-    """How often the truth lay r beside the guess, for |r| <= radius, and elsewhere (last entry)."""
+    """How often the truth lay r beside the guess, for |r| <= radius, and elsewhere (last entry).
+
+    Attributes:
+        radius: largest |r| that is counted by itself.
+        ranked: (r, probability), likeliest first, without what is too rare for a draft; empty
+            until `rank` is called.
+    """
 
     def __init__(self, radius: int, counts: list[float]) -> None:
         self.radius = radius
         self._counts, self._total = counts, sum(counts)
         self._unit = 1.0  # of a new observation; it grows instead of all counts shrinking
-        self._ranked: list[tuple[int, float]] | None = None
+        self.ranked: list[tuple[int, float]] = []
 
     @classmethod
     def prior(cls, expert: Expert) -> _Kernel:
@@ -187,17 +196,16 @@ class _Kernel:
             return max(_FLOOR, self._counts[residual + self.radius] / self._total)
         return max(_FLOOR, self._counts[-1] / self._total / _VALUES)
 
-    def ranked(self) -> list[tuple[int, float]]:
-        """(residual, probability), likeliest first, without what is not worth a draft."""
-        if self._ranked is None:
-            least = _MIN_PROBABILITY * self._total
-            pairs = [
-                (index - self.radius, count / self._total)
-                for index, count in enumerate(self._counts[:-1])
-                if count > least
-            ]
-            self._ranked = sorted(pairs, key=lambda pair: -pair[1])
-        return self._ranked
+    def rank(self) -> list[tuple[int, float]]:
+        """Fill and return `ranked`."""
+        least = _MIN_PROBABILITY * self._total
+        pairs = [
+            (index - self.radius, count / self._total)
+            for index, count in enumerate(self._counts[:-1])
+            if count > least
+        ]
+        self.ranked = sorted(pairs, key=lambda pair: -pair[1])
+        return self.ranked
 
     def learn(self, residual: int, responsibility: float) -> None:
         """Count one observation, as far as this expert answers for it."""
@@ -205,7 +213,7 @@ class _Kernel:
         self._counts[residual + self.radius if abs(residual) <= self.radius else -1] += amount
         self._total += amount
         self._unit /= 1.0 - (1.0 - _FORGET) * responsibility
-        self._ranked = None
+        self.ranked = []
         if self._unit > _LARGEST_UNIT:
             self._counts = [count / self._unit for count in self._counts]
             self._total, self._unit = sum(self._counts), 1.0

@@ -37,12 +37,12 @@ class Habits:
 
     def guesses(self, surroundings: Sequence[Hashable]) -> list[Guess]:
         """Return what came in these surroundings, one of each kind."""
-        guesses = []
+        guesses: list[Guess] = []
         for kind, (known, key) in enumerate(zip(self._known, surroundings, strict=True)):
             if counts := known.get(key):
                 total = sum(counts.values())
                 expert = self._first + kind * len(_SEEN) + bisect(_SEEN, total) - 1
-                guesses += [Guess(expert, value, n / total) for value, n in counts.items()]
+                guesses += [(expert, value, n / total) for value, n in counts.items()]
         return guesses
 
     def learn(self, surroundings: Sequence[Hashable], value: int) -> None:

@@ -41,7 +41,7 @@ def _at(values: Sequence[int], index: int) -> int | None:
 
 def _clipped(guesses: Sequence[int | None]) -> list[Guess]:
     """Return the experts' guesses within 0..255."""
-    return [Guess(n, min(255, max(0, g))) for n, g in enumerate(guesses) if g is not None]
+    return [(n, min(255, max(0, g)), 1.0) for n, g in enumerate(guesses) if g is not None]
 
 
 class DepthPredictor:
@@ -93,7 +93,7 @@ class DepthPredictor:
             _at(last, cell - width),
             _at(last, cell + width),
         )
-        guesses = [Guess(n, code) for n, code in enumerate(single) if code is not None]
+        guesses = [(n, code, 1.0) for n, code in enumerate(single) if code is not None]
         return guesses + self._habits.guesses(self._surroundings(now, history))
 
     def learn(self, group: int, values: Values, history: History, value: int) -> None:
