@@ -173,9 +173,6 @@ def main() -> None:
     parser.add_argument("--name", default="closed_loop", help="of the results")
     arguments = parser.parse_args()
     tables: dict[str, list[dict[str, Any]]] = {_PASSES: [], "Sources": [], "Changes": []}
-    if arguments.before is not None:
-        rows = json.loads(arguments.before.read_text())["tables"][_PASSES]
-        tables[_PASSES] = [row | {"code": "before"} for row in rows if row["code"] == "now"]
     rollouts = {}
     for checkpoint in arguments.checkpoints:
         policy = load_float32_policy(checkpoint)
@@ -187,6 +184,10 @@ def main() -> None:
             tables["Changes"].append(changes(*found))
             passes = [[i.twin.drafted.forward_passes for i in episode] for episode in episodes]
             rollouts[f"{checkpoint.name}, {steps}"] = passes
+    if arguments.before is not None:
+        rows = json.loads(arguments.before.read_text())["tables"][_PASSES]
+        earlier = [row | {"code": "before"} for row in rows if row["code"] == "now"]
+        tables[_PASSES][:0] = earlier
     path = write_results(
         arguments.name,
         "Decoding in closed loop",
