@@ -45,15 +45,13 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise over the last dimension."""
-        x32 = x.float()
-        x32 = x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * x32.to(x.dtype)
+        return self.weight * F.rms_norm(x.float(), x.shape[-1:], eps=self.eps).to(x.dtype)
 
 
 def rotary_angles(
     position_ids: torch.Tensor, head_dim: int, theta: float, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return cos and sin of the rotary embedding, each ``[B, 1, S, head_dim]`` (format.md 7).
+    """Return what `rotate` needs, each ``[B, 1, S, head_dim]`` (format.md 7).
 
     The frequencies are computed here, in float32, and not kept as a buffer: a buffer would lose
     its precision when the model is cast to half precision.
@@ -63,18 +61,20 @@ def rotary_angles(
         head_dim: Width of one head.
         theta: Base of the frequencies.
         dtype: Of the result.
+
+    Returns:
+        The cosines, and the sines with the sign that each half of a head needs.
     """
     steps = torch.arange(0, head_dim, 2, device=position_ids.device, dtype=torch.float32)
     inverse = 1.0 / (theta ** (steps / head_dim))
     angles = position_ids[:, None, :, None].float() * inverse
-    angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((cos, cos), dim=-1).to(dtype), torch.cat((-sin, sin), dim=-1).to(dtype)
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """Apply the "half rotation" layout of rotary embedding to ``[B, H, S, head_dim]``."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
+    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
 
 
 def causal_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -105,7 +105,7 @@ def masked_attention(
         q: ``[B, Hq, S, head_dim]``.
         k: ``[B, Hkv, T, head_dim]``.
         v: Like k.
-        mask: Booleans ``[B or 1, 1, S * Hq / Hkv, T]``, made by `fold_mask`.
+        mask: ``[B or 1, 1, S * Hq / Hkv, T]``, made by `fold_mask`.
 
     Returns:
         ``[B, Hq, S, head_dim]``.
@@ -115,6 +115,18 @@ def masked_attention(
     return F.scaled_dot_product_attention(folded, k, v, attn_mask=mask).reshape(q.shape)
 
 
-def fold_mask(mask: torch.Tensor, queries_per_key: int) -> torch.Tensor:
-    """Repeat a mask ``[B or 1, 1, S, T]`` for the heads that share keys."""
-    return mask if queries_per_key == 1 else mask.repeat(1, 1, queries_per_key, 1)
+def fold_mask(mask: torch.Tensor, queries_per_key: int, dtype: torch.dtype) -> torch.Tensor:
+    """Repeat a mask for the heads that share keys, as what attention adds to its scores.
+
+    Attention takes booleans, too, but would convert them in every block.
+
+    Args:
+        mask: Booleans ``[B or 1, 1, S, T]``, true where a query attends.
+        queries_per_key: Heads that share keys.
+        dtype: Of the queries.
+
+    Returns:
+        ``[B or 1, 1, S * queries_per_key, T]``: 0 where a query attends, else minus infinity.
+    """
+    added = torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, float("-inf"))
+    return added if queries_per_key == 1 else added.repeat(1, 1, queries_per_key, 1)

@@ -8,7 +8,7 @@ import torch
 
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.adapter import gather_slots
-from molmoact_ros.model.layers import rotary_angles
+from molmoact_ros.model.layers import RMSNorm, rotary_angles, rotate
 from molmoact_ros.model.vision import resize_positions
 
 
@@ -137,6 +137,21 @@ def test_rotary_angles_are_computed_in_float32():
     angles = positions[0, :, None] / (1e6**exponents)
     torch.testing.assert_close(cos[0, 0, :, :64].double(), angles.cos(), atol=5e-4, rtol=0)
     torch.testing.assert_close(sin[0, 0, :, 64:].double(), angles.sin(), atol=5e-4, rtol=0)
+    assert torch.equal(sin[..., :64], -sin[..., 64:])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_norm_and_rotation_are_those_of_the_reference_bit_for_bit(dtype):
+    x = torch.randn(1, 4, 64, 128, generator=torch.Generator().manual_seed(0)).to(dtype)
+    norm = RMSNorm(128, 1e-6).to(dtype)
+    x32 = x.float()
+    x32 = x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + 1e-6)
+    assert torch.equal(norm(x), norm.weight * x32.to(dtype))
+    cos, sin = rotary_angles(torch.arange(64)[None], 128, 1e6, dtype)
+    first, second = x.chunk(2, dim=-1)
+    plain = torch.cat((sin[..., 64:], sin[..., 64:]), dim=-1)
+    expected = x * cos + torch.cat((-second, first), dim=-1) * plain
+    assert torch.equal(rotate(x, cos, sin), expected)
 
 
 @pytest.mark.parametrize("index", range(3))
@@ -168,7 +183,12 @@ def test_kinds_of_qk_norm_differ_only_by_their_span(models, qk_norm_type):
     network = MolmoActForActionReasoning(type(models["olmo_clip"].config).from_dict(content))
     attention = network.model.transformer.blocks[0].self_attn
     assert attention.q_norm.weight.shape == ((16,) if qk_norm_type == "qwen3" else (64,))
-    q = attention._heads(torch.randn(1, 3, 64), attention.q_norm)
-    span = q if qk_norm_type == "qwen3" else q.transpose(1, 2).flatten(2)
-    mean_square = span.square().mean(-1)
-    torch.testing.assert_close(mean_square, torch.ones_like(mean_square), atol=1e-3, rtol=0)
+    x = torch.randn(1, 3, attention.att_proj.in_features)
+    angles = rotary_angles(torch.arange(3)[None], 16, 1e4, torch.float32)
+    with torch.no_grad():
+        attention.att_proj.weight *= 20  # so that queries matter
+        before = attention(x, *angles, None, None)
+        attention.att_proj.weight[:16] *= 3  # the first head's queries
+        after = attention(x, *angles, None, None)
+    same = bool((before - after).abs().max() < 1e-4)
+    assert same == (qk_norm_type == "qwen3")
