@@ -259,6 +259,11 @@ class MolmoActPolicy:
         self._decoder.generate(batch, WARM_UP_TOKENS, self._draft, self._bin_ids, should_stop)
         self.relative_depth(np.zeros((10, 10), np.uint8))
 
+    @property
+    def drafts_learn(self) -> bool:
+        """Whether the answer before the last could be learned from; else passes are wasted."""
+        return self._draft.learned
+
     def close(self) -> None:
         """Give the memory of weights and caches back, whoever still holds the policy.
 

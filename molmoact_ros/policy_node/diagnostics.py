@@ -87,6 +87,7 @@ def decoding_status(session: PolicySession | None) -> Diagnosis:
     message = "no answer yet"
     if last is not None:
         message = f"{len(last.ids)} tokens in {last.forward_passes} passes"
+        values["answers learned from"] = session.policy.drafts_learn
         values |= {
             f"{source}: accepted of drafted": f"{last.accepted.get(source, 0)} of {drafted}"
             for source, drafted in sorted(last.drafted.items())

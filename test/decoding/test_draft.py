@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a draft is worth on answers that look like real ones, and what it makes of strange ones."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from molmoact_ros.decoding import SOURCES, Draft
+from molmoact_ros.decoding.drafts import AnswerReader
 from molmoact_ros.decoding.drafts.wording import example_answers
 
 
@@ -193,3 +196,22 @@ def test_nothing_is_learned_from_provisional_tokens(reader, new_draft, write):
             each.extend(ids[start : start + 7])
         draft.propose(63, wrong[start : start + 20])
         assert draft.propose(63) == other.propose(63)
+
+
+def test_answers_that_teach_nothing_are_reported_once(
+    reader: AnswerReader,
+    new_draft: Callable[..., Draft],
+    write: Callable[..., str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    draft, ids = new_draft(), reader.encode(write())
+    draft.observe(ids)
+    assert draft.learned
+    for answer in (ids[:-30], reader.encode(" I cannot see it.")):
+        draft.observe(answer)
+        assert not draft.learned
+    assert [record.getMessage().split(",")[1] for record in caplog.records] == [
+        " which was cut: the next ones take more passes until one can be read"
+    ]
+    draft.observe(ids)
+    assert draft.learned

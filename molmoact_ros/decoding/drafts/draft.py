@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from .answer_splitter import AnswerReader
 from .cursor import Cursor, realign
 from .expert_weights import Mixture
 
+_log = logging.getLogger(__name__)
 SOURCES = frozenset({"grammar", "time", "order", "row"})
 
 _SURE = 0.995  # that fixed text goes on as it did
@@ -67,6 +69,10 @@ class Draft:
     One Draft belongs to one stream of images: it remembers the last two answers. Its memory may
     be wrong in any way (another scene, instruction or checkpoint) without harm to the answer.
     The decoder calls `begin`, `extend` and `propose`; the owner calls `observe` after each answer.
+
+    Attributes:
+        sources: those of SOURCES that draft.
+        learned: whether the last observed answer could be read; else drafts go on from older ones.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class Draft:
         self.sources = frozenset(sources)
         if unknown := self.sources - SOURCES:
             raise ValueError(f"unknown draft sources {sorted(unknown)}; known: {sorted(SOURCES)}")
+        self.learned = True
         self._reader = reader
         self._templates: list[Template] = []
         self._history = History(columns)
@@ -155,6 +162,13 @@ class Draft:
         history = self._history
         history.executed = executed_steps
         answer = self._reader.read(ids)
+        if answer is None and self.learned:
+            ended = "has no values" if ids and ids[-1] == self._reader.eos_id else "was cut"
+            _log.warning(
+                f"drafts can learn nothing from an answer of {len(ids)} tokens, which {ended}: the"
+                " next ones take more passes until one can be read"
+            )
+        self.learned = answer is not None
         if answer is not None:
             self._remember(answer.template)
             history.columns = answer.columns or history.columns
