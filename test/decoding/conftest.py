@@ -13,7 +13,7 @@ import torch
 from transformers import GenerationConfig
 
 from molmoact_ros.answer import ActionTokenizer, DepthTokenizer
-from molmoact_ros.decoding import Draft, TokenTree
+from molmoact_ros.decoding import Draft, TokenDraft, TokenTree
 from molmoact_ros.decoding.drafts import AnswerReader
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
@@ -103,6 +103,41 @@ def write_with() -> Callable[..., str]:
 def replay() -> Callable[[Draft, Sequence[int]], int]:
     """Counts the passes of a model that says exactly the given ids, see `_replay`."""
     return _replay
+
+
+class _ScriptedDraft:
+    """A draft whose tree follows from how many tokens are known, and from the limit."""
+
+    def __init__(self, tree: Callable[[int, int], TokenTree]) -> None:
+        self._tree, self._known = tree, 0
+
+    def begin(self) -> None:
+        self._known = 0
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        self._known += len(tokens)
+
+    def propose(self, limit: int, provisional: Sequence[int] = ()) -> TokenTree:
+        return self._tree(self._known + len(provisional), limit)
+
+
+@pytest.fixture(scope="session")
+def chain() -> Callable[[list[int]], TokenDraft]:
+    """Makes drafts of a known answer without branches, longer than the limit on purpose."""
+    return lambda ids: _ScriptedDraft(lambda known, _: TokenTree.chain(ids[known:], "chain"))
+
+
+@pytest.fixture(scope="session")
+def twins() -> Callable[[list[int]], TokenDraft]:
+    """Makes drafts of a known answer with a wrong sibling in front of every right token."""
+
+    def tree(ids: list[int]) -> TokenTree:
+        tokens = [choice for token in ids for choice in ((token + 16) % 32, token)]
+        parents = [2 * (node // 2) - 1 for node in range(len(tokens))]
+        count = len(tokens)
+        return TokenTree(tuple(tokens), tuple(parents), ("x",) * count, (1.0,) * count)
+
+    return lambda ids: _ScriptedDraft(lambda known, limit: tree(ids[known : known + limit // 2]))
 
 
 def _answer(

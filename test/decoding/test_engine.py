@@ -10,7 +10,6 @@ from molmoact_ros.decoding import (
     ContextTooLongError,
     Decoder,
     StoppedError,
-    TokenTree,
     generate,
     pass_set,
 )
@@ -35,7 +34,7 @@ def test_bad_requests_are_refused(random_model):
         Decoder(random_model(0), capacity=30, block_sizes=(8, 16))
 
 
-def test_a_tie_goes_to_the_smallest_id(random_model):
+def test_a_tie_goes_to_the_smallest_id(random_model, twins):
     model = random_model(5, vocab_size=32)
     with torch.no_grad():
         model.lm_head.weight[16:] = model.lm_head.weight[:16]  # every id has an equal above it
@@ -43,32 +42,32 @@ def test_a_tie_goes_to_the_smallest_id(random_model):
     plain = generate(model, prompt, 40)
     assert max(plain.ids) < 16
     # Both twins are drafted, the wrong one first: the rule decides, not the order of the draft.
-    drafted = generate(model, prompt, 40, _Twins(plain.ids))
+    drafted = generate(model, prompt, 40, twins(plain.ids))
     assert drafted.ids == plain.ids
 
 
-def test_generation_stops_at_eos_inside_a_block(random_model):
+def test_generation_stops_at_eos_inside_a_block(random_model, twins):
     model = random_model(2)
     plain = generate(model, {"input_ids": torch.tensor([[4, 9]])}, 30)
     eos = plain.ids[10]
     stop = plain.ids.index(eos)
     model.generation_config.eos_token_id = [eos]
     try:
-        result = generate(model, {"input_ids": torch.tensor([[4, 9]])}, 30, _Twins(plain.ids))
+        result = generate(model, {"input_ids": torch.tensor([[4, 9]])}, 30, twins(plain.ids))
     finally:
         model.generation_config.eos_token_id = 3
     assert result.ids == plain.ids[: stop + 1]
     assert result.ended
 
 
-def test_probes_are_the_softmax_over_the_probe_ids(random_model):
+def test_probes_are_the_softmax_over_the_probe_ids(random_model, twins):
     model = random_model(7)
     prompt = torch.tensor([[8, 1, 30]])
     plain = generate(model, {"input_ids": prompt}, 25)
     probe_ids = torch.tensor(sorted(set(plain.ids))[:4])
     wanted = [i for i, token in enumerate(plain.ids) if token in probe_ids]
     logits = model(torch.cat([prompt, torch.tensor([plain.ids])], dim=1)).logits[0]
-    for draft in (None, _Twins(plain.ids)):
+    for draft in (None, twins(plain.ids)):
         result = generate(model, {"input_ids": prompt}, 25, draft, probe_ids=probe_ids)
         assert sorted(result.probes) == wanted
         for position, probabilities in result.probes.items():
@@ -88,27 +87,6 @@ def test_warm_up_times_every_block_and_leaves_no_trace(random_model):
     assert decoder.generate(batch, 20).ids == plain.ids
 
 
-class _Twins:
-    """Drafts the known answer as a tree, a wrong sibling in front of every right token."""
-
-    def __init__(self, ids: list[int]) -> None:
-        self._ids, self._known = ids, 0
-
-    def begin(self) -> None:
-        self._known = 0
-
-    def extend(self, tokens) -> None:
-        self._known += len(tokens)
-
-    def propose(self, limit: int, provisional=()) -> TokenTree:
-        tokens, parents, parent = [], [], -1
-        for token in self._ids[self._known : self._known + limit // 2]:
-            tokens += [(token + 16) % 32, token]
-            parents += [parent, parent]
-            parent = len(tokens) - 1
-        return TokenTree(tuple(tokens), tuple(parents), ("x",) * len(tokens), (1.0,) * len(tokens))
-
-
 def test_an_answer_can_be_given_up_between_passes(random_model):
     decoder = Decoder(random_model(0), capacity=60)
     batch = {"input_ids": torch.tensor([[5, 6, 7]])}
@@ -121,7 +99,7 @@ def test_an_answer_can_be_given_up_between_passes(random_model):
 
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_a_pass_sends_its_inputs_to_the_device_and_nothing_else(
-    random_model, monkeypatch, repeatable
+    random_model, twins, monkeypatch, repeatable
 ):
     """Numbers of slots, named to the device, would be copied there and waited for."""
     monkeypatch.setattr(pass_set, "EagerPass", lambda model, cache: FixedPass(model, cache, 64))
@@ -138,6 +116,6 @@ def test_a_pass_sends_its_inputs_to_the_device_and_nothing_else(
         return make(data, **settings)
 
     monkeypatch.setattr(torch, "tensor", watched)
-    drafted = decoder.generate(batch, 40, _Twins(truth), probes)
+    drafted = decoder.generate(batch, 40, twins(truth), probes)
     assert drafted.ids == truth and drafted.accepted
     assert sent == []

@@ -62,39 +62,25 @@ def test_any_tree_leaves_the_ids_alone(random_model, data, which, prompt, count)
         assert accepted <= drafted.drafted[source]
 
 
-class _Chain:
-    """Always drafts the same chain from where the answer stands."""
-
-    def __init__(self, ids: list[int]) -> None:
-        self._ids, self._known = ids, 0
-
-    def begin(self) -> None:
-        self._known = 0
-
-    def extend(self, tokens) -> None:
-        self._known += len(tokens)
-
-    def propose(self, limit: int, provisional=()) -> TokenTree:
-        return TokenTree.chain(self._ids[self._known :], "chain")  # the limit is ignored on purpose
-
-
 @RELAXED
 @given(which=MODELS, prompt=PROMPTS, other=PROMPTS, cut=st.integers(0, 30), kind=st.integers(0, 4))
-def test_the_answer_to_another_prompt_does_no_harm(random_model, which, prompt, other, cut, kind):
+def test_the_answer_to_another_prompt_does_no_harm(
+    random_model, chain, which, prompt, other, cut, kind
+):
     model = random_model(*which)
     plain, previous = _plain(model, prompt, 30), _plain(model, other, 30)
     decoder = Decoder(model, capacity=80)
     batch = {"input_ids": torch.tensor([prompt])}
     ids = (previous.ids, previous.ids[:cut], plain.ids[:cut], plain.ids * 4, [0] * 500)[kind]
-    assert decoder.generate(batch, 30, _Chain(ids)).ids == plain.ids
+    assert decoder.generate(batch, 30, chain(ids)).ids == plain.ids
 
 
-def test_a_perfect_draft_needs_one_pass_per_block(random_model):
+def test_a_perfect_draft_needs_one_pass_per_block(random_model, chain):
     model = random_model(1, "qwen_siglip")
     prompt = next(p for p in range(48) if len(_plain(model, [p, 5], 200).ids) == 200)
     plain = _plain(model, [prompt, 5], 200)
     batch = {"input_ids": torch.tensor([[prompt, 5]])}
-    result = Decoder(model, 210).generate(batch, 200, _Chain(plain.ids))
+    result = Decoder(model, 210).generate(batch, 200, chain(plain.ids))
     assert result.ids == plain.ids
     assert result.forward_passes == 4  # 199 tokens, 64 per pass
     assert result.accepted == {"chain": 196}
@@ -116,10 +102,10 @@ def test_a_draft_of_another_vocabulary_does_no_harm(random_model, split_tokenize
 
 @RELAXED
 @given(which=MODELS, prompts=st.lists(PROMPTS, min_size=2, max_size=3))
-def test_a_decoder_forgets_the_answer_before(random_model, which, prompts):
+def test_a_decoder_forgets_the_answer_before(random_model, chain, which, prompts):
     model = random_model(*which)
     decoder = Decoder(model, 70)
     for prompt in prompts:
         plain = _plain(model, prompt, 20)
-        result = decoder.generate({"input_ids": torch.tensor([prompt])}, 20, _Chain(plain.ids))
+        result = decoder.generate({"input_ids": torch.tensor([prompt])}, 20, chain(plain.ids))
         assert result.ids == plain.ids

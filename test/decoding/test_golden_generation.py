@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from molmoact_ros.answer import ActionTokenizer
-from molmoact_ros.decoding import Draft, TokenTree, generate
+from molmoact_ros.decoding import Draft, generate
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
 
@@ -49,7 +49,7 @@ def _batch(processor: MolmoActProcessor, info: dict, row: int):
 
 
 @pytest.mark.parametrize(("variant", "name", "row"), _rows())
-def test_ids_are_those_of_the_reference(checkpoints, variant, name, row):
+def test_ids_are_those_of_the_reference(checkpoints, variant, name, row, chain):
     model, processor = checkpoints[variant]
     index = json.loads((GOLDEN / variant / "cases/index.json").read_text())
     info = next(entry for entry in index if entry["name"] == name)
@@ -66,7 +66,7 @@ def test_ids_are_those_of_the_reference(checkpoints, variant, name, row):
         processor.tokenizer, ActionTokenizer(), model.generation_config.eos_token_id
     )
     assert generate(model, batch, len(reference), draft).ids == plain.ids
-    assert generate(model, batch, len(reference), _Known(plain.ids)).ids == plain.ids
+    assert generate(model, batch, len(reference), chain(plain.ids)).ids == plain.ids
 
 
 def test_left_padding_is_dropped(checkpoints):
@@ -78,19 +78,3 @@ def test_left_padding_is_dropped(checkpoints):
     mask = torch.cat([torch.zeros(1, 5), torch.ones_like(ids)], dim=1)
     batch = {"input_ids": padded, "attention_mask": mask}
     assert generate(model, batch, len(reference)).ids == reference
-
-
-class _Known:
-    """Drafts the answer itself, so that every pass confirms a whole block."""
-
-    def __init__(self, ids: list[int]) -> None:
-        self._ids, self._known = ids, 0
-
-    def begin(self) -> None:
-        self._known = 0
-
-    def extend(self, tokens) -> None:
-        self._known += len(tokens)
-
-    def propose(self, limit: int, provisional=()) -> TokenTree:
-        return TokenTree.chain(self._ids[self._known : self._known + limit], "known")
