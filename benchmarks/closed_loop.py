@@ -183,7 +183,7 @@ def main() -> None:
             tables["Sources"].append(acceptance(*found))
             tables["Changes"].append(changes(*found))
             passes = [[i.twin.drafted.forward_passes for i in episode] for episode in episodes]
-            rollouts[f"{checkpoint.name}, {steps}"] = passes
+            rollouts[f"{checkpoint.name}, {steps} executed steps"] = passes
     if arguments.before is not None:
         rows = json.loads(arguments.before.read_text())["tables"][_PASSES]
         earlier = [row | {"code": "before"} for row in rows if row["code"] == "now"]

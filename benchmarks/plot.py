@@ -30,10 +30,11 @@ def main() -> None:
     content = json.loads((RESULTS / f"{arguments.results}.json").read_text())
     plain = [row["tokens"] - 1 for row in content["tables"][next(iter(content["tables"]))]]
     figure, axes = pyplot.subplots(figsize=(7, 3.2))
-    for steps, episodes in content["config"]["passes per chunk"].items():
+    for label, episodes in content["config"]["passes per chunk"].items():
         passes = [count for episode in episodes for count in episode]
-        seconds = [number * int(steps) * STEP_SECONDS for number in range(len(passes))]
-        axes.plot(seconds, passes, marker=".", label=f"{steps} executed steps")
+        steps = int(label.split()[1])
+        seconds = [number * steps * STEP_SECONDS for number in range(len(passes))]
+        axes.plot(seconds, passes, marker=".", label=label)
     axes.axhline(sum(plain) / len(plain), color="grey", linestyle="--", label="plain decoding")
     axes.set(xlabel="simulated time over all episodes (s)", ylabel="passes per chunk", yscale="log")
     axes.set_ylim(top=900)
