@@ -19,7 +19,6 @@ from molmoact_ros.demo.graph import (
     SIMULATOR,
     default_checkpoint,
     demo_graph,
-    share,
 )
 from molmoact_ros.launching.dds import image_settings
 from molmoact_ros.launching.launch_file import (
@@ -34,6 +33,7 @@ from molmoact_ros.launching.start_checks import (
     check_policy_node,
     check_simulator_node,
 )
+from molmoact_ros.share import share
 
 ARGUMENTS = {
     "namespace": ("", "Namespace of all nodes."),

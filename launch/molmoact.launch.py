@@ -10,10 +10,8 @@ Motion is off until the executor's ~/enable is called. An argument that is left 
 machines: nodes:=policy on one, nodes:=executor on the other.
 """
 
-from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import ExecuteProcess, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -33,8 +31,9 @@ from molmoact_ros.launching.launch_file import (
 )
 from molmoact_ros.launching.respawn import OnExit, respawned
 from molmoact_ros.launching.start_checks import check_executor_node, check_policy_node
+from molmoact_ros.share import share
 
-SHARE = Path(get_package_share_directory("molmoact_ros"))
+SHARE = share()
 ARGUMENTS = {
     "nodes": ("both", "Which nodes to start here: both, policy or executor."),
     "namespace": ("", "Namespace of both nodes."),

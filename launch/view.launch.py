@@ -11,9 +11,6 @@ Without arguments it fits demo.launch.py and scripts/demo.sh. All names are rela
 `namespace` suffices to look at one of several robots.
 """
 
-from pathlib import Path
-
-from ament_index_python.packages import get_package_share_directory
 from launch import Action, LaunchContext, LaunchDescription
 from launch_ros.actions import Node
 
@@ -26,8 +23,9 @@ from molmoact_ros.launching.launch_file import (
     require_package,
 )
 from molmoact_ros.launching.start_checks import check_markers_node
+from molmoact_ros.share import share
 
-CONFIG = Path(get_package_share_directory("molmoact_ros")) / "config"
+CONFIG = share() / "config"
 # x y z qx qy qz qw of the simulator's camera in its base frame, then the names of both.
 TABLETOP_CAMERA = "2.02 0.62 1.02 0.676611 0.569421 -0.300610 -0.357198 base_link camera_optical"
 ARGUMENTS = {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from molmoact_ros.share import share
 from molmoact_ros.yaml_config import (
     ProfileError,
     below,
@@ -183,11 +184,7 @@ def robot_path(robot: str) -> Path:
     """
     if robot.endswith((".yaml", ".yml")):
         return Path(robot).expanduser()
-    folder = Path(__file__).parents[2] / "config" / "robots"
-    if not folder.is_dir():
-        from ament_index_python.packages import get_package_share_directory
-
-        folder = Path(get_package_share_directory("molmoact_ros")) / "config" / "robots"
+    folder = share() / "config" / "robots"
     path = folder / f"{robot}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from molmoact_ros.share import share as share  # of launch files that were copied, too
+
 PACKAGE = "molmoact_ros"
 SIMULATOR = "tabletop"
 POLICY = "molmoact_policy"
@@ -36,16 +38,6 @@ class NodeSpec:
     parameter_files: tuple[Path, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     remappings: Mapping[str, str] = field(default_factory=dict)
-
-
-def share() -> Path:
-    """Return the folder of config, launch and checkpoints: the source tree's, or the installed."""
-    source = Path(__file__).parents[2]
-    if (source / "config" / "robots").is_dir():
-        return source
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory(PACKAGE))
 
 
 def default_checkpoint() -> Path:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from molmoact_ros.control import RobotProfile, load_profile
 from molmoact_ros.demo.domains import reserve_domain
-from molmoact_ros.demo.graph import share
 from molmoact_ros.demo.lifetime import die_with_parent
 from molmoact_ros.output_files import WriteError
+from molmoact_ros.share import share
 
 from .actors import PolicyActor, make_baseline
 from .episode import Episode, EvaluationError

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from molmoact_ros.share import share
 
 _SHARED_MEMORY = 512 << 20  # bytes that /dev/shm must have free for the image transport
 # Where Fast DDS looks for its settings; renamed after Jazzy.
@@ -21,8 +20,7 @@ def image_settings() -> dict[str, str]:
     if chosen or _free_shared_memory() < _SHARED_MEMORY:
         return {}
     old = os.environ.get("ROS_DISTRO") in _OLD_DISTROS
-    profile = Path(get_package_share_directory("molmoact_ros")) / "config" / "fastdds.xml"
-    return {_OLD_PROFILE if old else _PROFILE: str(profile)}
+    return {_OLD_PROFILE if old else _PROFILE: str(share() / "config" / "fastdds.xml")}
 
 
 def _free_shared_memory() -> int:

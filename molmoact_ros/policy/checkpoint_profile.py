@@ -10,8 +10,6 @@ belongs to a checkpoint, by name or by content; config/checkpoints/template.yaml
 from __future__ import annotations
 
 import fnmatch
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from molmoact_ros.answer.gripper_conventions import CONVENTIONS, GripperConverte
 from molmoact_ros.answer.trajectory import GRID_MAX, clipped
 from molmoact_ros.control import ACTION_SPACES
 from molmoact_ros.processing.frames import KERNELS, centre_crop, fit_longest_side, resample
+from molmoact_ros.share import share
 from molmoact_ros.yaml_config import (
     ProfileError,
     build,
@@ -264,17 +263,8 @@ def load_checkpoint_profile(path: str | Path) -> CheckpointProfile:
 
 
 def profile_directory() -> Path:
-    """The folder config/checkpoints of the source tree or of the installed package.
-
-    Raises:
-        ProfileError: There is none.
-    """
-    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
-    shares = [Path(prefix) / "share" / "molmoact_ros" for prefix in prefixes if prefix]
-    for root in (Path(__file__).resolve().parents[2], *shares):
-        if (root / "config" / "checkpoints" / _TEMPLATE).is_file():
-            return root / "config" / "checkpoints"
-    raise ProfileError("", f"no config/checkpoints/{_TEMPLATE} below {', '.join(map(str, shares))}")
+    """Return the folder of the profiles of published checkpoints."""
+    return share() / "config" / "checkpoints"
 
 
 def load_checkpoint_profiles(directory: Path | None = None) -> tuple[CheckpointProfile, ...]:
