@@ -19,6 +19,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+INTERRUPTED = 130  # exit code of a command after Ctrl-C, as shells have it
 _STANDARD_OUTPUT = "standard output"
 
 

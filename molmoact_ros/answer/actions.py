@@ -64,10 +64,6 @@ class ActionTokenizer:
         clipped = np.clip(np.asarray(values), -1.0, 1.0)
         return np.digitize(clipped, _EDGES).astype(np.int64) - 1
 
-    def decode_bins(self, bins: ArrayLike) -> NDArray[np.float64]:
-        """Centres of bins 0..255 of any shape."""
-        return self.values[np.asarray(bins)]
-
     def encode(self, values: ArrayLike) -> str:
         """Write one action [D] as `[s1, s2]` or a chunk [T, D] as `[[s1, s2], [s1, s2]]`.
 

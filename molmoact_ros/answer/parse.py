@@ -48,7 +48,6 @@ class Answer:
             action string, so that no value can be executed that the model did not write.
         problems: Why the answer is not to be trusted, a sentence each; always empty in
             compatible mode, which has no opinion.
-        depth_spans: Text of each depth map with its tags.
         trajectories: All trajectories, float64 [K, 2] each.
     """
 
@@ -56,7 +55,6 @@ class Answer:
     trajectory: NDArray[np.float64] | None
     actions: NDArray[np.float64]
     problems: tuple[str, ...]
-    depth_spans: tuple[str, ...]
     trajectories: tuple[NDArray[np.float64], ...]
 
     @property
@@ -147,7 +145,6 @@ class _StrictReader:
             trajectory=trajectories[0] if trajectories else None,
             actions=values,
             problems=tuple(self.problems),
-            depth_spans=tuple(spans),
             trajectories=tuple(trajectories),
         )
 
@@ -252,7 +249,6 @@ def _read_compatible(
         trajectory=trajectories[0] if trajectories else None,
         actions=_unnormalized(rows, stats),
         problems=(),
-        depth_spans=tuple(spans),
         trajectories=tuple(trajectories),
     )
 

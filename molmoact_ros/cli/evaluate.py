@@ -19,11 +19,10 @@ from molmoact_ros.demo.graph import default_checkpoint
 from molmoact_ros.evaluate.episode import SERIES, Episode, EvaluationError, make_episodes
 from molmoact_ros.evaluate.results import EpisodeResult, as_json, as_markdown
 from molmoact_ros.evaluate.workers import MOST_WORKERS, Setting, run_episodes
-from molmoact_ros.output_files import WriteError, reports_write_errors, write_text
+from molmoact_ros.output_files import INTERRUPTED, WriteError, reports_write_errors, write_text
 from molmoact_ros.sim import VARIATIONS
 from molmoact_ros.sim.tasks import KINDS
 
-_INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 _DESCRIPTION = """\
 Runs episodes in the simulator and counts how often the arm does what it is instructed to do:
   reach  the gripper comes to rest within 5 cm of the named block's centre
@@ -67,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = 1
     except KeyboardInterrupt:
         print("stopped; what was measured so far is kept", file=sys.stderr)
-        code = _INTERRUPTED
+        code = INTERRUPTED
     if results:
         _write(options, _in_order(results, episodes), time.monotonic() - started)
     return code

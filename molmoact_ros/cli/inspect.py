@@ -49,7 +49,7 @@ def _look(arguments: argparse.Namespace) -> Preflight:
     # Here and not above: only the parameters of the node need ROS.
     try:
         from molmoact_ros.policy_node.parameters import PolicyParameters, check_setup
-        from molmoact_ros.ros.parameter_files import read_parameters
+        from molmoact_ros.ros.parameters import read_parameters
     except ImportError as error:
         raise ValueError(f"--params needs ROS 2, which is not there: {error}") from error
     given = {key: getattr(arguments, key) for key in ("checkpoint", "revision", "profile")}
@@ -124,43 +124,28 @@ def _network(config: MolmoActConfig) -> str:
     vit, adapter, llm = config.vit_config, config.adapter_config, config.llm_config
     height, width = vit.image_default_input_size
     kept = max(config.vit_layers) + 1
-    options = [
-        name
-        for name, on in (
-            ("qkv bias", llm.qkv_bias),
-            (f"{llm.qk_norm_type} qk-norm", llm.use_qk_norm),
-            ("norm after", llm.norm_after),
-        )
-        if on
-    ]
-    rows = [
+    sight = f"{width} x {height} px, patch {vit.image_patch_size}, {vit.hidden_act}"
+    if vit.use_cls_token:
+        sight += ", class token"
+    language = f"vocabulary {llm.vocab_size}, rope base {llm.rope_theta:g}"
+    for option, is_on in (
+        ("qkv bias", llm.qkv_bias),
+        (f"{llm.qk_norm_type} qk-norm", llm.use_qk_norm),
+        ("norm after", llm.norm_after),
+    ):
+        language += f", {option}" if is_on else ""
+    layers, heads = f"{kept} of {vit.num_hidden_layers}", vit.num_attention_heads
+    llm_heads = f"{llm.num_attention_heads}/{llm.num_key_value_heads}"
+    blocks = f"reads blocks {', '.join(map(str, config.vit_layers))}"
+    bins = f"{config.n_action_bins} bins, codebook {config.action_codebook}"
+    rows: list[tuple[object, ...]] = [
         ("part", "layers", "width", "heads", "details"),
-        (
-            "vision tower",
-            f"{kept} of {vit.num_hidden_layers}",
-            str(vit.hidden_size),
-            str(vit.num_attention_heads),
-            f"{width} x {height} px, patch {vit.image_patch_size}, {vit.hidden_act}"
-            + ", class token" * vit.use_cls_token,
-        ),
-        (
-            "adapter",
-            "1",
-            str(adapter.hidden_size),
-            str(adapter.num_attention_heads),
-            f"reads blocks {', '.join(map(str, config.vit_layers))}",
-        ),
-        (
-            "language model",
-            str(llm.num_hidden_layers),
-            str(llm.hidden_size),
-            f"{llm.num_attention_heads}/{llm.num_key_value_heads}",
-            f"vocabulary {llm.vocab_size}, rope base {llm.rope_theta:g}"
-            + "".join(f", {option}" for option in options),
-        ),
-        ("actions", "", "", "", f"{config.n_action_bins} bins, codebook {config.action_codebook}"),
+        ("vision tower", layers, vit.hidden_size, heads, sight),
+        ("adapter", 1, adapter.hidden_size, adapter.num_attention_heads, blocks),
+        ("language model", llm.num_hidden_layers, llm.hidden_size, llm_heads, language),
+        ("actions", "", "", "", bins),
     ]
-    return format_table(rows)
+    return format_table([tuple(map(str, row)) for row in rows])
 
 
 def _checks(found: Preflight) -> str:

@@ -27,24 +27,16 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
     add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
     add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
-    add(
-        "--repeatable",
-        action=argparse.BooleanOptionalAction,
-        help="keep drafts from changing any id, in every number type (default: on GPUs)",
-    )
+    add("--repeatable", action=argparse.BooleanOptionalAction,
+        help="drafts never change an id, in every number type (default: on GPUs)")  # fmt: skip
     add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
 
 
 def add_image_limit(parser: argparse._ActionsContainer) -> None:
     """Add `--max-image-pixels`, as the policy node's parameter."""
-    parser.add_argument(
-        "--max-image-pixels",
-        type=_pixels,
-        default=MAX_IMAGE_PIXELS,
-        metavar="PIXELS",
-        help="largest width x height of an image, as its header declares it "
-        f"(default: {MAX_IMAGE_PIXELS})",
-    )
+    add = parser.add_argument
+    add("--max-image-pixels", type=_pixels, default=MAX_IMAGE_PIXELS, metavar="PIXELS",
+        help="largest width x height of an image, by its header (%(default)s)")  # fmt: skip
 
 
 def load_policy(
@@ -87,12 +79,8 @@ def load_policy(
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     progress = _show_progress if sys.stderr.isatty() else None
-    return MolmoActPolicy.from_preflight(
-        found,
-        progress,
-        max_new_tokens=arguments.max_new_tokens,
-        repeatable=arguments.repeatable,
-    )
+    settings = {name: getattr(arguments, name) for name in ("max_new_tokens", "repeatable")}
+    return MolmoActPolicy.from_preflight(found, progress, **settings)
 
 
 def _pixels(text: str) -> int:

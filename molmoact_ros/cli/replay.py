@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from molmoact_ros.output_files import reports_write_errors
+from molmoact_ros.output_files import INTERRUPTED, reports_write_errors
 from molmoact_ros.small_files import one_line
 
 from .policy_arguments import add_image_limit, add_policy_arguments, load_policy
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from molmoact_ros.replay import Bag, Replay, ReplaySettings
     from molmoact_ros.replay.result_folder import ResultFolder
 
-_INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 _FALLBACK_PERIOD = 0.1  # s between action rows, where neither profile nor option sets it
 
 
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(one_line(error))
     except KeyboardInterrupt:
         print(f"stopped; what was done so far is in {options.out}", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from pathlib import Path
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
-from molmoact_ros.output_files import reports_write_errors
+from molmoact_ros.output_files import INTERRUPTED, reports_write_errors
 from molmoact_ros.sim import VARIATIONS, draw_task
 from molmoact_ros.sim.tasks import KINDS
 
@@ -22,8 +22,6 @@ from .graph import default_checkpoint, demo_graph
 from .processes import NodeProcesses, ProcessError, private_environment
 from .show import Scene, Show
 from .watcher import GraphError, Watcher
-
-_INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
 @reports_write_errors
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("stopped by Ctrl-C")
-        return _INTERRUPTED
+        return INTERRUPTED
     finally:
         rclpy.try_shutdown()
     print(f"logs:    {logs}\noutcome: {outcome}")

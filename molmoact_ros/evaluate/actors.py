@@ -87,14 +87,9 @@ class PolicyActor:
     def answer(self, look: Look) -> Reasoning:
         """Infer from the picture, the words and the line."""
         camera = self.policy.profile.prompt.cameras[0]
-        return self.policy.infer(
-            Observation(
-                {camera: look.rgb},
-                look.episode.words.instruction,
-                look.line,
-                look.moment.time,
-            )
-        )
+        words = look.episode.words.instruction
+        seen = Observation({camera: look.rgb}, words, look.line, look.moment.time)
+        return self.policy.infer(seen)
 
 
 class RandomActor:
@@ -166,10 +161,5 @@ def _as_reasoning(actions: np.ndarray, key: str) -> Reasoning:
         actions=actions,
         valid=True,
         problems=(),
-        confidence=None,
-        spread=None,
         unnorm_key=key,
-        text="",
-        ids=(),
-        forward_passes=0,
     )

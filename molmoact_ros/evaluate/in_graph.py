@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rclpy
@@ -24,12 +24,15 @@ from molmoact_ros.ros.conversions import chunk_to_message
 from molmoact_ros.sim import Tabletop
 from molmoact_ros.viz import OverlayVideo
 
-from .actors import Actor, Look
+from .actors import Actor, Look, make_baseline
 from .episode import Episode, EvaluationError, Moment
 from .episode_video import EpisodeVideo
 from .in_process import NO_MOTION, PICTURE
 from .measurement import Measurement
 from .results import EpisodeResult
+
+if TYPE_CHECKING:
+    from .workers import Setting
 
 _NO_LINE = np.empty((0, 2))
 
@@ -37,40 +40,24 @@ _NO_LINE = np.empty((0, 2))
 class Graph:
     """A running graph, in a ROS domain of its own; a context manager."""
 
-    def __init__(
-        self,
-        checkpoint: Path,
-        baseline: Actor | None,
-        has_policy: bool,
-        *,
-        domain: int,
-        seconds: float,
-        execute_steps: int,
-        logs: Path,
-        videos: Path | None = None,
-    ) -> None:
+    def __init__(self, setting: Setting, actor: str, domain: int) -> None:
         """Prepare.
 
         Args:
-            checkpoint: Of the policy.
-            baseline: Publishes chunks in the place of the policy; None: nobody does.
-            has_policy: Whether the policy is part of the graph.
+            setting: How episodes are run.
+            actor: "policy", or the baseline that publishes chunks in its place.
             domain: ROS domain id, 0..101.
-            seconds: Time limit of an episode.
-            execute_steps: Rows of each chunk that are executed; 0: as in the profiles.
-            logs: Folder for the nodes' logs.
-            videos: Folder for videos; None: none are made.
         """
-        graph = demo_graph(str(checkpoint), execute_steps=execute_steps or None)
-        if not has_policy:
+        graph = demo_graph(str(setting.checkpoint), execute_steps=setting.execute_steps or None)
+        self._has_policy = actor == "policy"
+        if not self._has_policy:
             graph = tuple(spec for spec in graph if spec.name != POLICY)
-        self._logs = logs
-        self._nodes = NodeProcesses(graph, logs)
-        self._has_policy = has_policy
-        self._baseline = baseline
+        self._logs = setting.logs / actor
+        self._nodes = NodeProcesses(graph, self._logs)
+        self._baseline = make_baseline(actor, setting.checkpoint)
         self._environment = private_environment(domain)
-        self._seconds = seconds
-        self._videos = videos
+        self._seconds = setting.seconds
+        self._videos = setting.videos
         self._scene = Tabletop()  # for the pose of the camera only
 
     def __enter__(self) -> Graph:
@@ -108,9 +95,7 @@ class Graph:
         """
         with self._named_faults():
             self._set_up(episode)
-            video = None
-            if self._videos is not None:
-                video = EpisodeVideo(self._videos, episode)
+            video = None if self._videos is None else EpisodeVideo(self._videos, episode)
             self._to_the_end(episode, video)
             if video is not None:
                 video.close()

@@ -143,23 +143,12 @@ def _load_policy(setting: Setting) -> PolicyActor:
 def _graph(setting: Setting, name: str, stack: ExitStack) -> InProcess | Graph:
     from .in_graph import Graph
 
-    has_policy = name == "policy"
     domain = setting.domain
     if domain is None:
         reserved = reserve_domain()
         stack.callback(reserved.release)
         domain = reserved.number
-    graph = Graph(
-        setting.checkpoint,
-        None if has_policy else make_baseline(name, setting.checkpoint),
-        has_policy,
-        domain=domain,
-        seconds=setting.seconds,
-        execute_steps=setting.execute_steps,
-        logs=setting.logs / name,
-        videos=setting.videos,
-    )
-    return stack.enter_context(graph)
+    return stack.enter_context(Graph(setting, name, domain))
 
 
 def _run_parallel(

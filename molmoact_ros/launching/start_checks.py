@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from molmoact_ros.ros.parameter_files import parameters_for, read_parameter_file
-from molmoact_ros.ros.parameters import ParameterError, check_parameters
+from molmoact_ros.ros.parameters import (
+    ParameterError,
+    check_parameters,
+    parameters_for,
+    read_parameter_file,
+)
 
 Spec = TypeVar("Spec")
 

@@ -10,7 +10,7 @@ from molmoact_ros.policy.pixels import (
     MAX_IMAGE_PIXELS,
     ImageError,
     ImageMessage,
-    check_size,
+    pixel_rows,
     shortened,
 )
 
@@ -44,14 +44,6 @@ def metres_from_image(
         encoding = shortened(message.encoding)
         raise ImageError(f"{topic}: depth encoding {encoding} is not one of {known}")
     kind = kind.newbyteorder(">" if message.is_bigendian else "<")
-    height, width, step = message.height, message.width, message.step
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    check_size((width, height), data.size, topic, max_pixels)
-    if step < width * kind.itemsize or data.size < height * step:
-        raise ImageError(
-            f"{topic}: {data.size} bytes do not hold {width}x{height} px of {message.encoding} "
-            f"with step {step}"
-        )
-    rows = data[: height * step].reshape(height, step)[:, : width * kind.itemsize]
+    rows = pixel_rows(message, topic, kind.itemsize, max_pixels)
     values = np.ascontiguousarray(rows).view(kind).astype(np.float32)
     return values if message.encoding == "32FC1" else values * np.float32(_MILLIMETRE)

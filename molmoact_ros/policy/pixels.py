@@ -72,6 +72,33 @@ def rgb_from_image(
         ImageError: Empty image or one of too many pixels, unknown encoding, `step` too small,
             data too short or too long.
     """
+    channels, rgb = _RGB_CHANNELS.get(message.encoding, (0, None))
+    rows = pixel_rows(message, topic, channels, max_pixels)
+    if rgb is None:
+        return _rgb_by_cv_bridge(message, topic)
+    height, width = message.height, message.width
+    pixels = rows.reshape(height, width, channels)[:, :, rgb]
+    return np.broadcast_to(pixels, (height, width, 3))
+
+
+def pixel_rows(
+    message: ImageMessage, topic: str, pixel_bytes: int, max_pixels: int = MAX_IMAGE_PIXELS
+) -> np.ndarray:
+    """Return the pixels of an image without the padding of its rows.
+
+    Args:
+        message: The image.
+        topic: Named in errors.
+        pixel_bytes: Of one pixel; 0: not known, nothing is returned of the rows.
+        max_pixels: Larger images are refused before anything is computed from them.
+
+    Returns:
+        uint8 `[H, W * pixel_bytes]`, a view of the message's data.
+
+    Raises:
+        ImageError: Empty image or one of too many pixels, `step` too small, data too short or
+            too long.
+    """
     height, width, step = message.height, message.width, message.step
     data = np.frombuffer(message.data, dtype=np.uint8)
     check_size((width, height), data.size, topic, max_pixels)
@@ -79,17 +106,12 @@ def rgb_from_image(
         raise ImageError(
             f"{topic}: data has {data.size} bytes, height x step needs {height} x {step}"
         )
-    if message.encoding not in _RGB_CHANNELS:
-        return _rgb_by_cv_bridge(message, topic)
-    channels, rgb = _RGB_CHANNELS[message.encoding]
-    if step < width * channels:
+    if step < width * pixel_bytes:
         raise ImageError(
-            f"{topic}: step {step} is less than {width * channels} bytes "
+            f"{topic}: step {step} is less than {width * pixel_bytes} bytes "
             f"({width} px of {message.encoding})"
         )
-    rows = data[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = rows.reshape(height, width, channels)[:, :, rgb]
-    return np.broadcast_to(pixels, (height, width, 3))
+    return data[: height * step].reshape(height, step)[:, : width * pixel_bytes]
 
 
 def rgb_from_compressed(

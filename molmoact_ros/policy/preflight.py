@@ -18,7 +18,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from molmoact_ros.answer import N_BINS, ActionStats, ActionTokenizer
+from molmoact_ros.answer import ActionStats, ActionTokenizer
+from molmoact_ros.answer.actions import N_BINS
 from molmoact_ros.model import (
     CheckpointError,
     MolmoActConfig,

@@ -65,12 +65,12 @@ class Reasoning:
     actions: NDArray[np.float64]
     valid: bool
     problems: tuple[str, ...]
-    confidence: float | None
-    spread: NDArray[np.float64] | None
-    unnorm_key: str
-    text: str
-    ids: tuple[int, ...]
-    forward_passes: int
+    confidence: float | None = None
+    spread: NDArray[np.float64] | None = None
+    unnorm_key: str = ""
+    text: str = ""
+    ids: tuple[int, ...] = ()
+    forward_passes: int = 0
     drafted: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
     tokens_per_pass: tuple[int, ...] = ()

@@ -21,9 +21,9 @@ from molmoact_ros.policy.pixels import (
     rgb_from_image,
 )
 from molmoact_ros.ros import qos
-from molmoact_ros.ros.callback_thread import CallbackThread
 from molmoact_ros.ros.conversions import clock_seconds, seconds
 from molmoact_ros.ros.diagnostics import Diagnosis, Level
+from molmoact_ros.ros.node_thread import CallbackThread
 from molmoact_ros.ros.running import ClosableNode
 
 from .inference import GRACE, log_dropped

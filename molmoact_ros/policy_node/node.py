@@ -15,10 +15,9 @@ from rclpy.time_source import CLOCK_TOPIC
 
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.policy.task import TaskDesk
-from molmoact_ros.ros.callback_thread import CallbackThread
 from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.lifecycle import ManagedNode
-from molmoact_ros.ros.node_thread import NodeThread, thread_status
+from molmoact_ros.ros.node_thread import CallbackThread, NodeThread, thread_status
 from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.running import StartFault, run_node
 

@@ -9,6 +9,10 @@
     values = declare_parameters(node, CameraParameters)
 
 ROS cannot pass an empty list; a list of strings is emptied by `['']`.
+
+Parameter files can be read before a node starts, so that what is wrong in them is known without it:
+rclpy skips sections whose node's name is mistyped, and launch goes on without a file that is
+missing; either way a node would start with defaults.
 """
 
 from __future__ import annotations
@@ -16,8 +20,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -31,9 +38,11 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from molmoact_ros.small_files import shown
+from molmoact_ros.yaml_config import ProfileError, read_yaml
 
 Spec = TypeVar("Spec")
 
+_VALUES = "ros__parameters"  # key of a parameter file
 # Prefix of the parameters that rclpy itself declares for topics, on demand.
 _RCLPY_PREFIX = "qos_overrides."
 # Those that every node has.
@@ -158,6 +167,88 @@ def watch_parameters(node: Node, values: Spec, accept: Callable[[Spec], str | No
     node.add_on_set_parameters_callback(on_change)
 
 
+@dataclass(frozen=True)
+class Section:
+    """The parameters that a file gives to some nodes.
+
+    Attributes:
+        nodes: Full name of a node, or a pattern of them such as `/**/molmoact_policy`.
+        values: By name.
+    """
+
+    nodes: str
+    values: Mapping[str, Any]
+
+    @property
+    def node(self) -> str:
+        """The last part of the name."""
+        return self.nodes.rsplit("/", 1)[-1]
+
+    def is_for(self, full_name: str) -> bool:
+        """Whether a node gets these parameters."""
+        escaped = re.escape(self.nodes).replace(r"/\*\*", r"(/[^/]+)*").replace(r"/\*", r"/[^/]+")
+        return re.fullmatch(escaped, full_name) is not None
+
+
+def read_parameter_file(file: str | Path, nodes: Sequence[str] | None = None) -> list[Section]:
+    """Read a file.
+
+    Args:
+        file: YAML as ROS has it.
+        nodes: The last part of the name of each node that it may have a section for; None: any.
+
+    Raises:
+        ParameterError: It cannot be read, holds something else than nodes and their parameters,
+            or has a section for another node; the text names file and section.
+    """
+    try:
+        content = read_yaml(file)
+        sections = list(_sections(content, ""))
+    except ProfileError as error:
+        raise ParameterError(str(error)) from error
+    except _NoParameters as error:
+        raise ParameterError(f"{file}: {error}") from error
+    for section in sections:
+        if nodes is not None and section.node not in (*nodes, "*", "**"):
+            raise ParameterError(
+                f"{file}: section '{section.nodes}' is for none of the nodes {', '.join(nodes)}"
+            )
+    return sections
+
+
+def parameters_for(sections: Sequence[Section], full_name: str) -> dict[str, Any]:
+    """Return the parameters of a node; of a name that is given twice, the later one wins."""
+    return {
+        name: value
+        for section in sections
+        if section.is_for(full_name)
+        for name, value in section.values.items()
+    }
+
+
+def read_parameters(file: str | Path, node: str, spec: type[Spec]) -> Spec:
+    """Read the parameters that a node would get, with defaults for all others.
+
+    Args:
+        file: Parameter file.
+        node: Name, with its namespace if it has one.
+        spec: Dataclass of `parameter` fields.
+
+    Raises:
+        ParameterError: The file is not accepted, has no section for the node, or a parameter is
+            unknown, has the wrong type, or is out of range.
+    """
+    full_name = "/" + node.strip("/")
+    sections = read_parameter_file(file)
+    if not any(section.is_for(full_name) for section in sections):
+        known = ", ".join(section.nodes for section in sections) or "none"
+        raise ParameterError(f"{file} has no parameters for {full_name}; it has some for {known}")
+    try:
+        return check_parameters(spec, node, parameters_for(sections, full_name))
+    except ParameterError as error:
+        raise ParameterError(f"{file}: {error}") from None
+
+
 def _refuse_unknown(node: Node, known: set[str]) -> None:
     # rclpy ignores parameters that nobody declares, so a typing error would go unnoticed. It has
     # no public access to what was given on the command line and in files.
@@ -236,3 +327,29 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     if isinstance(field.default, tuple):
         return tuple(item for item in value if item)
     return value
+
+
+class _NoParameters(ValueError):
+    """Something is not as ROS has it; the text names the place and the problem."""
+
+
+def _sections(content: Any, above: str) -> Iterator[Section]:
+    if content is None and not above:
+        return  # an empty file
+    if not isinstance(content, Mapping):
+        raise _NoParameters(f"'{above or content}' must hold nodes, and these '{_VALUES}'")
+    for key, value in content.items():
+        if key == _VALUES:
+            if not isinstance(value, Mapping):
+                raise _NoParameters(f"'{_VALUES}' of '{above}' must hold parameters by name")
+            yield Section(above, dict(_flat(value, "")))
+        else:
+            yield from _sections(value, f"{above}/{key.strip('/')}")
+
+
+def _flat(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value

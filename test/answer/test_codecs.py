@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from molmoact_ros.answer import (
-    CODEBOOKS,
     ActionTokenizer,
     DepthTokenizer,
     from_pixels,
@@ -23,6 +22,7 @@ from molmoact_ros.answer import (
     steering_prompt,
     to_pixels,
 )
+from molmoact_ros.answer.actions import CODEBOOKS
 from molmoact_ros.answer.trajectory import clipped
 
 
@@ -32,7 +32,7 @@ def test_values_survive_text_within_a_bin(codebook: str, values: Any) -> None:
     tokenizer = ActionTokenizer(codebook)
     rows = tokenizer.encode(values)[2:-2].split("], [")
     bins = [[tokenizer.bin_of(string) for string in row.split(", ")] for row in rows]
-    decoded = tokenizer.decode_bins(np.array(bins, dtype=int))
+    decoded = tokenizer.values[np.array(bins, dtype=int)]
     assert np.abs(decoded - np.clip(values, -1, 1)).max() <= 1 / 255 + 1e-12
 
 

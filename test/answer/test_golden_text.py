@@ -15,13 +15,13 @@ from molmoact_ros.answer import (
     ActionStats,
     ActionTokenizer,
     Answer,
-    find_depth_spans,
     parse_answer,
-    parse_trajectories,
     reasoning_prompt,
     steering_prompt,
     to_pixels,
 )
+from molmoact_ros.answer.depth import find_depth_spans
+from molmoact_ros.answer.trajectory import parse_trajectories
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "text"
 
@@ -61,7 +61,6 @@ def test_parse_case(case: Any) -> None:
         return
     answer = parse()
     assert answer.actions.tolist() == case["actions"]
-    assert list(answer.depth_spans) == case["depth"]
     assert [points.tolist() for points in answer.trajectories] == case["trace"]
     assert answer.valid
 

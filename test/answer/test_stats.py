@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from molmoact_ros.answer import ActionStats, select_unnorm_key
+from molmoact_ros.answer import ActionStats
+from molmoact_ros.answer.stats import select_unnorm_key
 
 
 def test_callers_mask_is_not_touched(norm_stats: dict[str, Any]) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from molmoact_ros.launching.start_checks import check_executor_node, check_policy_node
-from molmoact_ros.ros.parameter_files import parameters_for, read_parameter_file
-from molmoact_ros.ros.parameters import ParameterError
+from molmoact_ros.ros.parameters import ParameterError, parameters_for, read_parameter_file
 from molmoact_ros.ros.running import StartError
 
 ROOT = Path(__file__).parents[2]

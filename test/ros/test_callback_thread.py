@@ -15,7 +15,7 @@ from rclpy.executors import MultiThreadedExecutor  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from molmoact_ros.ros import qos  # noqa: E402
-from molmoact_ros.ros.callback_thread import CallbackThread  # noqa: E402
+from molmoact_ros.ros.node_thread import CallbackThread  # noqa: E402
 
 PATIENCE = 60.0  # s
 

@@ -13,8 +13,12 @@ import pytest
 import rclpy
 from rclpy.node import Node
 
-from molmoact_ros.ros.parameter_files import read_parameters
-from molmoact_ros.ros.parameters import ParameterError, declare_parameters, parameter
+from molmoact_ros.ros.parameters import (
+    ParameterError,
+    declare_parameters,
+    parameter,
+    read_parameters,
+)
 
 NAME, NAMESPACE = "some_node", "/left/arm"
 VALUES = '{rate: 2.5, count: 3, name: a, active: true, names: [x, "y"]}'

@@ -70,7 +70,7 @@ def test_bytes_of_rotations_that_never_happen_are_free(frames: Frames, scale: Ac
     assert written[3:6].tolist() == list(STILL) != plain[3:6].tolist()
     assert (np.delete(written, slice(3, 6)) == np.delete(plain, slice(3, 6))).all()
     stats = ActionStats.from_norm_stats(norm_statistics(frames, marked), "tabletop")
-    values = ActionTokenizer("byte_level").decode_bins(written)
+    values = ActionTokenizer("byte_level").values[written]
     assert (stats.unnormalize(values)[3:6] == 0).all()
 
 
@@ -95,7 +95,7 @@ def test_opening_is_the_beginning_of_the_full_answer(vocab: Vocabulary, targets:
 
 def test_gripper_is_open_in_the_middle_byte_and_closed_in_the_last(targets: Targets) -> None:
     codec = ActionTokenizer("byte_level")
-    assert (codec.decode_bins(targets.of_group(0).actions[..., 6]) == 0.0).all()
+    assert (codec.values[targets.of_group(0).actions[..., 6]] == 0.0).all()
     assert codec.encode_bins(1.0) == 255
 
 
