@@ -106,7 +106,7 @@ class Run:
         return statistics.mean(answer.seconds for answer in self.answers)
 
     def differs_from(self, other: Run) -> int:
-        """Number of answers with other ids."""
+        """Return the number of answers with other ids."""
         pairs = zip(self.answers, other.answers, strict=True)
         return sum(mine.ids != others.ids for mine, others in pairs)
 

@@ -34,7 +34,7 @@ MACHINES = {  # GB/s, 16-bit dense Tflop/s, GB of memory
 
 
 def pass_seconds(weights: str, gigabytes: float, teraflops: float, slots: int) -> float:
-    """The larger of reading all weights once and multiplying them with `slots` vectors."""
+    """Return the larger of reading all weights once and multiplying them with `slots` vectors."""
     read = (BLOCKS * BYTES_MOVED[weights] + HEAD * 2) / (gigabytes * 1e9 * BANDWIDTH_SHARE)
     multiply = 2 * (BLOCKS + HEAD) * slots / (teraflops * 1e12 * COMPUTE_SHARE)
     return max(read, multiply)

@@ -128,7 +128,7 @@ class Fuzz:
             self.executor.fault = None if self.executor.fault else "fuzz"
 
     def _chunk(self) -> ActionChunk:
-        """A chunk of plausible motion, of too much of it, or of garbage."""
+        """Return a chunk of plausible motion, of too much of it, or of garbage."""
         rng, action = self._rng, self.profile.action
         self._sequence += 1
         self._stamp = max(self._stamp, self._now - float(rng.choice([0.0, 0.05, 0.3])))
@@ -214,7 +214,7 @@ class Fuzz:
         self._commands = self._commands[-1:]
 
     def _limits(self) -> list[Any]:
-        """The limit of each axis."""
+        """Return the limit of each axis."""
         limits = self.profile.limits
         if self.profile.action.cartesian:
             return [limits.linear] * 3 + [limits.angular] * 3
@@ -251,7 +251,7 @@ class Fuzz:
             self._note(number, f"{name} way", share)
 
     def _check_stuck(self, command: Command, seconds: float) -> None:
-        """A stuck robot is commanded as far as the following error allows, and the ramp."""
+        """Check that a stuck robot is commanded no farther than following error and ramp."""
         if self.profile.outputs.commands_positions:
             self._net = _apart(command.position, self._robot)
         else:
@@ -300,7 +300,7 @@ def fuzz_profile(name: str) -> RobotProfile:
 
 
 def _apart(a: Position, b: Position) -> np.ndarray:
-    """A minus b: m and rotation vector, or per joint."""
+    """Subtract b from a: m and rotation vector, or per joint."""
     if isinstance(a, Pose) and isinstance(b, Pose):
         turn = rotation.between(b.orientation, a.orientation)
         return np.concatenate([a.position - b.position, turn])
@@ -308,7 +308,7 @@ def _apart(a: Position, b: Position) -> np.ndarray:
 
 
 def _middle(profile: RobotProfile) -> Position:
-    """A place in the middle of all limits."""
+    """Return a place in the middle of all limits."""
     if not profile.action.cartesian:
         joints = [profile.limits.joints[name] for name in profile.action.joints]
         return np.array([(joint.min + joint.max) / 2 for joint in joints])
@@ -337,7 +337,7 @@ def _largest_steps(profile: RobotProfile) -> np.ndarray:
 
 
 def _columns_of(profile: RobotProfile, robot: Position) -> np.ndarray:
-    """The columns of an absolute action that stays where the robot is."""
+    """Return the columns of an absolute action that stays where the robot is."""
     assert isinstance(robot, np.ndarray)
     columns = np.zeros(len(profile.action.columns))
     for i, joint in enumerate(profile.action.joints):
@@ -349,7 +349,7 @@ def _columns_of(profile: RobotProfile, robot: Position) -> np.ndarray:
 
 
 def _spoilt(robot: Position, rng: np.random.Generator) -> Position:
-    """A measured position that cannot be true."""
+    """Return a measured position that cannot be true."""
     bad = float(rng.choice(_GARBAGE[:4]))
     if isinstance(robot, Pose):
         return Pose(robot.position * bad, robot.orientation * float(rng.choice([1.0, 0.0, np.nan])))

@@ -68,7 +68,7 @@ class Node:
         self._executor.add_node(self._client)
 
     def words(self) -> str:
-        """What the node has logged."""
+        """Return what the node has logged."""
         return self._log.read_text(errors="replace")
 
     def change(self, transition: int, meanwhile: Callable[[], None] = lambda: None) -> bool:
@@ -166,7 +166,7 @@ def truncated(checkpoint: Path, folder: Path) -> dict[str, Any]:
         return {
             "drill": "a shard is cut off while it is loaded",
             "as it should be": not configured and node.process.poll() is None and bool(lines),
-            "what the log says": lines[-1].split("]: ")[-1] if lines else "nothing",
+            "log": lines[-1].split("]: ")[-1] if lines else "nothing",
         }
 
 
@@ -184,7 +184,7 @@ def refused(checkpoint: Path, what: str, words: str, **parameters: Any) -> dict[
     return {
         "drill": f"{what}, {time.monotonic() - begin:.1f} s, {peak:.2f} GB",
         "as it should be": code == CONFIGURATION_ERROR and words in logged,
-        "what the log says": logged,
+        "log": logged,
     }
 
 

@@ -100,7 +100,7 @@ def _note_threads(names: dict[str, str]) -> None:
 
 
 def _picture() -> np.ndarray:
-    """A picture with edges, shades and noise, as a camera sees; RGB uint8 [H, W, 3]."""
+    """Return a picture with edges, shades and noise, as a camera sees; RGB uint8 [H, W, 3]."""
     width, height = SIZE
     y, x = np.mgrid[0:height, 0:width]
     shades = np.stack([x * 255 // width, y * 255 // height, (x // 80 + y // 60) % 2 * 120], axis=2)

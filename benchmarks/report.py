@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, device and versions."""
+    """Return what the figures depend on: processor, device and versions."""
     about: dict[str, Any] = {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -66,7 +66,7 @@ def write_results(
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """A Markdown table of rows with equal keys; floats with three significant digits."""
+    """Return a Markdown table of rows with equal keys; floats with three significant digits."""
     header = list(rows[0])
     lines = [header, ["---"] * len(header), *([_show(row[key]) for key in header] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

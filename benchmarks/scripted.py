@@ -53,7 +53,7 @@ class ScriptedModel:
     def run(
         self, embeds: Tensor, positions: Tensor, cache: Any = None, mask: Tensor | None = None
     ) -> Tensor:
-        """The token to generate at each position, [B, L, 1]."""
+        """Return the token to generate at each position, [B, L, 1]."""
         return self._told(embeds[..., 0].long(), positions)[..., None]
 
     def lm_head(self, hidden: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class ScriptedModel:
         return logits.scatter_(-1, hidden.long(), 1)
 
     def _told(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """The token that follows each position, if the token there is the scripted one."""
+        """Return the token that follows each position, if the token there is the scripted one."""
         last = len(self._tokens) - 1
         right = self._tokens[positions.clamp(max=last)] == ids
         return torch.where(right, self._tokens[(positions + 1).clamp(max=last)], 0)
@@ -109,7 +109,7 @@ class OverruledModel(ScriptedModel):
 
 
 def part_of_tokens(answer: ReadAnswer) -> list[str]:
-    """The part of PARTS that each token of an answer belongs to; separators go with their list."""
+    """Return the part of PARTS of each token of an answer; separators go with their list."""
     parts: list[str] = []
     elements = answer.template.elements
     for place, (element, length) in enumerate(zip(elements, answer.lengths, strict=True)):
@@ -122,7 +122,7 @@ def part_of_tokens(answer: ReadAnswer) -> list[str]:
 
 
 def passes_by_part(tokens_per_pass: Sequence[int], parts: Sequence[str]) -> dict[str, int]:
-    """Passes by the part in which they ended: where the draft was wrong or ran out."""
+    """Count passes by the part in which they ended: where the draft was wrong or ran out."""
     passes = dict.fromkeys(PARTS, 0)
     position = 0
     for count in tokens_per_pass:

@@ -4,7 +4,7 @@
 
 Two kinds of change: `recorded` imitates the statistics measured on a scripted expert (see
 docs/performance.md), and `sweep` moves bins, coordinates and depth codes by given amounts, which
-tells how far the drafts carry when data are noisier.
+shows how far the drafts carry when data are noisier.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Stream(Protocol):
     """A source of frames, one per inference."""
 
     def next(self) -> Frame:
-        """The answer to the next image."""
+        """Return the answer to the next image."""
 
 
 class RecordedStream:
@@ -147,7 +147,7 @@ class SweepStream:
 
 
 def answer_text(frame: Frame, actions: ActionTokenizer, style: str = "A1") -> str:
-    """A frame as the checkpoint would write it: A1 (pre-train) or A3 (fine-tuning, two traces)."""
+    """Return a frame as a checkpoint writes it: A1 (pre-train) or A3 (fine-tuning, two traces)."""
     depth = DepthTokenizer().encode(frame.depth)
     trace = "[" + ", ".join(f"[{x}, {y}]" for x, y in frame.trajectory) + "]"
     rows = ["[" + ", ".join(actions.strings[b] for b in row) + "]" for row in frame.bins]

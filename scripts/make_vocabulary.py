@@ -19,7 +19,7 @@ ENTRIES = 151643
 
 
 def byte_level_alphabet() -> list[str]:
-    """The character that stands for each byte in the vocabulary's text form."""
+    """Return the character that stands for each byte in the vocabulary's text form."""
     printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     stand_ins = {byte: chr(byte) for byte in printable}

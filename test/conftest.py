@@ -117,7 +117,7 @@ class Client:
             client = self._clients.setdefault(name, client or self.node.create_client(kind, name))
             self.wait_for(client.service_is_ready, f"service {name}")
             # An answer gets lost while the server does not know the client in its turn, and
-            # nothing here tells when it does.
+            # nothing here shows when it does.
             end = time.monotonic() + ACQUAINTED
             while time.monotonic() < end:
                 self.spin()
@@ -148,7 +148,7 @@ def golden() -> Path:
 
 @pytest.fixture(scope="session")
 def declaring() -> Callable[[int, int], bytes]:
-    """A function that returns a JPEG of some 600 bytes that declares another width and height."""
+    """Return a function that makes a JPEG of some 600 bytes that declares another size."""
     import cv2
     import numpy as np
 
@@ -165,7 +165,7 @@ def declaring() -> Callable[[int, int], bytes]:
 
 @pytest.fixture(scope="session")
 def new_domain() -> Iterator[Callable[[], int]]:
-    """A function that returns a DDS domain that no other test and no other test run uses."""
+    """Return a function that reserves a DDS domain that no other test or test run uses."""
     from molmoact_ros.demo.domains import reserve_domain
 
     reserved = []
@@ -181,7 +181,7 @@ def new_domain() -> Iterator[Callable[[], int]]:
 
 @pytest.fixture(scope="module")
 def ros_environment() -> Iterator[dict[str, str]]:
-    """Settings of a graph that no other test, test run or user sees."""
+    """Return settings of a graph that no other test, test run or user sees."""
     from molmoact_ros.demo.domains import reserve_domain
     from molmoact_ros.demo.processes import private_environment
 
@@ -211,7 +211,7 @@ def client(ros_environment: dict[str, str]) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def start(ros_environment: dict[str, str], tmp_path_factory: Any) -> Iterator[Callable]:
-    """A function that starts nodes by their installed executables; they end with the module."""
+    """Return a function that starts installed nodes; they end with the module."""
     from molmoact_ros.demo.processes import NodeProcesses
 
     running = []

@@ -36,7 +36,7 @@ PRINTS = (
 
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
-    """A folder in which the files that are about to be written lead to a full device."""
+    """Return a folder in which the files that are about to be written lead to a full device."""
     for name in ("answer.json", "overlay.png"):
         (tmp_path / name).symlink_to("/dev/full")
     return tmp_path
@@ -108,7 +108,7 @@ def test_every_command_tells(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected"),
     [
         (FileExistsError("out exists"), "error: out exists\n"),
         (FileNotFoundError(2, "No file", "in.png"), "error: [Errno 2] No file: 'in.png'\n"),
@@ -116,10 +116,10 @@ def test_every_command_tells(name: str) -> None:
     ],
 )
 def test_other_errors_of_files_say_what_they_say(
-    error: OSError, said: str, capsys: pytest.CaptureFixture[str]
+    error: OSError, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def main(argv: Sequence[str] | None = None) -> int:
         raise error
 
     assert reports_write_errors(main)([]) == 1
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == expected

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The one YAML reader: what is hostile or says two things is refused with file, line and key."""
+"""The one YAML reader: what is hostile or ambiguous is refused with file, line and key."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_with_line_and_key_in_one_short_sentence(case: Any, tmp_path: Path) -> None:
-    text, said = REFUSED[case]
+    text, expected = REFUSED[case]
     path = tmp_path / "some.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ProfileError) as error:
         read_yaml(path)
     message = str(error.value)
-    assert message.startswith(str(path)) and said in message
+    assert message.startswith(str(path)) and expected in message
     assert "\n" not in message and len(message) < len(str(path)) + 400
 
 
@@ -79,7 +79,7 @@ def test_a_large_file_a_pipe_and_a_device_are_refused_unread(tmp_path: Path) -> 
     large.write_text("#" * (MAX_YAML_BYTES + 1))
     os.mkfifo(pipe)
     zero.symlink_to("/dev/zero")
-    for path, said in (
+    for path, expected in (
         (large, f"cannot be read: it has {MAX_YAML_BYTES + 1:,} bytes, at most"),
         (pipe, "cannot be read: it is a device or pipe, not a regular file"),
         (zero, "cannot be read: it is a device or pipe"),
@@ -88,7 +88,7 @@ def test_a_large_file_a_pipe_and_a_device_are_refused_unread(tmp_path: Path) -> 
     ):
         with pytest.raises(ProfileError) as error:
             read_yaml(path)
-        assert str(error.value).startswith(f"{path}: {said}")
+        assert str(error.value).startswith(f"{path}: {expected}")
 
 
 def test_other_encodings_are_told(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def parse_trajectories(text: str) -> list[NDArray[np.float64]]:
 
 
 def remove_trajectories(text: str) -> str:
-    """The text without the blocks that `parse_trajectories` reads."""
+    """Return the text without the blocks that `parse_trajectories` reads."""
     return _BLOCK.sub(lambda b: b.group() if _read_block(b.group()) is None else "", text)
 
 

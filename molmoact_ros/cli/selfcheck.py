@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         f"{' or '.join(_RELEASED)} (default: {_RELEASED[0]} unless CHECKPOINT is given)",
     )
     add("--revision", help="branch, tag or commit of a hub id")
-    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: as the profile says)")
+    add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: as in the profile)")
     add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
     add("--dtype", choices=_DTYPES, help="number type (default: bfloat16, on the CPU float32)")
     add("--quantization", metavar="MODE", help="quantise the weights: int8, int4 or fp8")

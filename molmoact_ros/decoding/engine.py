@@ -47,10 +47,10 @@ class TokenDraft(Protocol):
     """What the decoder needs of a draft; `molmoact_ros.decoding.Draft` is the real one."""
 
     def begin(self) -> None:
-        """A new answer starts."""
+        """Begin a new answer."""
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """These tokens were emitted, after all earlier ones."""
+        """Take note of tokens that were emitted, after all earlier ones."""
 
     def propose(self, limit: int, provisional: Sequence[int] = ()) -> TokenTree:
         """At most `limit` guesses of what follows the tokens emitted so far, likeliest first.
@@ -197,10 +197,10 @@ class Decoder:
             max_new_tokens: most tokens to emit, EOS included.
             draft: guesses; None: one token per pass.
             probe_ids: int64 [P] token ids whose probabilities are recorded, see GenerationResult.
-            should_stop: asked before every pass; when it says so, the answer is given up.
+            should_stop: asked before every pass; when it returns true, the answer is given up.
 
         Raises:
-            StoppedError: when `should_stop` said so.
+            StoppedError: when `should_stop` returned true.
             ContextTooLongError: when prompt and `max_new_tokens` exceed the capacity.
             DeviceMemoryError: when the device's memory is too small.
             DeviceLostError: when the device failed for good.

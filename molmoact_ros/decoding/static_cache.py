@@ -44,7 +44,7 @@ class StaticCache:
         self._store = torch.zeros(shape, device=device, dtype=dtype)
 
     def sliced(self, count: int) -> SlicedWindow:
-        """A window that appends `count` positions and returns the filled part."""
+        """Return a window that appends `count` positions and returns the filled part."""
         if self.length + count > self.capacity:
             raise ContextTooLongError(
                 f"{self.length} cached and {count} new tokens exceed the cache's capacity of "
@@ -53,7 +53,7 @@ class StaticCache:
         return SlicedWindow(self._store, self.length, self.length + count)
 
     def indexed(self, slots: Tensor) -> IndexedWindow:
-        """A window that writes to the positions `slots` (int64 [S]) and returns all positions."""
+        """Return a window that writes to positions `slots` (int64 [S]) and returns all of them."""
         return IndexedWindow(self._store, slots)
 
     def keep(self, offsets: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Drafted tokens as a small tree, and the walk that keeps what greedy decoding would have said.
+"""Drafted tokens as a small tree, and the walk that keeps what greedy decoding would have written.
 
 A pass runs over a block of slots. Slot 0 holds the root: the last emitted token, whose successor is
 not known yet. Node i of the tree sits in slot i + 1. Every slot sees the whole cache, its ancestors
@@ -46,12 +46,12 @@ class TokenTree:
 
     @classmethod
     def chain(cls, tokens: Sequence[int], source: str) -> TokenTree:
-        """A tree without branches: each token follows the one before."""
+        """Return a tree without branches: each token follows the one before."""
         count = len(tokens)
         return cls(tuple(tokens), tuple(range(-1, count - 1)), (source,) * count, (1.0,) * count)
 
     def cut(self, count: int) -> TokenTree:
-        """The tree of the first `count` nodes."""
+        """Return the tree of the first `count` nodes."""
         if count >= len(self):
             return self
         return TokenTree(
@@ -59,7 +59,7 @@ class TokenTree:
         )
 
     def within(self, vocab_size: int) -> TokenTree:
-        """The tree without tokens that the head can not say, and without what follows them."""
+        """Return the tree without tokens that the head cannot write, and what follows them."""
         if all(0 <= token < vocab_size for token in self.tokens):
             return self
         new_index = {ROOT: ROOT}
@@ -75,7 +75,7 @@ class TokenTree:
         )
 
     def main_path_first(self) -> TokenTree:
-        """The same tree with its main path in front: from the root, always the first child."""
+        """Return the same tree, main path in front: from the root, always the first child."""
         first: dict[int, int] = {}
         for node, parent in enumerate(self.parents):
             first.setdefault(parent, node)
@@ -92,7 +92,7 @@ class TokenTree:
         )
 
     def promised(self, branch: Sequence[int], choices: Sequence[int]) -> TokenTree:
-        """What the model chose along a part of a path, as a chain.
+        """Return what the model chose along a part of a path, as a chain.
 
         Args:
             branch: the last nodes of a path that `follow` found; their own tokens are known.
@@ -106,7 +106,7 @@ class TokenTree:
         )
 
     def behind(self, chain: TokenTree) -> TokenTree:
-        """A chain with this tree hanging on its last token."""
+        """Return a chain with this tree hanging on its last token."""
         count = len(chain)
         return TokenTree(
             chain.tokens + self.tokens,

@@ -15,7 +15,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint can not be used; the message names the file and what to do."""
+    """A checkpoint cannot be used; the message names the file and what to do."""
 
 
 def checkpoint_directory(

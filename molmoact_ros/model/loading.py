@@ -143,7 +143,7 @@ def plan_model(
 
     Raises:
         CheckpointError: The configuration does not make a network, tensors are missing, unexpected
-            or of another shape than it says, or ``generation_config.json`` is broken.
+            or of another shape than it declares, or ``generation_config.json`` is broken.
     """
     try:
         with torch.device("meta"):

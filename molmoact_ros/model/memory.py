@@ -23,7 +23,7 @@ _INT4_WIDTH = 1024  # the int4 kernel for GPUs pads rows to a multiple of this
 
 
 class MemoryShortError(ValueError):
-    """A network does not fit into the memory that is free; the text says what would."""
+    """A network does not fit into the memory that is free; the text names what would."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
         Raises:
             CheckpointError: A file is missing or broken, or does not fit the network.
             DeviceLostError: The device failed.
-            DeviceMemoryError: The device's memory did not suffice; the text says what would fit.
+            DeviceMemoryError: The device's memory did not suffice; the text names what would fit.
             TypeError: A keyword argument is not known.
             ValueError: `dtype` or `quantization` is unknown or not to be had on `device`.
         """

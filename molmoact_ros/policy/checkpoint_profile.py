@@ -83,7 +83,7 @@ class PromptSettings:
         require_choice(self, "style", PROMPT_STYLES)
 
     def n_images(self, given: int) -> int:
-        """Number of images that the prompt's wording is for, when so many are given."""
+        """Return the number of images that the prompt's wording is for, when so many are given."""
         wording = {"by_camera_count": given, "one_image": 1, "several_images": 2}
         return wording[self.style]
 
@@ -132,7 +132,7 @@ class ImagePreparation:
         return _CENTRE + (np.asarray(points, dtype=np.float64) - _CENTRE) * self.crop_area**0.5
 
     def from_camera(self, points: ArrayLike) -> NDArray[np.float64]:
-        """The inverse of `to_camera`; points outside the crop are moved to its border."""
+        """Return the inverse of `to_camera`; points outside the crop are moved to its border."""
         prepared = _CENTRE + (np.asarray(points, np.float64) - _CENTRE) / self.crop_area**0.5
         return clipped(prepared)
 
@@ -177,7 +177,7 @@ class GripperSettings:
             require(not fixed, "threshold", f"{self.convention} has its own; leave it null")
 
     def converter(self) -> GripperConverter:
-        """A converter with a memory of its own."""
+        """Return a converter with a memory of its own."""
         return GripperConverter(self.convention, self.threshold)
 
 

@@ -47,7 +47,7 @@ def resample(frame: NDArray[np.uint8], size: tuple[int, int], kernel: str) -> ND
 
 
 def centre_crop(frame: NDArray[np.uint8], area: float) -> NDArray[np.uint8]:
-    """The middle of a frame: both sides shrink by the root of `area`, rounded down."""
+    """Return the middle of a frame: both sides shrink by the root of `area`, rounded down."""
     height, width = frame.shape[:2]
     rows, columns = (math.floor(side * math.sqrt(area)) for side in (height, width))
     top, left = (height - rows) // 2, (width - columns) // 2

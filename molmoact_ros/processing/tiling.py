@@ -78,7 +78,7 @@ def plan_layout(height: int, width: int, max_crops: int, settings: ImageSettings
 
 
 def _high_res_patches(tiling: tuple[int, int], side: int, margins: tuple[int, int]) -> np.ndarray:
-    """Number the patches of overlapping crops and drop the doubled ones at inner borders."""
+    """Give each patch of overlapping crops its number, without those doubled at inner borders."""
     rows, columns = tiling
     left, right = margins
     numbers = np.arange(rows * columns * side * side).reshape(rows, columns, side, side)

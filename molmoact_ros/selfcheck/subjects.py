@@ -60,7 +60,7 @@ def random_subject(name: str, device: torch.device, precision: Precision) -> Sub
     """Prepare random weights of one of `released.RELEASED`.
 
     Raises:
-        MemoryShortError: They do not fit; the text says what would.
+        MemoryShortError: They do not fit; the text names what would.
         ValueError: The quantisation is not to be had on the device.
     """
     config = released_config(name)

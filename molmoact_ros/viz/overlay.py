@@ -82,7 +82,7 @@ def draw_hint(rgb: NDArray[np.uint8], points: ArrayLike) -> NDArray[np.uint8]:
 
 
 def path_colours(source: Source, count: int) -> NDArray[np.uint8]:
-    """The colours of a path's points in the overlay, RGB uint8 [count, 3], from now to the end."""
+    """Return the colours of a path's points, RGB uint8 [count, 3], from now to the end."""
     return np.array(_shades(_COLOURS[source], np.linspace(0, 1, count)), np.uint8).reshape(-1, 3)
 
 

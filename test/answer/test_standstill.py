@@ -33,7 +33,7 @@ def rows(x: float, y: float = 0.0, gripper: float = 0.0) -> np.ndarray:
         (rows(0.0), SHORT, True),
         (rows(0.0, gripper=1.0), SHORT, True),  # a gripper that is held closed is no motion
         (rows(0.0), LONG, False),
-        (rows(0.0), None, True),  # a drawn path says nothing
+        (rows(0.0), None, True),  # a drawn path proves nothing
         (rows(0.0, 0.01), SHORT, False),
         (rows(0.004) * np.array([[1, 1, 1], [-1, 1, 1]] * 4), SHORT, True),  # trembling
         (np.empty((0, 3)), SHORT, False),

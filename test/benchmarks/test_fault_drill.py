@@ -210,7 +210,7 @@ CASES = [
 
 @pytest.fixture
 def motion_of(tmp_path: Path) -> Callable[[str], Motion]:
-    """A good motion of a robot with a kind of command."""
+    """Return a good motion of a robot with a kind of command."""
 
     def motion(kind: str) -> Motion:
         if kind.startswith("forward"):

@@ -20,7 +20,7 @@ FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenize
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A copy that a test may break."""
+    """Return a copy that a test may break."""
     for name in FILES:
         shutil.copy(GOLDEN / "qwen_siglip" / name, tmp_path / name)
     return tmp_path

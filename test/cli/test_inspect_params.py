@@ -64,9 +64,9 @@ def test_sound_parameters_have_no_problem(
 def test_what_the_node_would_refuse(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes, said = WRONG[case]
+    changes, expected = WRONG[case]
     assert main(["--params", _file(tmp_path, **changes)]) == 1
-    assert said in _output(capsys)
+    assert expected in _output(capsys)
 
 
 def test_all_problems_are_listed_together(

@@ -72,12 +72,12 @@ def test_without_ros_the_answers_are_those_of_the_policy(tmp_path: Path) -> None
     policy = MolmoActPolicy.from_pretrained(CHECKPOINT, device="cpu", dtype="float32")
     with Bag(BAG, message_types()) as bag, Bag(out / "bag", message_types()) as answers:
         picture = bag.first("/tabletop/camera/image/compressed")
-        said = answers.first("/molmoact_policy/reasoning")
+        published = answers.first("/molmoact_policy/reasoning")
     rgb = np.ascontiguousarray(np.array(cv2.imdecode(picture.data, cv2.IMREAD_COLOR))[..., ::-1])
     reasoning = policy.infer(Observation({"camera": rgb}, "reach the red block"))
-    assert said.text == reasoning.text
-    assert said.actions.names == list(policy.profile.actions.names)
-    assert np.allclose(said.actions.values, reasoning.actions.ravel())
+    assert published.text == reasoning.text
+    assert published.actions.names == list(policy.profile.actions.names)
+    assert np.allclose(published.actions.values, reasoning.actions.ravel())
 
 
 @pytest.mark.parametrize(

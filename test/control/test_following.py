@@ -98,7 +98,7 @@ class Drive:
         self.beyond = np.maximum(self.beyond, np.abs(beyond))
 
     def assert_halted(self, *words: str) -> None:
-        """It halted, before it was commanded farther than promised."""
+        """Check that it halted, before it was commanded farther than promised."""
         assert self.rig.executor.state is State.HALTED, self.rig.executor.reason
         assert any(word in self.rig.executor.reason for word in words), self.rig.executor.reason
         assert self.rig.count("halted_following_error") == 1
@@ -106,7 +106,7 @@ class Drive:
         assert (self.beyond <= self.error + ramp + 4.0 * self._noise).all()
 
     def assert_moving(self) -> None:
-        """It did not halt, and goes on."""
+        """Check that it did not halt, and goes on."""
         assert self.rig.count("halted") == 0, self.rig.executor.reason
         assert self.rig.executor.state is State.EXECUTING
 

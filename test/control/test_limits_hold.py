@@ -22,7 +22,7 @@ TINY = 1e-7
 
 @st.composite
 def events(draw: Any) -> Any:
-    """A list of (what happens, how many periods pass then)."""
+    """Return a list of (what happens, how many periods pass then)."""
     kinds = ["calm", "calm", "calm", "wild", "off", "on", "halt", "clear", "silence", "kick"]
     kind = st.sampled_from(kinds)
     return draw(

@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for path in ROBOTS.glob("*.yaml"))
 
 @pytest.fixture
 def data() -> Any:
-    """The keys of a profile: one for twists and one for joints."""
+    """Return the keys of a profile: one for twists and one for joints."""
 
     def data(name: str) -> Any:
         return yaml.safe_load((ROBOTS / f"{name}.yaml").read_text())

@@ -30,7 +30,7 @@ def golden() -> Path:
 
 @pytest.fixture(scope="session")
 def random_model() -> Callable[..., MolmoActForActionReasoning]:
-    """Builds small text-only models: (seed, variant, vocab_size=48) -> model in eval mode."""
+    """Return a function that builds text-only models: (seed, variant, vocab_size=48)."""
     cache: dict[tuple, MolmoActForActionReasoning] = {}
 
     def build(seed: int, variant: str = "qwen_siglip", vocab_size: int = 48):
@@ -52,13 +52,13 @@ def random_model() -> Callable[..., MolmoActForActionReasoning]:
 
 @pytest.fixture(scope="session")
 def split_tokenizer():
-    """A tokenizer that writes one action in several tokens, merged with its neighbours."""
+    """Return a tokenizer that writes one action in several tokens, merged with its neighbours."""
     return MolmoActProcessor.from_pretrained(GOLDEN / "qwen_siglip").tokenizer
 
 
 @pytest.fixture(scope="session")
 def single_tokenizer():
-    """A tokenizer with one token per action and fixed phrases as tokens of their own."""
+    """Return a tokenizer with one token per action and fixed phrases as tokens of their own."""
     tokenizer = MolmoActProcessor.from_pretrained(GOLDEN / "qwen_siglip").tokenizer
     tokenizer.add_tokens(list(ActionTokenizer("byte_level").strings))
     tokenizer.add_tokens([" The depth map of the image is ", ", ", "], [", "[[", "]]."])
@@ -73,7 +73,7 @@ def actions(request: pytest.FixtureRequest) -> ActionTokenizer:
 
 @pytest.fixture(scope="session")
 def readers(split_tokenizer, single_tokenizer) -> dict[str, AnswerReader]:
-    """A reader for each codebook, with a tokenizer that fits it."""
+    """Return a reader for each codebook, with a tokenizer that fits it."""
     tokenizers = {"vocab_tail": split_tokenizer, "byte_level": single_tokenizer}
     return {
         name: AnswerReader.from_tokenizer(t, ActionTokenizer(name), t.eos_token_id)
@@ -83,25 +83,25 @@ def readers(split_tokenizer, single_tokenizer) -> dict[str, AnswerReader]:
 
 @pytest.fixture
 def reader(actions: ActionTokenizer, readers: dict[str, AnswerReader]) -> AnswerReader:
-    """The reader for `actions`."""
+    """Return the reader for `actions`."""
     return readers[actions.codebook]
 
 
 @pytest.fixture
 def write(actions: ActionTokenizer) -> Callable[..., str]:
-    """Writes plausible answers, see `_answer`."""
+    """Return a function that writes plausible answers, see `_answer`."""
     return partial(_answer, actions)
 
 
 @pytest.fixture
 def write_with() -> Callable[..., str]:
-    """Writes plausible answers with the action tokenizer that is its first argument."""
+    """Return a function that writes answers with the action tokenizer that it is given."""
     return _answer
 
 
 @pytest.fixture
 def replay() -> Callable[[Draft, Sequence[int]], int]:
-    """Counts the passes of a model that says exactly the given ids, see `_replay`."""
+    """Return a function that counts the passes of a model that writes the given ids."""
     return _replay
 
 
@@ -123,13 +123,13 @@ class _ScriptedDraft:
 
 @pytest.fixture(scope="session")
 def chain() -> Callable[[list[int]], TokenDraft]:
-    """Makes drafts of a known answer without branches, longer than the limit on purpose."""
+    """Return a function that makes drafts without branches, longer than the limit."""
     return lambda ids: _ScriptedDraft(lambda known, _: TokenTree.chain(ids[known:], "chain"))
 
 
 @pytest.fixture(scope="session")
 def twins() -> Callable[[list[int]], TokenDraft]:
-    """Makes drafts of a known answer with a wrong sibling in front of every right token."""
+    """Return a function that makes drafts with a wrong sibling before every right token."""
 
     def tree(ids: list[int]) -> TokenTree:
         tokens = [choice for token in ids for choice in ((token + 16) % 32, token)]
@@ -148,7 +148,7 @@ def _answer(
     rows: int = 8,
     wording: str = "Based on these information",
 ) -> str:
-    """A plausible answer: arbitrary depth and trajectory, rows that drift slowly."""
+    """Return a plausible answer: arbitrary depth and trajectory, rows that drift slowly."""
     rng = np.random.default_rng(seed)
     depth = DepthTokenizer().encode(rng.integers(0, 128, (10, 10)))
     trace = ", ".join(f"[{x}, {y}]" for x, y in rng.integers(0, 256, (points, 2)))
@@ -160,7 +160,7 @@ def _answer(
 
 
 def _replay(draft: Draft, ids: Sequence[int], limit: int = 63) -> int:
-    """Passes that a model needs which says exactly `ids`; the first token is the prefill's."""
+    """Return the passes of a model that writes exactly `ids`; the first token is the prefill's."""
     draft.begin()
     draft.extend(ids[:1])
     known, passes = 1, 0
@@ -176,7 +176,7 @@ def _replay(draft: Draft, ids: Sequence[int], limit: int = 63) -> int:
 
 
 def _choices(tree: TokenTree, ids: Sequence[int], known: int) -> list[int]:
-    """What a model would choose in each slot: the next of `ids` by depth, -1 behind the end."""
+    """Return what a model chooses in each slot: the next of `ids` by depth, -1 after the end."""
     depths = [0]
     for parent in tree.parents:
         depths.append(depths[parent + 1] + 1)

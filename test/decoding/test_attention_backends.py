@@ -74,7 +74,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="module")
 def build() -> Callable[[str, torch.dtype], MolmoActForActionReasoning]:
-    """Builds a released network without memory, with one block and two vision blocks."""
+    """Build a released network without memory, with one block and two vision blocks."""
 
     @cache
     def make(release: str, dtype: torch.dtype) -> MolmoActForActionReasoning:

@@ -113,7 +113,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> _TwoGpus:
 
 @pytest.fixture
 def doubling(gpus: _TwoGpus) -> tuple[Tensor, Callable[[], Tensor]]:
-    """A computation on the second GPU: its input, and the function."""
+    """Return a computation on the second GPU: its input, and the function."""
     source, result = torch.ones(1), torch.zeros(1)
 
     def compute() -> Tensor:

@@ -62,7 +62,7 @@ class _SlotDependent(FixedPass):
 
 @pytest.fixture
 def capturing(monkeypatch):
-    """Makes decoders that believe to capture, by passes of a given class."""
+    """Return a function that makes decoders that believe to capture, by passes of a given class."""
 
     def make(model, kind, **settings):
         _Captured.asked = 0

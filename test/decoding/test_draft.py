@@ -16,7 +16,7 @@ from molmoact_ros.decoding.drafts.wording import example_answers
 
 @pytest.fixture
 def new_draft(reader, actions):
-    """Makes drafts that know the published wordings."""
+    """Return a function that makes drafts that know the published wordings."""
     examples = example_answers(actions, 8, 7)
     return lambda sources=SOURCES: Draft(reader, examples, sources=sources)
 
@@ -60,7 +60,7 @@ def test_other_numbers_of_points_are_followed(reader, new_draft, write, replay, 
 
 def test_a_wording_is_learned_from_the_checkpoint(reader, new_draft, write, replay):
     draft = new_draft()
-    ids = reader.encode(write(wording="As far as can be told from all of this"))
+    ids = reader.encode(write(wording="As far as can be seen in all of this"))
     first = replay(draft, ids)
     draft.observe(ids)
     unknown = first - replay(draft, ids)
@@ -175,17 +175,17 @@ def test_guesses_behind_provisional_tokens_are_those_behind_emitted_ones(
     reader, new_draft, write, monkeypatch
 ):
     monkeypatch.setattr(Draft, "_learn", lambda *place: None)  # from what is emitted alone
-    ids, told, asked = reader.encode(write()), new_draft(), new_draft()
+    ids, extended, asked = reader.encode(write()), new_draft(), new_draft()
     for known in range(1, len(ids) - 8, 9):
-        for draft in (told, asked):
+        for draft in (extended, asked):
             draft.begin()
             draft.extend(ids[:known])
         before = asked.propose(40)
         provisional = [*ids[known : known + 5], *([0] if known % 2 else [])]  # 0 fits nowhere
         tree = asked.propose(40, provisional)
         assert asked.propose(40) == before, "nothing was remembered"
-        told.extend(provisional)
-        assert told.propose(40) == tree
+        extended.extend(provisional)
+        assert extended.propose(40) == tree
 
 
 def test_nothing_is_learned_from_provisional_tokens(reader, new_draft, write):

@@ -32,7 +32,7 @@ def model_in(random_model) -> Make:
 
 
 class _Branching:
-    """Drafts what `truth` says, behind wrong siblings, so that it is often a side branch."""
+    """Drafts what `truth` holds, behind wrong siblings, so that it is often a side branch."""
 
     def __init__(self, truth: list[int], seed: int) -> None:
         self._truth, self._known = truth, 0

@@ -23,7 +23,7 @@ class Interface:
 
 @pytest.fixture(scope="session")
 def interfaces() -> dict[str, list[Interface]]:
-    """The documented interfaces by node, private and relative names written out."""
+    """Return the documented interfaces by node, private and relative names written out."""
     text = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
     found: dict[str, list[Interface]] = {}
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""docs/parameters.md is what the code says, and the example files name real parameters."""
+"""docs/parameters.md is what the code declares, and the example files name real parameters."""
 
 import importlib.util
 from pathlib import Path

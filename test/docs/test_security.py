@@ -27,7 +27,7 @@ ALLOWS = {"publishes": "publish", "subscribes": "subscribe", "serves": "reply", 
 
 @pytest.fixture(scope="module")
 def profiles() -> dict[str, ElementTree.Element]:
-    """The profiles of the policy by enclave."""
+    """Return the profiles of the policy by enclave."""
     root = ElementTree.parse(POLICY).getroot()
     assert (root.tag, root.get("version")) == ("policy", "0.2.0")
     enclaves = root.find("enclaves")

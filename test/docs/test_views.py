@@ -34,7 +34,7 @@ PANELS = {
 
 @pytest.fixture(scope="module")
 def topics(interfaces: dict[str, list[Any]]) -> dict[str, Any]:
-    """The documented topics and services by name."""
+    """Return the documented topics and services by name."""
     return {row.name: row for rows in interfaces.values() for row in rows}
 
 
@@ -56,7 +56,7 @@ def test_rviz_displays_show_documented_topics(rviz: dict[str, Any], topics: dict
         row = topics[name]
         assert row.type == DISPLAYS[kind] and row.direction == "publishes"
         best_effort = topic["Reliability Policy"] == "Best Effort"
-        assert best_effort == (row.qos == "sensor"), "a reliable reader hears no best effort"
+        assert best_effort == (row.qos == "sensor"), "a reliable reader receives no best effort"
         assert topic["Durability Policy"] == "Volatile"
         shown.add(name)
     assert {"/molmoact_policy/overlay", "/molmoact_policy/depth_image"} <= shown

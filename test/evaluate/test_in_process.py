@@ -25,7 +25,7 @@ SCENES = 4  # of the shipped checkpoint, per row
 
 
 class Downwards:
-    """Looks, and always says: down by 1 cm per step, eight times."""
+    """Looks, and always answers: down by 1 cm per step, eight times."""
 
     form = TABLETOP
     sees = True

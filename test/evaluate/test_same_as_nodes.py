@@ -92,12 +92,14 @@ def ask(actor: PolicyActor, rgb: np.ndarray, sequence: int, stamp: float) -> tup
 def test_the_same_picture_gives_the_same_answer(
     answers: list[tuple[np.ndarray, Any, Any]], actor: PolicyActor
 ) -> None:
-    for rgb, said, message in answers:
+    for rgb, published, message in answers:
         stamp = seconds(message.header.stamp)
         reasoning, chunk = ask(actor, rgb, message.sequence, stamp)
-        assert said.text == reasoning.text
-        assert said.generated_tokens == len(reasoning.ids)
-        np.testing.assert_array_equal(np.reshape(said.depth.codes, (10, 10)), reasoning.depth_codes)
+        assert published.text == reasoning.text
+        assert published.generated_tokens == len(reasoning.ids)
+        np.testing.assert_array_equal(
+            np.reshape(published.depth.codes, (10, 10)), reasoning.depth_codes
+        )
         sent = chunk_from_message(message)
         np.testing.assert_array_equal(sent.values, chunk.values)
         assert sent.confidence == pytest.approx(chunk.confidence, abs=1e-6)
@@ -113,7 +115,7 @@ def test_the_robot_profile_is_the_executor_nodes() -> None:
 def commands(profile: Any, chunks: list[ActionChunk]) -> list[Command]:
     """Return what an executor commands when chunks come 0.6 s apart and the arm follows."""
     executor, now = Executor(profile), 10.0
-    said: list[Command] = []
+    commands: list[Command] = []
     pose: Any = Pose(np.array([1.3, 0.75, 0.55]), np.array([0.0, 2**-0.5, 0.0, 2**-0.5]))
     executor.observe(pose, now, now)
     executor.step(now)
@@ -123,10 +125,10 @@ def commands(profile: Any, chunks: list[ActionChunk]) -> list[Command]:
             executor.submit(chunks[number // 60], now)
         command = executor.step(now)
         assert command is not None
-        said.append(command)
+        commands.append(command)
         now, pose = now + 0.01, moved_on(pose, command.velocity * 0.01)
         executor.observe(pose, now, now)
-    return said
+    return commands
 
 
 def test_the_same_answers_give_the_same_commands(

@@ -384,7 +384,7 @@ def new_lab(new_domain: Callable[[], int]) -> Iterator[Callable[..., Lab]]:
 
 @pytest.fixture
 def robot(lab: Lab) -> Iterator[Lab]:
-    """The executor enabled and at rest; the twists of the test are checked after it."""
+    """Yield the executor enabled and at rest; check the twists of the test after it."""
     lab.prepare()
     start = len(lab.twists)
     yield lab

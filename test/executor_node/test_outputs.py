@@ -38,7 +38,7 @@ ROBOTS = Path(__file__).parents[2] / "config" / "robots"
 
 @pytest.fixture
 def without_moveit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without moveit_msgs and control_msgs."""
+    """Imitate a machine without moveit_msgs and control_msgs."""
     for package in ("moveit_msgs", "control_msgs"):
         for part in ("msg", "srv", "action"):
             monkeypatch.setitem(sys.modules, f"{package}.{part}", None)

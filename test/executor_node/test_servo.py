@@ -90,7 +90,7 @@ class StandIn:
 def servo_robot(
     request: Any, new_lab: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Any, StandIn]]:
-    """The tabletop robot behind Servo of Humble (Int8), and of Iron and newer (ServoStatus)."""
+    """Return the tabletop robot behind Servo: of Humble (Int8), and newer (ServoStatus)."""
     kind = request.param
     if kind == "ServoStatus":
         pytest.importorskip("moveit_msgs.msg", reason="moveit_msgs is not on PyPI")

@@ -66,7 +66,7 @@ class Graph:
         return self._enable(True)
 
     def go_on(self) -> None:
-        """End a halt: on a busy machine the simulator falls behind what it is told."""
+        """End a halt: on a busy machine the simulator falls behind its commands."""
         if self.state() == ExecutorStatus.STATE_HALTED:
             assert "max_following_error" in self.states[-1].reason
             self.client.call(Trigger, f"{EXECUTOR}/clear", Trigger.Request())

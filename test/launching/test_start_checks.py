@@ -73,9 +73,9 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_file_is_refused_with_the_place(write: Any, case: str) -> None:
-    text, said = WRONG[case]
+    text, expected = WRONG[case]
     file = write(text)
-    with pytest.raises(ParameterError, match=f"{file}.*{said}"):
+    with pytest.raises(ParameterError, match=f"{file}.*{expected}"):
         read_parameter_file(file, NODES)
 
 
@@ -85,7 +85,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         ("devise: cpu", "parameter 'devise' is unknown to /molmoact_policy; it has: .*device"),
         ("threads: 1.5", "parameter 'threads': 1.5 is not a whole number"),
@@ -98,9 +98,9 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ("quantization: int3", "parameter 'quantization': 'int3' is not one of int8"),
     ],
 )
-def test_a_wrong_parameter_of_the_policy_is_refused(write: Any, line: str, said: str) -> None:
+def test_a_wrong_parameter_of_the_policy_is_refused(write: Any, line: str, expected: str) -> None:
     file = write(f"/**/molmoact_policy:\n  ros__parameters:\n    {line}\n")
-    with pytest.raises(ParameterError, match=said):
+    with pytest.raises(ParameterError, match=expected):
         check_policy_node("/molmoact_policy", file, {"checkpoint": str(CHECKPOINT)})
 
 

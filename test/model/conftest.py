@@ -104,7 +104,7 @@ def golden() -> Path:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A copy of a golden checkpoint that a test may break."""
+    """Return a copy of a golden checkpoint that a test may break."""
     directory = tmp_path / "checkpoint"
     shutil.copytree(GOLDEN / "qwen_siglip", directory, ignore=shutil.ignore_patterns("cases"))
     return directory

@@ -166,7 +166,7 @@ def test_no_json_of_a_checkpoint_hangs_or_takes_memory(checkpoint, name, shard):
         path.touch()
         os.truncate(path, 1_000_000_000)
 
-    for make, said in (
+    for make, expected in (
         (pipe, "cannot be read: it is a device or pipe"),
         (lambda: path.symlink_to("/dev/zero"), "cannot be read: it is a device or pipe"),
         (large, "cannot be read: it has 1,000,000,000 bytes, at most"),
@@ -174,7 +174,7 @@ def test_no_json_of_a_checkpoint_hangs_or_takes_memory(checkpoint, name, shard):
     ):
         path.unlink()
         make()
-        with pytest.raises(CheckpointError, match=f"{name} .*{said}|{name} is {said}"):
+        with pytest.raises(CheckpointError, match=f"{name} .*{expected}|{name} is {expected}"):
             MolmoActProcessor.from_pretrained(checkpoint)
             load(checkpoint)
 
@@ -196,14 +196,14 @@ def test_a_shard_elsewhere_is_refused(checkpoint, shard):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (lambda file: os.truncate(file, 8), "has become shorter"),
         (lambda file: file.write_bytes(bytes(file.stat().st_size)), "has changed while it was"),
     ],
     ids=["truncated", "written"],
 )
-def test_a_file_that_changes_while_it_is_loaded_is_named(checkpoint, tmp_path, change, said):
+def test_a_file_that_changes_while_it_is_loaded_is_named(checkpoint, tmp_path, change, expected):
     """In a process of its own, which SIGBUS would end: what a mapped file does then."""
     file, log = checkpoint / "model.safetensors", tmp_path / "log"
 
@@ -217,7 +217,7 @@ def test_a_file_that_changes_while_it_is_loaded_is_named(checkpoint, tmp_path, c
     process.start()
     process.join(60)
     assert process.exitcode == 0
-    assert log.read_text().startswith(f"{file} {said}")
+    assert log.read_text().startswith(f"{file} {expected}")
 
 
 def test_a_disk_that_fails_is_named(tmp_path):

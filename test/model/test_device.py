@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of a GPU, with a stand-in for what torch says about it."""
+"""Faults of a GPU, with a stand-in for what torch reports of it."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a network needs, what is free by kernel and control groups, and what is told of both."""
+"""What a network needs, what is free by kernel and control groups, and what is reported of both."""
 
 from pathlib import Path
 

@@ -67,7 +67,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def launched(ros_environment: Any) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """A function that starts a launch file; what still runs at the end is interrupted."""
+    """Return a function that starts a launch file; what still runs at the end is interrupted."""
     running = []
 
     def launch(file: str, *arguments: str) -> subprocess.Popen[str]:
@@ -111,25 +111,25 @@ def session(leader: int) -> dict[int, str]:
     return found
 
 
-def heard(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """Read what launch says until a line holds a pattern."""
+def await_line(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """Read the output of launch until a line holds a pattern."""
     assert process.stdout is not None
-    said = []
+    output = []
     for line in process.stdout:
-        said.append(line)
+        output.append(line)
         if found := re.search(pattern, line):
             return found
-    raise AssertionError("".join(said))
+    raise AssertionError("".join(output))
 
 
 def ended(process: subprocess.Popen[str]) -> str:
-    """Interrupt a launch, check that all ends cleanly, and return what was said."""
+    """Interrupt a launch, check that all ends cleanly, and return the output."""
     interrupt(process)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert "Traceback" not in said, said
-    assert "process has died" not in said, said
-    return said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output, output
+    assert "process has died" not in output, output
+    return output
 
 
 def test_executor_in_a_namespace(launched: Callable, client: Any) -> None:
@@ -137,15 +137,15 @@ def test_executor_in_a_namespace(launched: Callable, client: Any) -> None:
 
     arguments = ("nodes:=executor", "robot:=tabletop", "namespace:=left", "log_level:=warn")
     process = launched(ROBOT, *arguments)
-    heard = client.listen(ExecutorStatus, "/left/molmoact_executor/status")
-    client.wait_for(lambda: heard, "the executor's status")
+    statuses = client.listen(ExecutorStatus, "/left/molmoact_executor/status")
+    client.wait_for(lambda: statuses, "the executor's status")
     assert "molmoact_policy" not in client.node.get_node_names()
     ended(process)
 
 
 @pytest.fixture
 def parameters(tmp_path: Path) -> Path:
-    """Settings for a checkpoint of random weights."""
+    """Return settings for a checkpoint of random weights."""
     file = tmp_path / "policy.yaml"
     file.write_text(PARAMETERS)
     return file
@@ -215,20 +215,20 @@ def test_a_policy_that_dies_is_started_again_where_it_was(
     policy = r"policy_node-\d+\]: process started with pid \[(\d+)\]"
     lives = []
     for _ in range(2):
-        pid = int(heard(process, policy)[1])
+        pid = int(await_line(process, policy)[1])
         proc = Path(f"/proc/{pid}")
         command, environment = ((proc / name).read_bytes() for name in ("cmdline", "environ"))
         lives.append((re.sub(rb"launch_params_\w+", b"", command), environment))
         os.kill(pid, signal.SIGKILL)
     assert b"__ns:=/left" in lives[0][0]
     assert lives[0] == lives[1]
-    # Who is told to end stays away, and then launch has nothing left to do.
-    pid = int(heard(process, policy)[1])
-    heard(process, r"left\.molmoact_policy\]: ")
+    # Who is asked to end stays away, and then launch has nothing left to do.
+    pid = int(await_line(process, policy)[1])
+    await_line(process, r"left\.molmoact_policy\]: ")
     os.kill(pid, signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
-    assert "process has finished cleanly" in said
-    assert "started again" not in said
+    output, _ = process.communicate(timeout=60)
+    assert "process has finished cleanly" in output
+    assert "started again" not in output
     assert process.returncode == 0
 
 
@@ -252,10 +252,10 @@ def connected(client: Any, node: str, topic: str) -> bool:
 
 def refused(process: subprocess.Popen[str]) -> str:
     """Wait for the end of a launch that fails, check that nothing is left, and return its words."""
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
     assert session(process.pid) == {}
-    return said
+    return output
 
 
 EXECUTOR = ("nodes:=executor", "robot:=tabletop")
@@ -293,10 +293,10 @@ REFUSED: dict[str, tuple[str, tuple[str, ...], str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_wrong_arguments_are_refused_before_a_process_starts(launched: Callable, case: str) -> None:
     file, arguments, words = REFUSED[case]
-    said = refused(launched(file, *arguments))
-    assert re.search(words, said), said
-    assert "Traceback" not in said
-    assert "process started" not in said
+    output = refused(launched(file, *arguments))
+    assert re.search(words, output), output
+    assert "Traceback" not in output
+    assert "process started" not in output
 
 
 @pytest.mark.parametrize(
@@ -315,10 +315,10 @@ def test_a_missing_package_is_told_before_a_process_starts(
 
     if package in get_packages_with_prefixes():
         pytest.skip(f"{package} is installed")
-    said = refused(launched(file, *arguments))
+    output = refused(launched(file, *arguments))
     name = package.replace("_", "-")
-    assert f"needs {package}: sudo apt install ros-$ROS_DISTRO-{name}" in said
-    assert "process started" not in said
+    assert f"needs {package}: sudo apt install ros-$ROS_DISTRO-{name}" in output
+    assert "process started" not in output
 
 
 @pytest.mark.parametrize("line", ["devise: cpu", "threads: 1\n    threads: 2", "max_image_age: 1"])
@@ -327,9 +327,9 @@ def test_a_wrong_parameter_file_is_refused_before_a_process_starts(
 ) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(f"/**/molmoact_policy:\n  ros__parameters:\n    {line}\n")
-    said = refused(launched(ROBOT, *POLICY, "robot:=tabletop", f"params_file:={file}"))
-    assert line.split(":")[0] in said
-    assert "process started" not in said
+    output = refused(launched(ROBOT, *POLICY, "robot:=tabletop", f"params_file:={file}"))
+    assert line.split(":")[0] in output
+    assert "process started" not in output
 
 
 def test_what_others_have_started_ends_too(launched: Callable, tmp_path: Path) -> None:
@@ -348,10 +348,10 @@ def test_a_wrong_setting_that_only_the_node_finds_ends_everything(
         *(f"checkpoint:={CHECKPOINT}", f"params_file:={parameters}", "robot:=tabletop"),
         *("log_level:=error", f"use_respawn:={respawn}"),
     )
-    said = refused(process)
-    assert "error: checkpoint" in said and "'nowhere' not in" in said
-    assert "has ended with exit code 78" in said
-    assert "started again" not in said
+    output = refused(process)
+    assert "error: checkpoint" in output and "'nowhere' not in" in output
+    assert "has ended with exit code 78" in output
+    assert "started again" not in output
 
 
 def test_the_executors_death_ends_everything(
@@ -359,6 +359,6 @@ def test_the_executors_death_ends_everything(
 ) -> None:
     arguments = (f"checkpoint:={CHECKPOINT}", f"params_file:={parameters}", "robot:=tabletop")
     process = launched(ROBOT, *arguments)
-    pid = int(heard(process, r"executor_node-\d+\]: process started with pid \[(\d+)\]")[1])
+    pid = int(await_line(process, r"executor_node-\d+\]: process started with pid \[(\d+)\]")[1])
     os.kill(pid, signal.SIGKILL)
     assert "executor_node" in refused(process)

@@ -42,7 +42,7 @@ def decode(data: bytes, form: str = "jpeg", limit: int = 16_000_000) -> np.ndarr
 
 
 JPEG, PNG = encoded(".jpg"), encoded(".png")
-# An APP1 with EXIF that says: turn by 90 degrees.
+# An APP1 with EXIF: turn by 90 degrees.
 TURNED = segment(0xE1, b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0))
 THUMBNAIL = segment(0xE1, b"thumbnail " + JPEG)
 VARIANTS = {

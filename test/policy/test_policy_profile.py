@@ -42,7 +42,7 @@ PROFILE = CheckpointProfile(
 
 @dataclass
 class Scripted:
-    """A decoder that says what it is told, and remembers what it was given."""
+    """A decoder that answers what it is given, and remembers its input."""
 
     policy: MolmoActPolicy
     text: str = ""

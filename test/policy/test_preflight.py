@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What files, settings and parameters show is told before a weight is read, all of it at once."""
+"""What files, settings and parameters show is reported before a weight is read, all at once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A copy that a test may break."""
+    """Return a copy that a test may break."""
     directory = tmp_path / "checkpoint"
     shutil.copytree(GOLDEN, directory, ignore=shutil.ignore_patterns("cases"))
     return directory
@@ -65,10 +65,10 @@ def test_a_sound_policy_has_no_problem() -> None:
 
 @pytest.mark.parametrize("case", WRONG)
 def test_each_is_told(case: Any) -> None:
-    changes, said = WRONG[case]
+    changes, expected = WRONG[case]
     found = check_policy(replace(REQUEST, **changes))
     assert len(found.problems) == 1, found.problems
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=expected):
         found.require()
 
 
@@ -174,7 +174,7 @@ def _make_sparse(directory: Path) -> None:
 def test_from_the_hub_large_files_are_fetched_only_when_the_small_ones_are_right(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cache that holds all but the weights: the wrong key is told, not that they are missing."""
+    """A cache that holds all but the weights: the wrong key is reported, not their absence."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     repo = tmp_path / "cache" / "models--somebody--MolmoAct-mine"
     (repo / "refs").mkdir(parents=True)

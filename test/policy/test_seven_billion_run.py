@@ -30,7 +30,7 @@ STATS = {"molmoact": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
 
 @pytest.fixture(scope="module")
 def processor(tmp_path_factory: pytest.TempPathFactory) -> MolmoActProcessor:
-    """A tokenizer with the ids of 7B-D: 151,643 base tokens, then specials in the right places."""
+    """Return a tokenizer with the ids of 7B-D: 151,643 base tokens, then specials."""
     directory = tmp_path_factory.mktemp("7b")
     make_processor(directory, EMBEDDINGS)
     return MolmoActProcessor.from_pretrained(directory)

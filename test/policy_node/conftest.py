@@ -16,7 +16,7 @@ RGB = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.
 
 
 class Surroundings:
-    """Cameras, an operator, and ears for what a policy node says."""
+    """Cameras, an operator, and subscriptions to what a policy node publishes."""
 
     def __init__(self, client: Any, name: str, cameras: dict[str, type]) -> None:
         from diagnostic_msgs.msg import DiagnosticArray

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Two compressed cameras: matched by stamp, or not used, and then the reason is told."""
+"""Two compressed cameras: matched by stamp, or not used, and then the reason is reported."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Simulated time: frames are as old as /clock says, however often that comes."""
+"""Simulated time: frames are as old as by /clock, however often that comes."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ def test_a_bad_device_is_reported_and_a_lost_one_ends_the_node(
             lambda: robot.show(robot.image()),
         )
         assert process.stderr is not None
-        said = process.stderr.read()
+        output = process.stderr.read()
     assert process.returncode == 1, "so that a launch file starts it again"
-    (fatal,) = [line for line in said.splitlines() if "[FATAL]" in line]
+    (fatal,) = [line for line in output.splitlines() if "[FATAL]" in line]
     assert fatal.endswith("cuda:0 has failed and every further call fails")
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     for warning in ("passes run without CUDA graphs", "a token's logits depend on its slot"):
-        assert any("[WARN]" in line and warning in line for line in said.splitlines())
+        assert any("[WARN]" in line and warning in line for line in output.splitlines())

@@ -31,8 +31,8 @@ def robot(surround: Any, start: Any, golden_parameters: dict[str, Any]) -> Any:
     return surround(NAME, {"camera": Image})
 
 
-def told(robot: Any, words: str, tick: Any = None) -> Any:
-    """Wait until the cameras' status says something, and return it."""
+def camera_status(robot: Any, words: str, tick: Any = None) -> Any:
+    """Wait until the cameras' status holds some words, and return it."""
 
     def found() -> list[Any]:
         return [s for s in robot.statuses("cameras")[-1:] if words in s.message]
@@ -41,7 +41,7 @@ def told(robot: Any, words: str, tick: Any = None) -> Any:
 
 
 def test_a_camera_that_never_arrives_is_told_and_then_used(robot: Any) -> None:
-    status = told(robot, "no frame has arrived")
+    status = camera_status(robot, "no frame has arrived")
     assert status.level == status.WARN
     robot.next_answer()
 
@@ -55,7 +55,7 @@ def test_a_camera_at_1_hz_is_used_and_told(robot: Any) -> None:
             last = time.monotonic()
             robot.show(robot.image())
 
-    status = told(robot, "frames per second arrive on", show)
+    status = camera_status(robot, "frames per second arrive on", show)
     assert status.level == status.WARN
     assert "config/fastdds.xml" in status.message
     values = {v.key: v.value for v in status.values}
@@ -69,7 +69,7 @@ def test_frames_that_get_lost_are_counted_and_told(robot: Any) -> None:
         for _ in range(50):
             robot.show(image)
 
-    status = told(robot, "got lost on the way", burst)
+    status = camera_status(robot, "got lost on the way", burst)
     assert status.level == status.WARN
     assert "config/fastdds.xml" in status.message
     assert robot.count("cameras", "lost camera") > 0

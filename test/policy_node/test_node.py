@@ -134,14 +134,14 @@ def test_a_bad_frame_is_dropped_and_counted_and_the_next_good_one_works(
     robot.next_answer()
 
 
-@pytest.mark.parametrize(("offset", "said"), [(-2.0, "s old"), (2.0, "s in the future")])
+@pytest.mark.parametrize(("offset", "expected"), [(-2.0, "s old"), (2.0, "s in the future")])
 def test_a_frame_of_another_time_is_not_used_and_diagnosed(
-    robot: Any, offset: float, said: str
+    robot: Any, offset: float, expected: str
 ) -> None:
     assert robot.answers_while(lambda: robot.show(robot.image(offset))) == 0
     status = robot.statuses("cameras")[-1]
     assert "camera 'camera'" in status.message
-    assert said in status.message
+    assert expected in status.message
     assert status.level == status.WARN
     robot.next_answer()
 
@@ -165,12 +165,12 @@ def test_an_instruction_of_a_megabyte_is_refused_unread(robot: Any, node: Any) -
         return int(words[words.index("VmHWM:") + 1]) // 1024
 
     robot.next_answer()
-    before, told = peak(), len(robot.statuses("inference"))
+    before, reports = peak(), len(robot.statuses("inference"))
     robot.instruct("close " * 200_000)
     robot.client.wait_for(
         lambda: (
             "waiting for an instruction" in robot.statuses("inference")[-1].message
-            and len(robot.statuses("inference")) > told + 1
+            and len(robot.statuses("inference")) > reports + 1
         ),
         "the refusal",
         lambda: robot.show(robot.image()),

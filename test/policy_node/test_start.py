@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A policy node that cannot run does not start: an exit code and one line that says why."""
+"""A policy node that cannot run does not start: an exit code and one line with the reason."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def refused(arguments: list[str]) -> str:
 def test_the_process_refuses_to_start(
     ros_environment: Any, golden_parameters: Any, case: str
 ) -> None:
-    changes, said = PROCESS_CASES[case]
+    changes, expected = PROCESS_CASES[case]
     spec = NodeSpec("policy_node", "refused", parameters={**golden_parameters, **changes})
-    assert said in refused(command(spec))
+    assert expected in refused(command(spec))
 
 
 def test_letters_of_any_language_in_the_locale_c(
@@ -130,7 +130,7 @@ def test_memory_that_others_take_is_a_fault_and_no_configuration_error(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"cameras": ("a", "a")}, "parameter 'cameras': names one camera twice"),
         (
@@ -140,23 +140,23 @@ def test_memory_that_others_take_is_a_fault_and_no_configuration_error(
     ],
 )
 def test_cameras_and_topics_must_fit(
-    parameters: PolicyParameters, policy: Any, changes: dict[str, Any], said: str
+    parameters: PolicyParameters, policy: Any, changes: dict[str, Any], expected: str
 ) -> None:
-    with pytest.raises(StartError, match=said):
+    with pytest.raises(StartError, match=expected):
         camera_topics(dataclasses.replace(parameters, **changes), policy.profile)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"action_names": ("x", "y")}, r"'action_names': 2 names \(x, y\), but 'molmoact' has 7"),
         ({"control_period": 0.0}, "parameter 'control_period': give the time"),
     ],
 )
 def test_actions_must_be_understood(
-    parameters: PolicyParameters, policy: Any, changes: dict[str, Any], said: str
+    parameters: PolicyParameters, policy: Any, changes: dict[str, Any], expected: str
 ) -> None:
-    with pytest.raises(StartError, match=said):
+    with pytest.raises(StartError, match=expected):
         action_format(dataclasses.replace(parameters, **changes), policy.profile, policy.stats)
 
 

@@ -26,7 +26,7 @@ def node(start: Any, golden_parameters: dict[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def robot(surround: Any, supervise: Any, node: Any) -> Any:
-    """The node, which was asked twice at once to configure itself."""
+    """Return the node, which was asked twice at once to configure itself."""
     made = surround(NAME, {"camera": Image})
     client = made.client
     asked = client.node.create_client(ChangeState, f"{NAME}/change_state")

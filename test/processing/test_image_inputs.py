@@ -37,7 +37,7 @@ def _frame(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def _device_path(image: Any, tiling: tuple[int, int], how: Any) -> Any:
-    """What runs on a GPU: float32 torch operations on the uploaded uint8 frame."""
+    """Run what runs on a GPU: float32 torch operations on the uploaded uint8 frame."""
     size = [count * how.window + how.margin for count in tiling]
     pixels, _ = resize(torch.from_numpy(image), (size[0], size[1]), how.resize_mode, how.pad_value)
     return cut_patches(normalize_(pixels, how.normalize_mode), how)

@@ -80,7 +80,7 @@ def bag(types: Typestore) -> Iterator[Bag]:
 
 @pytest.fixture
 def rewrite(tmp_path: Path, types: Typestore) -> Callable[..., Path]:
-    """Returns a function that copies the bag with changed messages."""
+    """Return a function that copies the bag with changed messages."""
 
     def write(
         change: Change = lambda topic, message: message,

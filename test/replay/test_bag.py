@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags: both storages, the choice of topics, and what is said about unusable ones."""
+"""Bags: both storages, the choice of topics, and what is reported of unusable ones."""
 
 from collections.abc import Callable
 from pathlib import Path

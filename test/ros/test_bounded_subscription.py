@@ -93,7 +93,7 @@ def test_what_is_no_message_is_refused(receiver: Receiver, rest: bytes) -> None:
 
 @pytest.fixture
 def no_switches() -> Iterator[None]:
-    """A thread keeps Python's lock until it gives it away."""
+    """Let a thread keep Python's lock until it gives it away."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(60.0)
     yield

@@ -26,7 +26,7 @@ class Robot:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.node = rclpy.create_node("receiver", context=client.node.context)
-        self.heard: dict[str, list[tuple[str, int]]] = {"inside": [], "outside": []}
+        self.received: dict[str, list[tuple[str, int]]] = {"inside": [], "outside": []}
         self.arrived = threading.Condition()
         self.thread = CallbackThread(self.node, "inside")
         self._publishers = {}
@@ -45,13 +45,13 @@ class Robot:
     def wait_for(self, topic: str, *texts: str) -> list[int]:
         """Wait until exactly these texts have come, and return the threads in which they did."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.heard[topic]) >= len(texts), PATIENCE)
-            assert [text for text, _ in self.heard[topic]] == list(texts)
-            return [thread for _, thread in self.heard[topic]]
+            assert self.arrived.wait_for(lambda: len(self.received[topic]) >= len(texts), PATIENCE)
+            assert [text for text, _ in self.received[topic]] == list(texts)
+            return [thread for _, thread in self.received[topic]]
 
     def _hear(self, topic: str, message: String) -> None:
         with self.arrived:
-            self.heard[topic].append((message.data, threading.get_ident()))
+            self.received[topic].append((message.data, threading.get_ident()))
             self.arrived.notify_all()
         if message.data == "raise":
             raise ValueError("what a callback should not do")
@@ -92,14 +92,14 @@ def test_nothing_runs_before_start_and_after_stop(robot: Robot) -> None:
     robot.say("inside", "early")
     robot.say("outside", "early")
     robot.wait_for("outside", "early")
-    assert robot.heard["inside"] == []
+    assert robot.received["inside"] == []
     robot.thread.start()
     robot.wait_for("inside", "early")  # it was kept, as far as the queue goes
     robot.thread.stop()
     robot.say("inside", "late")
     robot.say("outside", "late")
     robot.wait_for("outside", "early", "late")
-    assert len(robot.heard["inside"]) == 1
+    assert len(robot.received["inside"]) == 1
     robot.thread.start()
     robot.wait_for("inside", "early", "late")
 

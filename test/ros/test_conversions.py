@@ -66,7 +66,7 @@ def test_trajectories_are_in_pixels_of_their_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         (Trajectory2D(image_width=9, image_height=9, x=[1.0], y=[]), "x has 1 values, y has 0"),
         (Trajectory2D(image_width=9, image_height=9, x=[math.nan], y=[1.0]), "finite"),
@@ -78,8 +78,8 @@ def test_trajectories_are_in_pixels_of_their_image() -> None:
         ),
     ],
 )
-def test_contradictory_trajectories_are_errors(message: Trajectory2D, said: str) -> None:
-    with pytest.raises(MessageError, match=said):
+def test_contradictory_trajectories_are_errors(message: Trajectory2D, expected: str) -> None:
+    with pytest.raises(MessageError, match=expected):
         trajectory_from_message(message)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Diagnostics over DDS: two robots of one graph can be told apart."""
+"""Diagnostics over DDS: two robots of one graph can be distinguished."""
 
 from __future__ import annotations
 

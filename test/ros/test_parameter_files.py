@@ -106,17 +106,17 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_a_real_node_refuses(case: str, context: Any, tmp_path: Path) -> None:
-    values, said = REFUSED[case]
+    values, expected = REFUSED[case]
     path = tmp_path / "some.yaml"
     path.write_text(f"/**:\n  ros__parameters: {values}")
-    with pytest.raises(ParameterError, match=said):
+    with pytest.raises(ParameterError, match=expected):
         by_node(context, path)
-    with pytest.raises(ParameterError, match=f"some.yaml: {said}"):
+    with pytest.raises(ParameterError, match=f"some.yaml: {expected}"):
         read_parameters(path, f"{NAMESPACE}/{NAME}", Spec)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "no parameters for /some_node; it has some for none"),
         ("/**: [a]", "must hold nodes, and these .ros__parameters."),
@@ -125,8 +125,8 @@ def test_what_a_real_node_refuses(case: str, context: Any, tmp_path: Path) -> No
         ("/**:\n  ros__parameters: {count: 1, count: 2}", "line 2: .*count: is given twice"),
     ],
 )
-def test_files_that_are_none(text: str, said: str, tmp_path: Path) -> None:
+def test_files_that_are_none(text: str, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
     path.write_text(text)
-    with pytest.raises(ParameterError, match=said):
+    with pytest.raises(ParameterError, match=expected):
         read_parameters(path, NAME, Spec)

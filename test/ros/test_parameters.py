@@ -29,7 +29,7 @@ class Example:
     names: tuple[str, ...] = parameter(("a", "b"), "which")
     others: tuple[str, ...] = parameter((), "which else")
     on: bool = parameter(False, "whether")
-    perhaps: bool | None = parameter(None, "whether, if anybody says")
+    perhaps: bool | None = parameter(None, "whether, if it is set")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_descriptors_hold_description_unit_and_range(create: Callable[..., Node]
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "expected"),
     [
         ({"raet": 1.0}, "parameter 'raet' is unknown to example; it has: count, mode"),
         ({"rate": 0.0}, "parameter 'rate'"),
@@ -90,9 +90,9 @@ def test_descriptors_hold_description_unit_and_range(create: Callable[..., Node]
     ],
 )
 def test_wrong_values_are_refused_by_name(
-    create: Callable[..., Node], overrides: dict[str, Any], said: str
+    create: Callable[..., Node], overrides: dict[str, Any], expected: str
 ) -> None:
-    with pytest.raises(ParameterError, match=said):
+    with pytest.raises(ParameterError, match=expected):
         declare_parameters(create(**overrides), Example)
 
 

@@ -55,7 +55,7 @@ class Receiver:
 
 @pytest.fixture
 def topic(tmp_path: Path) -> str:
-    """A topic of this test alone: what was latched may arrive late."""
+    """Return a topic of this test alone: what was latched may arrive late."""
     return f"/{tmp_path.name.replace('-', '_')}"
 
 

@@ -43,7 +43,7 @@ sys.exit(run_node(Node, threads={threads}))
 
 
 @pytest.mark.parametrize(
-    ("place", "threads", "close", "said"),
+    ("place", "threads", "close", "expected"),
     [
         ("callback", 1, "", "a callback failed:"),
         ("callback", 2, "raise RuntimeError('torn')", "RuntimeError: torn"),
@@ -51,7 +51,7 @@ sys.exit(run_node(Node, threads={threads}))
     ],
 )
 def test_the_process_ends(
-    ros_environment: dict[str, str], place: str, threads: int, close: str, said: str
+    ros_environment: dict[str, str], place: str, threads: int, close: str, expected: str
 ) -> None:
     program = PROGRAM.format(place=place, threads=threads, close=close)
     done = subprocess.run(
@@ -59,7 +59,7 @@ def test_the_process_ends(
     )
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("closed") == 1
-    assert said in done.stderr and "broken" in done.stderr
+    assert expected in done.stderr and "broken" in done.stderr
 
 
 STUCK = """

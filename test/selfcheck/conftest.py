@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 @pytest.fixture(params=["qwen_siglip", "olmo_clip"])
 def small_config(request: pytest.FixtureRequest) -> MolmoActConfig:
-    """A small network like 7B-D, and one like 7B-O."""
+    """Return a small network like 7B-D, and one like 7B-O."""
     content = json.loads((GOLDEN / request.param / "config.json").read_text())
     content["initializer_range"] = 0.2
     return MolmoActConfig.from_dict(content)

@@ -27,7 +27,7 @@ ONE_IS_ENOUGH = pytest.mark.parametrize("small_config", ["qwen_siglip"], indirec
 
 @pytest.fixture
 def check(monkeypatch, small_config):
-    """Runs all checks of random weights of a small network: name -> finding."""
+    """Run all checks of random weights of a small network: name -> finding."""
     monkeypatch.setattr(measure, "_COPIED", {"cpu": 2**20})
     monkeypatch.setattr(subjects, "released_config", lambda name: small_config)
     monkeypatch.setattr(subjects, "_RANDOM_ANSWER", 40)

@@ -41,7 +41,7 @@ def targets(frames: Frames, scale: ActionScale) -> Targets:
 def exported(
     tmp_path_factory: pytest.TempPathFactory, vocab: Vocabulary, frames: Frames, scale: ActionScale
 ) -> tuple[Path, MolmoActForActionReasoning]:
-    """A checkpoint folder with random weights, and the network in it."""
+    """Return a checkpoint folder with random weights, and the network in it."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("checkpoint")
     model = build_network(vocab.size).eval()

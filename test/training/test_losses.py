@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the network hears may mislead it, what it shall say never changes; heads read cells."""
+"""The inputs of the network may mislead it, its targets never change; heads read cells."""
 
 import numpy as np
 import pytest

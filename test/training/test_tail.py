@@ -133,7 +133,7 @@ def test_every_node_leads_to_the_bins_that_share_its_prefix(tail: TailVocabulary
 def test_token_labels_multiply_to_the_gaussian_over_bins(
     tail: TailVocabulary, model: MolmoActForActionReasoning
 ) -> None:
-    """A network that says exactly what the labels say has, per value, the Gaussian's entropy."""
+    """A network that predicts the labels has, per value, the Gaussian's entropy."""
     trainer, spelling = TailTrainer(model, Heads(), tail), tail.spelling
     gaussian = soft_labels(4.0)[100].double().numpy()
     context = VALUE_CONTEXTS.index((" ", ","))

@@ -167,7 +167,7 @@ def test_a_plane_needs_a_normal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "expected"),
     [
         ({"distortion": (0.1, 0.2, 0.3)}, "d has 3 coefficients; 'plumb_bob' has 4, 5, 8, 12, 14"),
         ({"distortion": (0.1,) * 5, "model": "fisheye"}, "d has 5 coefficients; 'fisheye' has 4"),
@@ -178,9 +178,9 @@ def test_a_plane_needs_a_normal() -> None:
         ({"model": "x" * 100_000}, "distortion model 'xxx"),
     ],
 )
-def test_an_impossible_calibration_is_refused(changes: dict[str, Any], says: str) -> None:
+def test_an_impossible_calibration_is_refused(changes: dict[str, Any], expected: str) -> None:
     facts = {"width": 640, "height": 480, "matrix": MATRIX, **changes}
-    with pytest.raises(ValueError, match=says) as error:
+    with pytest.raises(ValueError, match=expected) as error:
         PinholeCamera(**facts)
     assert len(str(error.value)) < 200
 

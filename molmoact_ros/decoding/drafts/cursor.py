@@ -32,16 +32,16 @@ class Cursor(NamedTuple):
         return elements[self.place] if self.place < len(elements) else None
 
     def enter(self, index: int) -> Cursor:
-        """The start of another element."""
+        """Return the start of another element."""
         return Cursor(self.template, index, (), self.values)
 
     def take(self, group: int, value: int) -> Cursor:
-        """The start of the next element, with one more value known."""
+        """Return the start of the next element, with one more value known."""
         values = (*self.values[:group], (*self.values[group], value), *self.values[group + 1 :])
         return Cursor(self.template, self.place + 1, (), values)
 
     def advance(self, token: int) -> Cursor | None:
-        """The place after one more token; None when the form does not allow it here."""
+        """Return the place after one more token; None when the form does not allow it here."""
         element = self.element
         prefix = (*self.prefix, token)
         if isinstance(element, Literal):
@@ -63,7 +63,7 @@ class Cursor(NamedTuple):
 
 
 def realign(cursor: Cursor, token: int) -> Cursor | None:
-    """The nearest place where `token` fits, after `cursor` did not allow it.
+    """Return the nearest place where `token` fits, after `cursor` did not allow it.
 
     A trajectory may have fewer points, a value may be malformed, a wording may differ: drafting
     goes on from the next place in the form, ahead first, that begins with the tokens seen.

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Guesses of what an answer says next, as a tree of its likeliest continuations."""
+"""Guesses of what an answer goes on with, as a tree of its likeliest continuations."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Option(NamedTuple):
     pool: list[_Spelled] | None = None
 
     def after(self) -> tuple[Cursor, list[_Spelled] | None]:
-        """The place behind the token, and the pool while the slot is still the same."""
+        """Return the place behind the token, and the pool while the slot is still the same."""
         cursor = self.before.advance(self.token)
         assert cursor is not None, "a drafted token must fit its own form"
         return cursor, self.pool if cursor.place == self.before.place else None
@@ -123,7 +123,7 @@ class Draft:
         columns: int = 7,
         sources: Iterable[str] = SOURCES,
     ) -> Draft:
-        """A draft for a checkpoint, that starts from the published wordings.
+        """Return a draft for a checkpoint, that starts from the published wordings.
 
         Args:
             tokenizer: the checkpoint's transformers tokenizer.
@@ -138,7 +138,7 @@ class Draft:
         return cls(reader, examples, columns=columns, sources=sources)
 
     def begin(self) -> None:
-        """A new answer starts."""
+        """Begin a new answer."""
         self._alive = [Cursor(template) for template in self._templates]
         self._last_known = self._alive[0] if self._alive else None
         self._emitted: list[int] = []

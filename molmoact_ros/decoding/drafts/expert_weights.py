@@ -186,7 +186,7 @@ class _Kernel:
         return cls(radius, [_PRIOR_COUNT * c for c in (*counts, miss - near)])
 
     def copy(self) -> _Kernel:
-        """The same shape with the weight of a prior, so that it learns quickly."""
+        """Return the same shape with the weight of a prior, so that it learns quickly."""
         scale = _PRIOR_COUNT / self._total
         return _Kernel(self.radius, [count * scale for count in self._counts])
 

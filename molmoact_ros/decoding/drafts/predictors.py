@@ -26,7 +26,7 @@ class Predictor(Protocol):
     experts: tuple[Expert, ...]
 
     def context(self, group: int, values: Values, history: History) -> tuple[Hashable, Hashable]:
-        """What the guesses' worth depends on: a fine context and a coarser one above it."""
+        """Return what the guesses' worth depends on: a fine context and a coarser one above it."""
 
     def guesses(self, group: int, values: Values, history: History) -> list[Guess]:
         """Return the experts' guesses of the next value of `group`."""
@@ -67,7 +67,7 @@ class DepthPredictor:
         self.experts += self._habits.experts
 
     def context(self, group: int, values: Values, history: History) -> tuple[Hashable, Hashable]:
-        """Changes cluster: count changed neighbours, and whether this cell changed before."""
+        """Count changed neighbours, and whether this cell changed before: changes cluster."""
         now, last = values[DEPTH], history.last[DEPTH]
         cell, width = len(now), _width(history)
         changed = sum(
@@ -207,7 +207,7 @@ class BinPredictor:
         return (column, above), (column, above, two), (column, shifted), (column, shifted, above)
 
     def _shifted(self, index: int, history: History) -> int | None:
-        """The previous chunk's value for the same moment; its last row goes on for ever."""
+        """Return the previous chunk's value for the same moment; its last row goes on for ever."""
         last, columns = history.last[BIN], history.columns
         rows = len(last) // columns
         if not rows:

@@ -29,7 +29,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one value of `group`, spelled as `trie` says."""
+    """A place for one value of `group`, spelled as in `trie`."""
 
     group: int
     trie: TokenTrie

@@ -33,7 +33,7 @@ class TokenTrie:
         return self._matches.get(prefix, [])
 
     def value(self, ids: Tokens) -> int | None:
-        """The value that these tokens spell, if they do."""
+        """Return the value that these tokens spell, if they do."""
         return self._values.get(ids)
 
     def is_open(self, prefix: Tokens) -> bool:
@@ -41,7 +41,7 @@ class TokenTrie:
         return prefix in self._next
 
     def forced(self, prefix: Tokens) -> int | None:
-        """The only token that can follow, None when there are several or the value may end."""
+        """Return the only token that can follow; None: there are several, or the value may end."""
         following = self._next.get(prefix, ())
         if len(following) != 1 or prefix in self._values:
             return None
