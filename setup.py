@@ -96,7 +96,11 @@ setup(
             "molmoact-selfcheck = molmoact_ros.cli.selfcheck:main",
         ]
     },
-    extras_require={"replay": ["rosbags>=0.11,<0.12"], "selfcheck": ["matplotlib"]},
+    extras_require={
+        "replay": ["rosbags>=0.11,<0.12"],
+        "selfcheck": ["matplotlib"],
+        "console": ["nicegui>=3.18,<4"],
+    },
     distclass=CMakeDistribution,
     cmdclass={"build": CMakeBuild},
 )
