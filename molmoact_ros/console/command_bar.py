@@ -63,6 +63,7 @@ class CommandBar:
         for kind in _KINDS:
             show(self._halt, kind, halt.kind == kind)
         show(self._halt_text, "bad", halt.kind in _KINDS)
+        self._halt.set_text("HALTED" if halt.kind == "confirmed" else "HALT")
         self._halt.set_enabled(operators)
         text = halt.text or "Esc or space halts"
         self._halt_text.set_text(text if operators else "Read only: this page cannot halt.")

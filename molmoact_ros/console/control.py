@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_LOST = 1.5  # s without a beat after which a page counts as gone
+_LOST = 5.0  # s without a beat after which a page counts as gone
 
 
 @dataclass(frozen=True)

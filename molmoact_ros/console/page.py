@@ -18,7 +18,14 @@ from .picture_panel import FirstPicture, Picture
 from .pictures import PictureFeed
 from .readings import Reply, Snapshot
 from .robot import Robot
-from .state import followed_text, halt_view, instruction_shown, missing, waiting_chunk
+from .state import (
+    ANSWER_AGE,
+    followed_text,
+    halt_view,
+    instruction_shown,
+    missing,
+    waiting_chunk,
+)
 from .widgets import button, card, show
 
 
@@ -77,8 +84,9 @@ class ConsolePage:
             self._holder = ui.label("").props("id=holder")
             self._take = button("Take control", lambda tick: self._take_control()).props("id=take")
             dark = ui.dark_mode(None)
-            button("Light / dark", lambda tick: dark.toggle() if dark.value is not None
-                   else dark.enable())
+            button("\u25d0", lambda tick: dark.set_value(not dark.value)).props(
+                'aria-label="light or dark"'
+            )
         self._missing = ui.label("").classes("missing hidden").props("id=missing role=alert")
         with ui.element("main").classes("console"):
             with ui.element("div").classes("column"):
@@ -132,7 +140,9 @@ class ConsolePage:
                 self._pictures[feed] = Picture(feed, f"/picture/{number}", rate)
         with self._other_place, ui.element("div"):
             ui.label("decoded depth, relative").classes("soft")
-            self._pictures[self._robot.depth] = Picture(self._robot.depth, "/picture/depth", rate)
+            self._pictures[self._robot.depth] = Picture(
+                self._robot.depth, "/picture/depth", rate, longest=ANSWER_AGE
+            )
 
     # What is shown.
 
@@ -170,10 +180,8 @@ class ConsolePage:
 
     def _show_pictures(self, snapshot: Snapshot) -> None:
         self._show_feeds(self._robot.feeds)
-        for feed, picture in self._pictures.items():
-            picture.refresh(snapshot, feed.reading(snapshot.now))
-            if not feed.reading(snapshot.now).problem:
-                picture.offer()  # one that was lost on the way
+        for picture in self._pictures.values():
+            picture.refresh(snapshot.now)
         waiting = waiting_chunk(snapshot)
         last = snapshot.answers[-1] if snapshot.answers else None
         if self._first is not None:
@@ -181,10 +189,10 @@ class ConsolePage:
             self._approvable = waiting.sequence if waiting else None
         text = followed_text(snapshot)
         if waiting is not None:
-            text = f"chunk {waiting.sequence} waits for approval: its line is yellow; {text}"
+            text = f"Chunk {waiting.sequence} waits for approval: its line is yellow"
         elif self._desk.line and not (last and last.drawn):
-            text = f"your line is sent, not followed yet; {text}"
-        self._followed_line.set_text(f"The robot {text}")
+            text = f"The drawn line (dashed) is not followed yet. {text}"
+        self._followed_line.set_text(text)
 
     # What a person does.
 

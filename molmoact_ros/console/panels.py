@@ -13,6 +13,7 @@ from molmoact_ros.control.robots import robot_path
 
 from .readings import ERROR, OK, STALE, WARN, Answer, Diagnostic, Snapshot
 from .state import (
+    ANSWER_AGE,
     DIAGNOSTIC_AGE,
     age_text,
     executor_is_live,
@@ -81,7 +82,7 @@ class AnswersPanel:
             return
         age = snapshot.now - answers[-1].received
         self._age.set_text(f"last answer {age_text(age)}")
-        show(self._charts, "stale", age > 10.0 or not policy_is_live(snapshot))
+        show(self._charts, "stale", age > ANSWER_AGE or not policy_is_live(snapshot))
         if answers[-1] is self._last:
             return
         seen = self._last.received if self._last else 0.0

@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from nicegui import events, ui
 
 from .desk import MAX_LINE
 from .drawing import MODEL, PERSON, STROKE, WAITING, path_svg, scaled
 from .pictures import PictureFeed
-from .readings import Answer, Snapshot
-from .state import Shown, picture_shown
+from .readings import Answer
+from .state import PICTURE_AGE, picture_shown
 from .widgets import show
 
 _GIVEN_UP = 1.0  # s after which a picture that a browser was offered counts as lost
@@ -28,7 +27,14 @@ _DRAWING_PERIOD = 0.03  # s
 class Picture:
     """One picture of a page, and the text below it."""
 
-    def __init__(self, feed: PictureFeed, url: str, rate: float, kind: str = "") -> None:
+    def __init__(
+        self,
+        feed: PictureFeed,
+        url: str,
+        rate: float,
+        kind: str = "",
+        longest: float = PICTURE_AGE,
+    ) -> None:
         """Add it to the page.
 
         Args:
@@ -36,8 +42,10 @@ class Picture:
             url: Where browsers get it.
             rate: Pictures per second at most.
             kind: Class of the frame.
+            longest: s; an older picture is not live.
         """
         self.feed = feed
+        self._longest = longest
         self.size = (0, 0)  # px, as the browser has it
         self._url = url
         self._period = 1.0 / rate
@@ -65,17 +73,19 @@ class Picture:
         self._offered = (reading.number, reading.received, now)
         self.image.set_source(f"{self._url}?n={reading.number}")
 
-    def refresh(self, snapshot: Snapshot, reading: Any) -> Shown:
+    def refresh(self, now: float) -> None:
         """Write how old the picture is that the browser shows, and mark it where that is too old.
 
-        Returns:
-            What is written.
+        Args:
+            now: s.
         """
-        shown = picture_shown(reading, self._shown_at, snapshot.now)
+        reading = self.feed.reading(now)
+        shown = picture_shown(reading, self._shown_at, now, self._longest)
         self.caption.set_text(shown.text)
         show(self.image, "stale", not shown.live)
         show(self._stamp, "hidden", shown.live)
-        return shown
+        if not reading.problem:
+            self.offer()  # one that was lost on the way
 
     def _on_loaded(self, event: events.GenericEventArguments) -> None:
         offered, self._offered = self._offered, None

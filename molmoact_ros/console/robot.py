@@ -17,10 +17,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
-from rclpy import expand_topic_name
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Empty, String
 from std_srvs.srv import SetBool, Trigger
@@ -28,12 +30,17 @@ from std_srvs.srv import SetBool, Trigger
 from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import seconds
-from molmoact_ros.ros.running import ClosableNode
+from molmoact_ros.ros.running import ClosableNode, StartError
 
 from .parameters import MAX_CAMERAS, ConsoleParameters
 from .pictures import PictureFeed
 from .readings import Answer, Diagnostic, ExecutorReading, Graph, Reply, Snapshot
 from .receiving import answer, executor_reading, merged
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
 
 SETTINGS = (
     "robot", "action_scale", "min_confidence", "execute_steps", "require_approval",
@@ -42,6 +49,8 @@ SETTINGS = (
 _NEWEST = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
 )
+# Humble's policy takes those of latching publishers only.
+_INSTRUCTION = qos.RESULT if hasattr(Subscription, "CallbackType") else qos.LATCHED
 _ASK_PERIOD = 0.2  # s between two questions to the policy node
 _LOOK_PERIOD = 1.0  # s between two looks at the graph
 _LOST = 0.6  # s after which a question counts as lost and is asked again
@@ -62,12 +71,18 @@ class Robot:
     """
 
     def __init__(self, node: ClosableNode, parameters: ConsoleParameters) -> None:
-        """Create what requests need; nothing is subscribed to before `watch`."""
+        """Create what requests need; nothing is subscribed to before `watch`.
+
+        Raises:
+            StartError: A name is none.
+        """
         self._node = node
         self._parameters = parameters
-        place = node.get_name(), node.get_namespace()
-        self.policy = expand_topic_name(parameters.policy, *place)
-        self.executor = expand_topic_name(parameters.executor, *place)
+        self.policy = _full_name(node, "policy", parameters.policy)
+        self.executor = _full_name(node, "executor", parameters.executor)
+        self._topics = [
+            _full_name(node, "image_topics", topic) for topic in parameters.image_topics
+        ]
         self.feeds: tuple[PictureFeed, ...] = ()
         self.depth = PictureFeed(f"{self.policy}/depth_image", compressed=False)
         self.on_picture: Callable[[PictureFeed], None] = lambda feed: None
@@ -88,7 +103,14 @@ class Robot:
             name: node.create_client(Trigger, f"{self.executor}/{name}")
             for name in ("halt", "clear", "approve")
         }
-        self._instruction = node.create_publisher(String, f"{self.policy}/instruction", qos.RESULT)
+        # Not latched: a policy that is started again must not follow an instruction of long ago.
+        # It subscribes to latched ones as well, which DDS would warn about.
+        self._instruction = node.create_publisher(
+            String,
+            f"{self.policy}/instruction",
+            _INSTRUCTION,
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+        )
         self._hint = node.create_publisher(
             Trajectory2D, f"{self.policy}/trajectory_hint", qos.RESULT
         )
@@ -319,10 +341,9 @@ class Robot:
     def _camera_topics(self) -> tuple[dict[str, type], str]:
         """Return the type of each image topic to show, and why there is none."""
         parameters, node = self._parameters, self._node
-        if parameters.image_topics:
+        if self._topics:
             kind = CompressedImage if parameters.image_transport == "compressed" else Image
-            place = node.get_name(), node.get_namespace()
-            return {expand_topic_name(t, *place): kind for t in parameters.image_topics}, ""
+            return dict.fromkeys(self._topics, kind), ""
         namespace, _, name = self.policy.rpartition("/")
         try:
             found = node.get_subscriber_names_and_types_by_node(name, namespace or "/")
@@ -343,6 +364,14 @@ class Robot:
             "" if self._graph.cameras
             else f"No camera: {self.policy} subscribes to no images, and image_topics is empty."
         )
+
+
+def _full_name(node: ClosableNode, parameter: str, name: str) -> str:
+    """Return a name of a node or topic with the console's namespace."""
+    try:
+        return str(expand_topic_name(name, node.get_name(), node.get_namespace()))
+    except InvalidTopicNameException as error:
+        raise StartError(f"parameter '{parameter}': {error}") from error
 
 
 def _shown(value: Any) -> str:

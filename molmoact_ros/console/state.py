@@ -22,6 +22,7 @@ from .readings import (
 PICTURE_AGE = 0.7
 EXECUTOR_AGE = 0.5  # it publishes at 10 Hz
 POLICY_AGE = 0.75  # it is asked at 5 Hz
+ANSWER_AGE = 10.0  # answers come as fast as the checkpoint can
 DIAGNOSTIC_AGE = 2.5  # published once a second
 # s between stamp and arrival that still count as live; more: old pictures, or clocks differ.
 _DELAY = 1.0
@@ -83,13 +84,16 @@ def progress_text(reading: ExecutorReading) -> str:
     return f"chunk {reading.sequence}, row {reading.step + 1} of {max(rows, reading.step + 1)}"
 
 
-def picture_shown(camera: CameraReading, shown_at: float | None, now: float) -> Shown:
+def picture_shown(
+    camera: CameraReading, shown_at: float | None, now: float, longest: float = PICTURE_AGE
+) -> Shown:
     """Return what stands below a picture.
 
     Args:
         camera: The camera.
         shown_at: s when the picture that the browser shows was received; None: it shows none.
         now: s.
+        longest: s; what is older is not live.
     """
     if camera.problem:
         return Shown(camera.problem, False)
@@ -103,23 +107,24 @@ def picture_shown(camera: CameraReading, shown_at: float | None, now: float) -> 
             "the clocks of camera and console differ",
             False,
         )
-    if age > PICTURE_AGE:
+    if age > longest:
         return Shown(f"NOT LIVE, {age_text(age)}", False)
-    # Rounded to what a picture's period is about, not to change with every look.
-    return Shown(f"live, {max(age, 0.0) + max(camera.delay, 0.0):.1f} s old, "
-                 f"{camera.rate:.0f} per second", True)
+    if longest > PICTURE_AGE:
+        return Shown(age_text(age), True)
+    old = max(age, 0.0) + max(camera.delay, 0.0)
+    return Shown(f"live, {old:.1f} s old, {camera.rate:.0f} per second", True)
 
 
 def followed_text(snapshot: Snapshot) -> str:
     """Return whose line the last answer follows."""
     if not snapshot.answers:
-        return "no answer yet"
+        return "No answer yet"
     answer = snapshot.answers[-1]
     age = age_text(snapshot.now - answer.received)
     if not answer.points:
-        return f"the last answer has no line ({age})"
+        return f"The last answer has no line ({age})"
     whose = "a line that a person drew" if answer.drawn else "the model's own line"
-    return f"follows {whose} ({age})"
+    return f"The last answer follows {whose} ({age})"
 
 
 def instruction_shown(snapshot: Snapshot, sent: str | None, sent_at: float) -> Shown:
@@ -140,7 +145,7 @@ def instruction_shown(snapshot: Snapshot, sent: str | None, sent_at: float) -> S
         return Shown("no answer yet", False)
     age = snapshot.now - last.received
     text = f"{last.instruction} ({age_text(age)})"
-    return Shown(text, policy_is_live(snapshot) and age < 10.0)
+    return Shown(text, policy_is_live(snapshot) and age < ANSWER_AGE)
 
 
 @dataclass(frozen=True)
@@ -215,7 +220,7 @@ def missing(snapshot: Snapshot, policy: str, executor: str) -> list[str]:
         )
     elif snapshot.policy_state not in ("active", ""):
         found.append(f"The policy is {snapshot.policy_state}: no answers come.")
-    if graph.note:
+    elif graph.note:
         found.append(graph.note)
     for camera in snapshot.cameras:
         if camera.number == 0:

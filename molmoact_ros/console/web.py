@@ -100,7 +100,6 @@ class WebServer:
         """End the server."""
         if self._server is not None:
             self._server.should_exit = True
-            self._server.force_exit = True
         if self._thread.is_alive():
             self._thread.join(_STOP)
         self._socket.close()
