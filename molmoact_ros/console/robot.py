@@ -18,11 +18,12 @@ from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidTopicNameException
+from rclpy.exceptions import NameValidationException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Empty, String
 from std_srvs.srv import SetBool, Trigger
@@ -369,9 +370,11 @@ class Robot:
 def _full_name(node: ClosableNode, parameter: str, name: str) -> str:
     """Return a name of a node or topic with the console's namespace."""
     try:
-        return str(expand_topic_name(name, node.get_name(), node.get_namespace()))
-    except InvalidTopicNameException as error:
+        full = str(expand_topic_name(name, node.get_name(), node.get_namespace()))
+        validate_full_topic_name(full)
+    except (ValueError, NameValidationException) as error:
         raise StartError(f"parameter '{parameter}': {error}") from error
+    return full
 
 
 def _shown(value: Any) -> str:
