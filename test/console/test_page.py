@@ -1,0 +1,445 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The page in a real browser, with simulator, policy with the shipped checkpoint, and executor.
+
+MOLMOACT_SCREENSHOTS=folder keeps pictures of the page.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("nicegui")
+playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("molmoact_ros.msg")
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
+from geometry_msgs.msg import PoseArray, PoseStamped, TwistStamped  # noqa: E402
+from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D  # noqa: E402
+from std_srvs.srv import SetBool, Trigger  # noqa: E402
+
+from molmoact_ros.demo.graph import (  # noqa: E402
+    EXECUTOR,
+    POLICY,
+    SIMULATOR,
+    NodeSpec,
+    default_checkpoint,
+    demo_graph,
+)
+from molmoact_ros.evaluate.steering import line_to_block  # noqa: E402
+from molmoact_ros.ros import qos  # noqa: E402
+from molmoact_ros.sim import Tabletop  # noqa: E402
+from molmoact_ros.sim.tasks import NEAR  # noqa: E402
+
+from .conftest import free_port  # noqa: E402
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
+
+DESKTOP, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
+CAMERA = f"{SIMULATOR}/camera/image"
+PICKS = ["reach the red block", "reach the green block", "reach the blue block"]
+SCRIPT = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
+
+
+class Graph:
+    """The running nodes, and what they publish."""
+
+    def __init__(self, client: Any, start: Callable) -> None:
+        self.client = client
+        self.port = free_port()
+        console = NodeSpec(
+            "console_node",
+            "molmoact_console",
+            (),
+            {"port": self.port, "image_topics": [CAMERA], "quick_picks": PICKS},
+        )
+        self.nodes = start(*demo_graph(str(default_checkpoint()), seed=3), console)
+        listen = client.listen
+        self.twists = listen(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
+        self.states = listen(ExecutorStatus, f"{EXECUTOR}/status", qos.RESULT)
+        self.reasonings = listen(ActionReasoning, f"{POLICY}/reasoning", qos.RESULT)
+        self.hints = listen(Trajectory2D, f"{POLICY}/trajectory_hint", qos.RESULT)
+        self.poses = listen(PoseStamped, f"{SIMULATOR}/ee_pose", qos.COMMAND)
+        self.blocks = listen(PoseArray, f"{SIMULATOR}/blocks", qos.COMMAND)
+
+    def state(self) -> int | None:
+        """Return the executor's state."""
+        return self.states[-1].state if self.states else None
+
+    def place(self, color: str | None = None) -> np.ndarray:
+        """Return where a block, or without a colour the gripper, is, m."""
+        pose = (
+            self.blocks[-1].poses[Tabletop.colors.index(color)] if color else self.poses[-1].pose
+        )
+        return np.array([pose.position.x, pose.position.y, pose.position.z])
+
+    def distance(self, color: str) -> float:
+        """Return the gripper's distance to a block, m."""
+        return float(np.linalg.norm(self.place() - self.place(color)))
+
+    def speed(self) -> float:
+        """Return the speed of the last command, m/s."""
+        linear = self.twists[-1].twist.linear if self.twists else None
+        return 0.0 if linear is None else float(np.hypot(np.hypot(linear.x, linear.y), linear.z))
+
+    def put_back(self) -> None:
+        """Have the blocks and the arm where they were at first, and motion off."""
+        self.client.call(SetBool, f"{EXECUTOR}/enable", SetBool.Request(data=False))
+        still = (ExecutorStatus.STATE_DISABLED, ExecutorStatus.STATE_HALTED)
+        self.client.wait_for(lambda: self.state() in still, "rest")
+        if self.state() == ExecutorStatus.STATE_HALTED:
+            self.client.call(Trigger, f"{EXECUTOR}/clear", Trigger.Request())
+        self.client.call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
+        for old in (self.poses, self.blocks, self.twists, self.reasonings, self.hints):
+            old.clear()
+        self.client.wait_for(lambda: self.blocks and self.poses, "the new scene")
+
+
+class Page:
+    """A browser's tab with the console."""
+
+    def __init__(self, page: Any, graph: Graph) -> None:
+        self.page = page
+        self.graph = graph
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.set_default_timeout(60_000)
+        graph.client.wait_for(self._open, "the page")
+
+    def _open(self) -> bool:
+        try:
+            self.page.goto(f"http://127.0.0.1:{self.graph.port}/")
+        except playwright.Error:
+            return False  # the console is not up yet
+        return True
+
+    def text(self, name: str) -> str:
+        """Return the text of an element."""
+        return str(self.page.inner_text(f"#{name}"))
+
+    def wait(self, ready: Callable[[], Any], what: str) -> Any:
+        """Wait, while ROS goes on."""
+        return self.graph.client.wait_for(ready, f"{what}; {self.text('reply')}")
+
+    def wait_for_text(self, name: str, part: str) -> None:
+        """Wait until an element's text has a part."""
+        self.wait(lambda: part in self.text(name), f"'{part}' in #{name}")
+
+    def take_control(self) -> None:
+        """Be in control."""
+        self.wait(lambda: self.text("holder"), "the page")
+        if self.text("holder") != "You are in control":
+            self.page.click("#take")
+        self.wait_for_text("holder", "You are in control")
+
+    def instruct(self, text: str) -> None:
+        """Type an instruction."""
+        self.page.fill("input[aria-label=instruction]", text)
+        self.page.keyboard.press("Enter")
+        self.page.evaluate("document.activeElement.blur()")
+
+    def enable(self) -> None:
+        """Press Enable until the executor agrees: a busy machine may be late with the pose."""
+
+        def press() -> bool:
+            if self.graph.state() in (ExecutorStatus.STATE_READY, ExecutorStatus.STATE_EXECUTING):
+                return True
+            self.page.click("#enable")
+            return False
+
+        self.wait(press, "motion")
+
+    def go_on(self) -> None:
+        """End a halt: on a busy machine the simulator falls behind what it is told."""
+        if self.graph.state() == ExecutorStatus.STATE_HALTED:
+            assert "max_following_error" in self.graph.states[-1].reason
+            self.page.click("#clear")
+            self.enable()
+
+    def shot(self, name: str, size: dict[str, int] = DESKTOP) -> Path:
+        """Save a picture of the page."""
+        folder = Path(os.environ.get("MOLMOACT_SCREENSHOTS", self.graph.client.folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.set_viewport_size(size)
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            self.graph.client.spin()
+        self.page.screenshot(path=folder / f"{name}.png")
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+        return folder / f"{name}.png"
+
+
+@pytest.fixture(scope="module")
+def graph(client: Any, start: Callable, tmp_path_factory: Any) -> Graph:
+    client.folder = tmp_path_factory.mktemp("screenshots")
+    return Graph(client, start)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as library:
+        sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
+        opened = library.chromium.launch(executable_path=BROWSER, args=sandbox)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, graph: Graph) -> Page:
+    opened = Page(browser.new_page(viewport={"width": 1280, "height": 900}), graph)
+    opened.take_control()
+    opened.wait(
+        lambda: "waiting for an instruction" in opened.page.inner_text("body"), "the policy"
+    )
+    return opened
+
+
+@pytest.fixture
+def at_rest(graph: Graph, page: Page) -> Page:
+    """A page in control of an arm at the place where it began."""
+    page.take_control()
+    page.page.click("#stop")
+    graph.put_back()
+    return page
+
+
+def picture_number(page: Page) -> int:
+    source = page.page.get_attribute(".picture.first img", "src") or ""
+    found = re.search(r"n=(\d+)", source)
+    return int(found.group(1)) if found else 0
+
+
+def test_live_pictures_and_no_errors(page: Page) -> None:
+    before = picture_number(page)
+    page.wait(lambda: picture_number(page) > before + 5, "pictures")
+    page.wait(lambda: "live, " in page.page.inner_text("main"), "a live picture")
+    assert page.errors == []
+
+
+def test_an_instruction_moves_the_arm_to_its_block(at_rest: Page, graph: Graph) -> None:
+    assert graph.distance("blue") > 2 * NEAR
+    at_rest.instruct("reach the blue block")
+    at_rest.enable()
+    at_rest.wait(lambda: graph.reasonings, "answers")
+    assert graph.reasonings[-1].instruction == "reach the blue block"
+    at_rest.wait_for_text("followed", "Follows: reach the blue block")
+    graph.client.wait_for(lambda: graph.distance("blue") < NEAR, "the block", at_rest.go_on)
+    at_rest.wait_for_text("line", "the model's own line")
+    at_rest.shot("desktop")
+    at_rest.shot("phone", PHONE)
+
+
+@pytest.mark.parametrize("way", ["Escape", " ", "#halt"])
+def test_halt_while_the_arm_moves(at_rest: Page, graph: Graph, way: str) -> None:
+    page = at_rest.page
+    page.click(f"text={PICKS[1]}")
+    at_rest.enable()
+    graph.client.wait_for(lambda: graph.speed() > 0.03, "motion", at_rest.go_on)
+    page.evaluate("document.activeElement.blur()")
+    page.click(way) if way.startswith("#") else page.keyboard.press(way)
+    at_rest.wait(lambda: graph.state() == ExecutorStatus.STATE_HALTED, "the halt")
+    at_rest.wait_for_text("halted", "Halted: ~/halt was called")
+    assert page.inner_text("#halt") == "HALTED"
+    # The stream of commands has ended with zero.
+    seen = len(graph.states)
+    graph.client.wait_for(lambda: len(graph.states) >= seen + 5, "half a second")
+    commands = len(graph.twists)
+    assert graph.speed() == 0.0
+    graph.client.wait_for(lambda: len(graph.states) >= seen + 10, "half a second")
+    assert len(graph.twists) == commands
+    if way == "Escape":
+        at_rest.shot("halted")
+
+
+def test_space_in_a_text_is_a_space(at_rest: Page, graph: Graph) -> None:
+    at_rest.page.click("input[aria-label=instruction]")
+    at_rest.page.keyboard.type("a b")
+    assert at_rest.page.input_value("input[aria-label=instruction]").endswith("a b")
+    seen = len(graph.states)
+    graph.client.wait_for(lambda: len(graph.states) >= seen + 3, "states")
+    assert graph.state() == ExecutorStatus.STATE_DISABLED
+
+
+def test_a_policy_that_hangs_is_called_missing_within_a_second(page: Page, graph: Graph) -> None:
+    page.page.evaluate(
+        """() => {
+          window.seen = [];
+          new MutationObserver(() => window.seen.push(document.querySelector('#missing').innerText))
+            .observe(document.querySelector('#missing'), {subtree: true, childList: true,
+                                                          characterData: true});
+        }"""
+    )
+    policy = graph.nodes.process(POLICY)
+    policy.send_signal(signal.SIGSTOP)
+    try:
+        page.wait_for_text("missing", "The policy does not answer")
+        page.shot("stale")
+    finally:
+        policy.send_signal(signal.SIGCONT)
+    said = [text for text in page.page.evaluate("window.seen") if "does not answer" in text]
+    found = re.search(r"it did ([\d.]+) s ago", said[0])
+    assert found is not None and float(found.group(1)) <= 1.0
+    page.wait(lambda: "The policy" not in page.text("missing"), "the policy again")
+
+
+def test_a_camera_that_is_silent_is_not_shown_as_live(page: Page, graph: Graph) -> None:
+    simulator = graph.nodes.process(SIMULATOR)
+    simulator.send_signal(signal.SIGSTOP)
+    try:
+        page.wait(lambda: page.page.is_visible(".picture.first .stamp"), "NOT LIVE")
+        page.wait_for_text("missing", f"No new pictures from /{CAMERA}")
+        assert page.page.locator(".picture.first .stale").count() == 1
+    finally:
+        simulator.send_signal(signal.SIGCONT)
+    page.wait(lambda: not page.page.is_visible(".picture.first .stamp"), "pictures again")
+
+
+def test_scripts_are_shown_as_text(at_rest: Page, graph: Graph) -> None:
+    client = graph.client
+    diagnostics = client.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    status = DiagnosticStatus(level=DiagnosticStatus.ERROR, name=f"x{SCRIPT}", message=SCRIPT)
+    at_rest.instruct(SCRIPT)
+
+    def is_shown() -> bool:
+        diagnostics.publish(DiagnosticArray(status=[status]))
+        return str(at_rest.page.inner_text("body")).count("<script>window.hacked=1</script>") >= 4
+
+    at_rest.wait(is_shown, "the script as text")  # followed, sent before, name, message
+    assert at_rest.page.evaluate("window.hacked === undefined")
+    assert at_rest.page.locator("main img[src=x]").count() == 0
+
+
+def test_a_reload_keeps_what_was_sent(page: Page) -> None:
+    page.take_control()
+    page.instruct("reach the red block")
+    page.wait_for_text("followed", "reach the red block")
+    page.page.reload()
+    page.wait_for_text("followed", "reach the red block")
+    page.take_control()
+    page.wait(lambda: page.page.locator("text=sent before").is_visible(), "the history")
+
+
+def test_the_second_page_sees_who_is_in_control_and_can_halt(
+    at_rest: Page, graph: Graph, browser: Any
+) -> None:
+    second = Page(browser.new_page(), graph)
+    second.wait_for_text("holder", "In control: page ")
+    assert second.page.is_disabled("#enable")
+    second.page.click(f"text={PICKS[0]}")
+    second.wait_for_text("reply", "is in control")
+    at_rest.enable()
+    second.page.click("#halt")
+    second.wait_for_text("halted", "Halted: ~/halt was called")
+    at_rest.wait_for_text("halted", "Halted: ~/halt was called")
+    second.take_control()
+    at_rest.wait_for_text("holder", "In control: page ")
+    second.page.close()
+    at_rest.wait_for_text("holder", "Nobody is in control")
+
+
+@pytest.mark.long
+def test_a_drawn_line_moves_the_arm_to_another_block(at_rest: Page, graph: Graph) -> None:
+    at_rest.instruct("reach the red block")
+    at_rest.wait(lambda: graph.reasonings, "answers")
+    simulation = Tabletop(seed=3)
+    line = line_to_block(simulation.camera("camera", 252, 252), graph.place(), graph.place("green"))
+    simulation.close()
+    at_rest.page.click("#draw")
+    at_rest.wait(lambda: at_rest.page.locator(".picture.draws").count(), "drawing")
+    box = at_rest.page.locator(".picture.first img").bounding_box()
+    corners = [(box["x"] + x / 255 * box["width"], box["y"] + y / 255 * box["height"])
+               for x, y in line]  # fmt: skip
+    mouse = at_rest.page.mouse
+    mouse.move(*corners[0])
+    mouse.down()
+    for corner in corners[1:]:
+        mouse.move(*corner, steps=8)
+        at_rest.page.wait_for_timeout(60)
+    mouse.up()
+    at_rest.wait(lambda: graph.hints, "the hint")
+    assert (graph.hints[-1].image_width, graph.hints[-1].image_height) == (252, 252)
+    at_rest.enable()
+    at_rest.wait_for_text("line", "a line that a person drew")
+    graph.client.wait_for(lambda: graph.distance("green") < NEAR, "the block", at_rest.go_on)
+    at_rest.shot("drawn")
+    at_rest.page.click("#clear-line")
+    at_rest.wait(lambda: not graph.hints[-1].x, "the line's end")
+    at_rest.wait_for_text("line", "the model's own line")
+
+
+@pytest.mark.long
+def test_a_chunk_is_approved_after_its_line_was_shown(
+    at_rest: Page, graph: Graph, start: Callable
+) -> None:
+    graph.nodes.stop(EXECUTOR)
+    at_rest.wait_for_text("missing", "The executor does not report")
+    (spec,) = (spec for spec in demo_graph(str(default_checkpoint())) if spec.name == EXECUTOR)
+    settings = {**spec.parameters, "require_approval": True}
+    asking = NodeSpec(spec.executable, spec.name, spec.parameter_files, settings, spec.remappings)
+    graph.states.clear()
+    nodes = start(asking)
+    at_rest.wait(lambda: graph.states, "the executor")
+    at_rest.instruct("reach the red block")
+    at_rest.enable()
+    at_rest.wait_for_text("line", "waits for approval")
+    at_rest.wait(lambda: at_rest.page.is_enabled("#approve"), "the button")
+    assert graph.speed() == 0.0
+    at_rest.shot("approval")
+
+    def approve() -> bool:
+        if at_rest.page.is_enabled("#approve"):
+            at_rest.page.click("#approve")
+        return graph.state() == ExecutorStatus.STATE_EXECUTING
+
+    at_rest.wait(approve, "the chunk")
+    nodes.stop(EXECUTOR)
+
+
+@pytest.mark.long
+def test_a_policy_that_was_killed_and_started_again_is_back(
+    page: Page, graph: Graph, start: Callable
+) -> None:
+    policy = graph.nodes.process(POLICY)
+    policy.kill()
+    page.wait_for_text("missing", "The policy does not answer")
+    (spec,) = (spec for spec in demo_graph(str(default_checkpoint())) if spec.name == POLICY)
+    start(spec)
+    page.wait(lambda: "The policy" not in page.text("missing"), "the policy again")
+
+
+def test_a_console_that_is_killed_is_noticed_and_comes_back(
+    page: Page, graph: Graph, start: Callable
+) -> None:
+    """Last, because it ends the console."""
+    console = graph.nodes.process("molmoact_console")
+    begin = page.page.evaluate(
+        """() => {
+          window.lost = 0;
+          new MutationObserver(() => {
+            if (document.body.classList.contains('lost')) window.lost ||= performance.now();
+          }).observe(document.body, {attributes: true});
+          return performance.now();
+        }"""
+    )
+    console.kill()
+    page.wait(lambda: page.page.is_visible("#lost"), "the page's own word")
+    assert page.page.evaluate("window.lost") - begin < 1500.0  # 0.8 s, and the kill itself
+    page.page.keyboard.press("Escape")
+    assert page.page.is_visible("#unsent")
+    page.shot("lost")
+    settings = {"port": graph.port, "image_topics": [CAMERA]}
+    start(NodeSpec("console_node", "molmoact_console", (), settings))
+    page.wait(lambda: not page.page.is_visible("#lost"), "the page again")
+    page.wait_for_text("holder", "You are in control")
