@@ -13,10 +13,12 @@ from launch.actions import SetEnvironmentVariable
 from launch_ros.actions import Node
 
 from molmoact_ros.demo.graph import (
+    CONSOLE,
     EXECUTOR,
     PACKAGE,
     POLICY,
     SIMULATOR,
+    console_spec,
     default_checkpoint,
     demo_graph,
 )
@@ -25,7 +27,9 @@ from molmoact_ros.launching.launch_file import (
     LaunchError,
     description,
     end_all,
+    end_all_if_misconfigured,
     full_name,
+    is_true,
     typed,
 )
 from molmoact_ros.launching.start_checks import (
@@ -41,6 +45,7 @@ ARGUMENTS = {
     "instruction": ("reach the red block", "What to do; empty: wait for ~/instruction."),
     "seed": ("1", "Seed of the positions of blocks and gripper."),
     "params_file": (str(share() / "config" / "demo.yaml"), "Parameters of all three nodes."),
+    "console": ("false", "Serve a web page to see, instruct and stop the robot (console_node)."),
     "log_level": ("info", "Log level of the nodes."),
 }
 CHECKS = {SIMULATOR: check_simulator_node, POLICY: check_policy_node, EXECUTOR: check_executor_node}
@@ -63,6 +68,8 @@ def actions(values: dict[str, str], context: LaunchContext) -> list[Action]:
     for spec in graph:
         CHECKS[spec.name](full_name(context, namespace, spec.name), file, spec.parameters)
     settings = [SetEnvironmentVariable(name, value) for name, value in image_settings().items()]
+    if is_true(values, "console"):
+        graph = (*graph, console_spec(Path(file)))
     return settings + [
         Node(
             package=PACKAGE,
@@ -73,7 +80,7 @@ def actions(values: dict[str, str], context: LaunchContext) -> list[Action]:
             remappings=list(spec.remappings.items()),
             arguments=["--ros-args", "--log-level", values["log_level"]],
             output="screen",
-            on_exit=end_all,
+            on_exit=end_all_if_misconfigured if spec.name == CONSOLE else end_all,
         )
         for spec in graph
     ]

@@ -24,6 +24,7 @@ from molmoact_ros.launching.launch_file import (
     LaunchError,
     description,
     end_all,
+    end_all_if_misconfigured,
     full_name,
     is_true,
     require_package,
@@ -63,6 +64,7 @@ ARGUMENTS = {
     "gripper": ("", "Topic of the gripper command; names of actions: in the profile."),
     "rviz": ("false", "Start RViz with images and answers (view.launch.py)."),
     "camera_info": ("camera_info", "CameraInfo topic of the scene camera, for rviz."),
+    "console": ("false", "Serve a web page to see, instruct and stop the robot (console_node)."),
     "record": ("false", "Record the outputs of both nodes with rosbag2."),
     "log_level": ("info", "Log level of both nodes."),
 }
@@ -159,6 +161,22 @@ def view(values: dict[str, str]) -> IncludeLaunchDescription:
     )
 
 
+def console(values: dict[str, str]) -> Node:
+    """Return the node that serves the page."""
+    given: dict[str, Any] = {"use_sim_time": is_true(values, "use_sim_time")}
+    if values["cameras"]:
+        given["image_topics"] = [topic.strip() for topic in values["cameras"].split(",")]
+        if values["image_transport"]:
+            given["image_transport"] = values["image_transport"]
+    return Node(
+        executable="console_node",
+        name="molmoact_console",
+        parameters=[values["params_file"], typed(given)],
+        on_exit=end_all_if_misconfigured,
+        **process(values),
+    )
+
+
 def record(values: dict[str, str]) -> ExecuteProcess:
     """Return the recorder of what both nodes publish."""
     require_package("ros2bag", "launch argument 'record'")
@@ -181,6 +199,8 @@ def actions(values: dict[str, str], context: LaunchContext) -> list[Action]:
         made.append(executor(values, context))
     if is_true(values, "rviz"):
         made.append(view(values))
+    if is_true(values, "console"):
+        made.append(console(values))
     if is_true(values, "record"):
         made.append(record(values))
     return made

@@ -138,7 +138,7 @@ install_dependencies() {
   install_torch
   [ -n "$ros_setup" ] || install_ros_wheels
   say "transformers, OpenCV, MuJoCo and tools"
-  pip_install -r "$requirements/python.txt" -r "$requirements/test.txt"
+  pip_install -r "$requirements/python.txt" -r "$requirements/test.txt" -r "$requirements/console.txt"
   pip_install --no-deps -r "$requirements/assets.txt"
 }
 

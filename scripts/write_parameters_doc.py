@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, not what is installed
 
+from molmoact_ros.console.parameters import ConsoleParameters  # noqa: E402
 from molmoact_ros.executor_node.parameters import ExecutorParameters  # noqa: E402
 from molmoact_ros.markers_node.node import MarkersParameters  # noqa: E402
 from molmoact_ros.policy_node.parameters import PolicyParameters  # noqa: E402
@@ -38,6 +39,10 @@ NODES = {
         MarkersParameters,
         "Executable `markers_node`. Example: [config/view.yaml](../config/view.yaml). Code: "
         "`markers_node/node.py`.",
+    ),
+    "molmoact_console": (
+        ConsoleParameters,
+        "Executable `console_node`. Example: [config/demo.yaml](../config/demo.yaml).",
     ),
     "tabletop": (
         TabletopParameters,

@@ -10,6 +10,7 @@ Points = Sequence[tuple[float, float]]
 
 # As in the overlay of the policy: warm is the model's, cold a person's.
 MODEL, PERSON, STROKE, WAITING = "#ff7814", "#28a0ff", "#00ffff", "#ffe128"
+OLD = "#9aa5b1"  # of an answer that is not of the present
 
 
 def scaled(

@@ -39,7 +39,7 @@ class ConsoleNode(ClosableNode):
 
     def _status(self) -> Status:
         values = {"open pages": self._web.pages, "in control": self._web.holder or "nobody"}
-        return Status(Level.OK, f"{self._web.pages} pages are open", values)
+        return Status(Level.OK, f"open pages: {self._web.pages}", values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

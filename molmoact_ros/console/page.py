@@ -24,6 +24,7 @@ from .state import (
     halt_view,
     instruction_shown,
     missing,
+    policy_is_live,
     waiting_chunk,
 )
 from .widgets import button, card, show
@@ -185,7 +186,10 @@ class ConsolePage:
         waiting = waiting_chunk(snapshot)
         last = snapshot.answers[-1] if snapshot.answers else None
         if self._first is not None:
-            self._first.show_paths(last, waiting, self._desk.line, self._desk.line_size)
+            live = last is not None and snapshot.now - last.received <= ANSWER_AGE
+            live = live and policy_is_live(snapshot)
+            line, size = self._desk.line, self._desk.line_size
+            self._first.show_paths(last, waiting, live, line, size)
             self._approvable = waiting.sequence if waiting else None
         text = followed_text(snapshot)
         if waiting is not None:
@@ -193,6 +197,7 @@ class ConsolePage:
         elif self._desk.line and not (last and last.drawn):
             text = f"The drawn line (dashed) is not followed yet. {text}"
         self._followed_line.set_text(text)
+        show(self._followed_line, "stale", not policy_is_live(snapshot))
 
     # What a person does.
 

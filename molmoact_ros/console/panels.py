@@ -9,7 +9,7 @@ import time
 from nicegui import ui
 
 from molmoact_ros.control import ProfileError, RobotProfile, load_profile
-from molmoact_ros.control.robots import robot_path
+from molmoact_ros.control.robot_profile import robot_path
 
 from .readings import ERROR, OK, STALE, WARN, Answer, Diagnostic, Snapshot
 from .state import (

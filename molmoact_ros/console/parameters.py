@@ -35,14 +35,14 @@ class ConsoleParameters:
     )
     picture_rate: float = parameter(
         10.0, "Pictures per second and camera that a page gets at most.", unit="Hz",
-        minimum=0.5, maximum=30.0,
+        limits=(0.5, 30.0),
     )  # fmt: skip
     address: str = parameter(
         "127.0.0.1",
         "IP address to listen on; 0.0.0.0: all. Any but this machine's own loopback needs the "
         "token that is printed at start.",
     )
-    port: int = parameter(8090, "TCP port.", minimum=1, maximum=65535)
+    port: int = parameter(8090, "TCP port.", limits=(1, 65535))
     hosts: tuple[str, ...] = parameter(
         (),
         "Host names under which the page is opened, e.g. that of a reverse proxy; IP addresses "

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from nicegui import events, ui
 
 from .desk import MAX_LINE
-from .drawing import MODEL, PERSON, STROKE, WAITING, path_svg, scaled
+from .drawing import MODEL, OLD, PERSON, STROKE, WAITING, path_svg, scaled
 from .pictures import PictureFeed
 from .readings import Answer
 from .state import PICTURE_AGE, picture_shown
@@ -57,7 +57,7 @@ class Picture:
             self.image.on("loaded", self._on_loaded)
             with ui.element("div").classes("stamp hidden") as self._stamp:
                 ui.label("NOT LIVE")
-        self.caption = ui.label(f"no picture yet from {feed.topic}").classes("soft")
+        self.caption = ui.label(f"no picture yet from {feed.topic}").classes("soft caption")
 
     def offer(self) -> None:
         """Let the browser get the newest picture, unless the last is still on its way."""
@@ -135,6 +135,7 @@ class FirstPicture(Picture):
         self,
         answer: Answer | None,
         waiting: Answer | None,
+        live: bool,
         line: tuple[tuple[float, float], ...],
         line_size: tuple[int, int],
     ) -> None:
@@ -143,6 +144,7 @@ class FirstPicture(Picture):
         Args:
             answer: The last answer, whose path is drawn.
             waiting: The answer whose chunk waits for approval, which is drawn instead.
+            live: Whether the answers are of the present; others are drawn in grey.
             line: The line that was sent, (x, y); drawn while it is not followed.
             line_size: Width and height of the picture that it was drawn on.
         """
@@ -152,6 +154,7 @@ class FirstPicture(Picture):
         chosen = waiting or answer
         if chosen is not None:
             colour = WAITING if waiting else PERSON if chosen.drawn else MODEL
+            colour = colour if live else OLD
             layers.append(path_svg(scaled(chosen.points, chosen.size, self.size), colour, width))
         self._below = "".join(layers)
         self._paint()

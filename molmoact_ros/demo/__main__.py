@@ -7,8 +7,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
@@ -18,10 +20,12 @@ from molmoact_ros.sim import VARIATIONS, draw_task
 from molmoact_ros.sim.tasks import KINDS
 
 from .domains import reserve_domain
-from .graph import default_checkpoint, demo_graph
+from .graph import console_spec, default_checkpoint, demo_graph
 from .processes import NodeProcesses, ProcessError, private_environment
 from .show import Scene, Show
 from .watcher import GraphError, Watcher
+
+_LOOK = 0.2  # s
 
 
 @reports_write_errors
@@ -35,9 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs = options.out / "logs"
     scene = Scene(options.seed, options.variation)
     graph = demo_graph(str(options.checkpoint), scene.seed, variation=scene.variation)
+    if options.console:
+        graph = (console_spec(), *graph)  # first: the last one is stopped before the others
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         with NodeProcesses(graph, logs) as nodes:
+            if options.console:
+                _leave_to_the_page(nodes)
             watcher = Watcher(nodes.check)
             show = Show(watcher, options.instruction, scene, options.steps, options.out)
             try:
@@ -57,6 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _leave_to_the_page(nodes: NodeProcesses) -> NoReturn:
+    """Let the page instruct, until Ctrl-C; raises when a node has ended."""
+    print("console: http://127.0.0.1:8090/ (type an instruction, press Enable; Ctrl-C ends)")
+    while True:
+        nodes.check()
+        time.sleep(_LOOK)
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="demo.sh",
@@ -73,6 +89,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=1, help="places of blocks and gripper (1)")
     add("--variation", choices=VARIATIONS, default="easy",
         help="varied: light, colours, camera pose and clutter differ (easy)")  # fmt: skip
+    what.add_argument("--console", action="store_true",
+                      help="instruct, steer and stop it from a web page, until Ctrl-C")
     add("--steps", type=int, default=60, help="inferences at most (60)")
     add("--out", type=Path, default=Path("demo_out"), help="folder for results (demo_out)")
     add("--checkpoint", type=Path, default=default_checkpoint(), help="directory (the shipped one)")

@@ -18,6 +18,7 @@ PACKAGE = "molmoact_ros"
 SIMULATOR = "tabletop"
 POLICY = "molmoact_policy"
 EXECUTOR = "molmoact_executor"
+CONSOLE = "molmoact_console"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,15 @@ class NodeSpec:
 def default_checkpoint() -> Path:
     """Return the small checkpoint that comes with the package."""
     return share() / "checkpoints" / "tabletop"
+
+
+def console_spec(parameter_file: Path | None = None) -> NodeSpec:
+    """Return the console for the demonstration's graph.
+
+    Args:
+        parameter_file: None: ``config/demo.yaml``.
+    """
+    return NodeSpec("console_node", CONSOLE, (parameter_file or share() / "config" / "demo.yaml",))
 
 
 def demo_graph(

@@ -20,7 +20,9 @@ from molmoact_ros.ros.parameters import (
 Spec = TypeVar("Spec")
 
 # The nodes that a parameter file of this package may have sections for.
-_NODES = ("molmoact_policy", "molmoact_executor", "molmoact_markers", "tabletop")
+_NODES = (
+    "molmoact_policy", "molmoact_executor", "molmoact_markers", "molmoact_console", "tabletop",
+)  # fmt: skip
 
 
 def check_policy_node(full_name: str, params_file: str, given: Mapping[str, Any]) -> None:
