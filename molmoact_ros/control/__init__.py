@@ -15,6 +15,7 @@ The modules in the order of the data:
     movers            an end effector or joints: tracking, jerk
     motion            the next velocity within box, cone, range, speed and acceleration
     following         whether the robot follows
+    operator_watch    whether an operator is present
     audit             the last check of each command
     command, status   what is published
 
@@ -27,6 +28,7 @@ from .chunk import ACTION_SPACES, ActionChunk
 from .command import Command, Preview
 from .executor import Executor
 from .limits import JointLimit, Limits, MotionLimit, OrientationCone, Workspace
+from .operator_watch import OperatorWatch
 from .pose import Pose
 from .robot_profile import RobotProfile, load_profile
 from .status import Outcome, State, Status
@@ -39,6 +41,7 @@ __all__ = [
     "JointLimit",
     "Limits",
     "MotionLimit",
+    "OperatorWatch",
     "OrientationCone",
     "Outcome",
     "Pose",

@@ -89,12 +89,12 @@ class Executor:
             self._reason = "enabled again while slowing down"
         return Outcome(True, "enabled")
 
-    def disable(self) -> Outcome:
+    def disable(self, reason: str = "disabled") -> Outcome:
         """Forbid motion: ramp down, command zero once, then nothing."""
         if self._enabled:
             self._enabled = False
             self._pending = None
-            self._stop("disabled")
+            self._stop(reason)
         return Outcome(True, "disabled")
 
     def halt(self, reason: str) -> Outcome:
@@ -214,6 +214,11 @@ class Executor:
     def reason(self) -> str:
         """Why it is in this state."""
         return self._reason
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether motion is allowed."""
+        return self._enabled
 
     @property
     def is_latched(self) -> bool:

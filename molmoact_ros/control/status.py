@@ -25,6 +25,7 @@ COUNTERS = (
     # Commands that a limit changed.
     "clamped_position", "clamped_velocity", "clamped_acceleration", "clamped_gripper",
     "stopped_no_chunk", "stopped_state", "stopped_clock", "stopped_fault", "stopped_two_policies",
+    "stopped_operator",
     "clock_jumped_back",
     "halted", "halted_following_error", "halted_internal",
 )  # fmt: skip

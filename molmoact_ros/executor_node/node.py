@@ -18,10 +18,18 @@ from rclpy.exceptions import NameValidationException
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Header
+from std_msgs.msg import Empty, Header
 from std_srvs.srv import SetBool, Trigger
 
-from molmoact_ros.control import Command, Executor, Outcome, Pose, RobotProfile, State
+from molmoact_ros.control import (
+    Command,
+    Executor,
+    OperatorWatch,
+    Outcome,
+    Pose,
+    RobotProfile,
+    State,
+)
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.bounded_subscription import BoundedSubscription
@@ -42,6 +50,7 @@ _STATUS_PERIOD = 0.1  # s
 # Bytes of a serialized message. A longer one would keep the loop waiting, and no robot needs it:
 _LARGEST_CHUNK = 262_144  # 1000 rows of 16 values with their spread
 _LARGEST_STATE = 65_536  # position, velocity and effort of 1000 joints with names of 32 letters
+_LARGEST_HEARTBEAT = 64
 _FLUSH = 0.5  # s that the last command may take to reach its subscribers
 _GIL_SWITCH = 0.0005  # s; a callback must not keep the loop from running for longer
 
@@ -70,6 +79,7 @@ class ExecutorNode(ManagedNode):
         robot = read_profile(self._settings)
         self.profile = adapted_profile(robot, self._settings)
         self._core = Executor(self.profile)
+        self._operator = OperatorWatch(self._settings.operator_heartbeat)
         self._robot = robot
         self._create_interfaces()
 
@@ -98,6 +108,9 @@ class ExecutorNode(ManagedNode):
             self._subscribe(PoseStamped, state, self._on_pose, qos.STATE, _LARGEST_STATE)
         else:
             self._subscribe(JointState, state, self._on_joints, qos.STATE, _LARGEST_STATE)
+        if self._settings.operator_heartbeat > 0.0:
+            topic = "~/operator_heartbeat"
+            self._subscribe(Empty, topic, self._on_heartbeat, qos.STATE, _LARGEST_HEARTBEAT)
         self.create_service(SetBool, "~/enable", self._on_enable)
         self._create_trigger("halt", self._halt)
         self._create_trigger("clear", lambda _: self._core.clear())
@@ -171,11 +184,18 @@ class ExecutorNode(ManagedNode):
             now = self._now()  # here, so that the stamp does not age while the lock is waited for
             if self._enable_wanted and self._enable(now).success:
                 self._enable_wanted = False
+            self._watch_operator()
             self._core.fault = _first(output.fault() for output in self._outputs)
             command = self._core.step(now)
         if command is not None:
             self._publish(command)
         self._report(now)
+
+    def _watch_operator(self) -> None:
+        missing = self._operator.problem(time.monotonic())
+        if missing is not None and self._core.is_enabled:
+            self._core.counters["stopped_operator"] += 1
+            self._core.disable(missing)
 
     def _publish(self, command: Command) -> None:
         for output in self._outputs:
@@ -258,6 +278,10 @@ class ExecutorNode(ManagedNode):
         with self._lock:
             self._core.observe(np.array(positions), seconds(message.header.stamp), self._now())
 
+    def _on_heartbeat(self, _: Empty) -> None:
+        with self._lock:
+            self._operator.beat(time.monotonic())
+
     # Services.
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -267,7 +291,9 @@ class ExecutorNode(ManagedNode):
         return _filled(response, outcome)
 
     def _enable(self, now: float) -> Outcome:
-        problem = self._output_problem() if self.is_active else "the node is not active"
+        if not self.is_active:
+            return Outcome(False, "the node is not active")
+        problem = self._operator.problem(time.monotonic()) or self._output_problem()
         return Outcome(False, problem) if problem else self._core.enable(now)
 
     def _halt(self, _: float) -> Outcome:
@@ -294,6 +320,7 @@ class ExecutorNode(ManagedNode):
         with self._lock:
             status = self._core.status(now)
             problem = self._core.problem(now) or self._output_problem() or self._core.fault
+            problem = problem or self._operator.problem(time.monotonic())
         values = {"state": status.state.name, "reason": status.reason, **status.counters}
         for output in self._outputs:
             values |= output.notes()

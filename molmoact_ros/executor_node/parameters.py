@@ -46,6 +46,13 @@ class ExecutorParameters:
         "SCHED_FIFO priority, where the system permits it; 0: an ordinary process.",
         limits=(0, 99),
     )
+    operator_heartbeat: float = parameter(
+        0.0,
+        "Longest time without a message on ~/operator_heartbeat; then motion is disabled, until "
+        "~/enable is called. 0: nobody has to look on.",
+        unit="s",
+        limits=(0.0, 10.0),
+    )
     autostart: bool = parameter(
         True, "Configure and activate without a supervisor; motion is off until ~/enable."
     )

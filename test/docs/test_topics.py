@@ -125,7 +125,7 @@ def test_executor(
     """Each profile has the documented interface that belongs to it, and no other."""
     profile = yaml.safe_load((ROOT / "config" / "robots" / f"{robot}.yaml").read_text("utf-8"))
     node = "molmoact_executor"
-    spec = NodeSpec("executor_node", node, (), {"robot": robot})
+    spec = NodeSpec("executor_node", node, (), {"robot": robot, "operator_heartbeat": 0.5})
     found = interface(start, client, spec, interfaces[node])
     expected = documented(interfaces[node])
     cartesian = profile["action"]["space"].startswith("ee_")

@@ -43,7 +43,7 @@ def test_every_topic_between_executor_and_robot_is_an_argument() -> None:
     text = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
     section = text.split("## molmoact_executor\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `~/(\w+)` \| \S+ \| (?:publishes|subscribes) ", section, re.MULTILINE)
-    assert set(rows) - {"status"} == set(topics)
+    assert set(rows) - {"status", "operator_heartbeat"} == set(topics)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
