@@ -13,6 +13,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,41 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get in
 DESKTOP, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
 CAMERA = f"{SIMULATOR}/camera/image"
 PICKS = ["reach the red block", "reach the green block", "reach the blue block"]
+HEARTBEAT = 0.5  # s
 SCRIPT = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
+
+# Smallest font, px; width of the page, px; smallest contrast of a text that is not greyed.
+READABLE = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = (colour) => numbers(colour).slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const isClear = (colour) => numbers(colour)[3] === 0;
+  const behind = (element) => {
+    while (element && isClear(getComputedStyle(element).backgroundColor)) {
+      element = element.parentElement;
+    }
+    return element ? getComputedStyle(element).backgroundColor : "rgb(255, 255, 255)";
+  };
+  let smallest = 1000, contrast = 1000;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    smallest = Math.min(smallest, parseFloat(style.fontSize));
+    if (element.closest(".stale, [disabled], .stamp")) continue;
+    const [a, b] = [luminance(style.color), luminance(behind(element))];
+    contrast = Math.min(contrast, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+  }
+  return [smallest, document.documentElement.scrollWidth, contrast];
+}"""
+
+
+def executor_spec(**parameters: Any) -> NodeSpec:
+    """Return the demonstration's executor with other parameters."""
+    (spec,) = (spec for spec in demo_graph(str(default_checkpoint())) if spec.name == EXECUTOR)
+    return replace(spec, parameters={**spec.parameters, **parameters})
 
 
 class Graph:
@@ -66,6 +101,7 @@ class Graph:
             {"port": self.port, "image_topics": [CAMERA], "quick_picks": PICKS},
         )
         self.nodes = start(*demo_graph(str(default_checkpoint()), seed=3), console)
+        self.consoles = self.executors = self.nodes  # those that run now
         listen = client.listen
         self.twists = listen(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
         self.states = listen(ExecutorStatus, f"{EXECUTOR}/status", qos.RESULT)
@@ -93,6 +129,10 @@ class Graph:
         """Return the speed of the last command, m/s."""
         linear = self.twists[-1].twist.linear if self.twists else None
         return 0.0 if linear is None else float(np.hypot(np.hypot(linear.x, linear.y), linear.z))
+
+    def stop_executors(self) -> None:
+        """End the executor, to start another."""
+        self.executors.stop(EXECUTOR)
 
     def put_back(self) -> None:
         """Have the blocks and the arm where they were at first, and motion off."""
@@ -306,6 +346,19 @@ def test_a_camera_that_is_silent_is_not_shown_as_live(page: Page, graph: Graph) 
     page.wait(lambda: not page.page.is_visible(".picture.first .stamp"), "pictures again")
 
 
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_texts_are_readable(page: Page, size: dict[str, int], look: str) -> None:
+    page.page.emulate_media(color_scheme=look)
+    page.page.set_viewport_size(size)
+    smallest, widest, contrast = page.page.evaluate(READABLE)
+    page.page.set_viewport_size({"width": 1280, "height": 900})
+    page.page.emulate_media(color_scheme="light")
+    assert smallest >= 12.0
+    assert widest <= size["width"]
+    assert contrast >= 4.5
+
+
 def test_scripts_are_shown_as_text(at_rest: Page, graph: Graph) -> None:
     client = graph.client
     diagnostics = client.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -383,13 +436,10 @@ def test_a_drawn_line_moves_the_arm_to_another_block(at_rest: Page, graph: Graph
 def test_a_chunk_is_approved_after_its_line_was_shown(
     at_rest: Page, graph: Graph, start: Callable
 ) -> None:
-    graph.nodes.stop(EXECUTOR)
+    graph.stop_executors()
     at_rest.wait_for_text("missing", "The executor does not report")
-    (spec,) = (spec for spec in demo_graph(str(default_checkpoint())) if spec.name == EXECUTOR)
-    settings = {**spec.parameters, "require_approval": True}
-    asking = NodeSpec(spec.executable, spec.name, spec.parameter_files, settings, spec.remappings)
     graph.states.clear()
-    nodes = start(asking)
+    graph.executors = start(executor_spec(require_approval=True))
     at_rest.wait(lambda: graph.states, "the executor")
     at_rest.instruct("reach the red block")
     at_rest.enable()
@@ -404,7 +454,6 @@ def test_a_chunk_is_approved_after_its_line_was_shown(
         return graph.state() == ExecutorStatus.STATE_EXECUTING
 
     at_rest.wait(approve, "the chunk")
-    nodes.stop(EXECUTOR)
 
 
 @pytest.mark.long
@@ -422,7 +471,7 @@ def test_a_policy_that_was_killed_and_started_again_is_back(
 def test_a_console_that_is_killed_is_noticed_and_comes_back(
     page: Page, graph: Graph, start: Callable
 ) -> None:
-    """Last, because it ends the console."""
+    """Ends the console."""
     console = graph.nodes.process("molmoact_console")
     begin = page.page.evaluate(
         """() => {
@@ -440,6 +489,33 @@ def test_a_console_that_is_killed_is_noticed_and_comes_back(
     assert page.page.is_visible("#unsent")
     page.shot("lost")
     settings = {"port": graph.port, "image_topics": [CAMERA]}
-    start(NodeSpec("console_node", "molmoact_console", (), settings))
+    graph.consoles = start(NodeSpec("console_node", "molmoact_console", (), settings))
     page.wait(lambda: not page.page.is_visible("#lost"), "the page again")
     page.wait_for_text("holder", "You are in control")
+
+
+@pytest.mark.long
+def test_a_console_that_is_killed_stops_the_arm(
+    page: Page, graph: Graph, start: Callable
+) -> None:
+    """The executor has the parameter operator_heartbeat; last, because it ends the console."""
+    graph.stop_executors()
+    executor = executor_spec(operator_heartbeat=HEARTBEAT)
+    graph.states.clear()
+    start(executor)
+    page.wait(lambda: graph.states, "the executor")
+    graph.put_back()
+    page.take_control()
+    page.instruct(PICKS[1])
+    page.enable()
+    graph.client.wait_for(lambda: graph.speed() > 0.03, "motion", page.go_on)
+    graph.states.clear()
+    graph.consoles.process("molmoact_console").kill()
+    killed = time.monotonic()
+    moving = (ExecutorStatus.STATE_READY, ExecutorStatus.STATE_EXECUTING)
+    graph.client.wait_for(lambda: graph.states and graph.state() not in moving, "the stop")
+    after = time.monotonic() - killed
+    graph.client.wait_for(lambda: graph.state() == ExecutorStatus.STATE_DISABLED, "rest")
+    assert "no ~/operator_heartbeat for 0.5 s" in graph.states[-1].reason
+    assert graph.speed() == 0.0
+    assert after < HEARTBEAT + 0.5  # of which a busy machine may need some
