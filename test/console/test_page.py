@@ -160,9 +160,13 @@ class Page:
 
     def _open(self) -> bool:
         try:
-            self.page.goto(f"http://127.0.0.1:{self.graph.port}/")
-        except playwright.Error:
-            return False  # the console is not up yet
+            self.page.goto(
+                f"http://127.0.0.1:{self.graph.port}/", timeout=15_000, wait_until="commit"
+            )
+        except playwright.Error as error:
+            self.graph.nodes.check()
+            print(error)  # the console is not up yet
+            return False
         return True
 
     def text(self, name: str) -> str:
@@ -284,7 +288,7 @@ def test_an_instruction_moves_the_arm_to_its_block(at_rest: Page, graph: Graph) 
 @pytest.mark.parametrize("way", ["Escape", " ", "#halt"])
 def test_halt_while_the_arm_moves(at_rest: Page, graph: Graph, way: str) -> None:
     page = at_rest.page
-    page.click(f"text={PICKS[1]}")
+    page.click(f"button:has-text('{PICKS[1]}')")
     at_rest.enable()
     graph.client.wait_for(lambda: graph.speed() > 0.03, "motion", at_rest.go_on)
     page.evaluate("document.activeElement.blur()")
@@ -390,7 +394,7 @@ def test_the_second_page_sees_who_is_in_control_and_can_halt(
     second = Page(browser.new_page(), graph)
     second.wait_for_text("holder", "In control: page ")
     assert second.page.is_disabled("#enable")
-    second.page.click(f"text={PICKS[0]}")
+    second.page.click(f"button:has-text('{PICKS[0]}')")
     second.wait_for_text("reply", "is in control")
     at_rest.enable()
     second.page.click("#halt")
