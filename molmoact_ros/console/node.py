@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.parameters import declare_parameters
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
 
@@ -37,9 +37,9 @@ class ConsoleNode(ClosableNode):
         """End the web server."""
         self._web.stop()
 
-    def _status(self) -> Status:
+    def _status(self) -> Diagnosis:
         values = {"open pages": self._web.pages, "in control": self._web.holder or "nobody"}
-        return Status(Level.OK, f"open pages: {self._web.pages}", values)
+        return Diagnosis(Level.OK, f"open pages: {self._web.pages}", values)
 
 
 def main(args: Sequence[str] | None = None) -> int:
