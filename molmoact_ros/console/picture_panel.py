@@ -71,7 +71,8 @@ class Picture:
             return
         self._due = max(self._due + self._period, now)
         self._offered = (reading.number, reading.received, now)
-        self.image.set_source(f"{self._url}?n={reading.number}")
+        taken = time.time() - (now - reading.received) - reading.delay  # s, to measure ages by
+        self.image.set_source(f"{self._url}?n={reading.number}&taken={taken:.3f}")
 
     def refresh(self, now: float) -> None:
         """Write how old the picture is that the browser shows, and mark it where that is too old.

@@ -214,14 +214,16 @@ class Page:
             self.page.click("#clear")
             self.enable()
 
-    def shot(self, name: str, size: dict[str, int] = DESKTOP) -> Path:
-        """Save a picture of the page."""
+    def shot(self, name: str, size: dict[str, int] = DESKTOP, live: bool = True) -> Path:
+        """Save a picture of the page, when its own picture is live again in the new size."""
         folder = Path(os.environ.get("MOLMOACT_SCREENSHOTS", self.graph.client.folder))
         folder.mkdir(parents=True, exist_ok=True)
         self.page.set_viewport_size(size)
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             self.graph.client.spin()
+        if live:
+            self.wait(lambda: not self.page.is_visible(".picture.first .stamp"), "a live picture")
         self.page.screenshot(path=folder / f"{name}.png")
         self.page.set_viewport_size({"width": 1280, "height": 900})
         return folder / f"{name}.png"
@@ -333,7 +335,7 @@ def test_a_policy_that_hangs_is_called_missing_within_a_second(page: Page, graph
     policy.send_signal(signal.SIGSTOP)
     try:
         page.wait_for_text("missing", "The policy does not answer")
-        page.shot("stale")
+        page.shot("stale", live=False)
     finally:
         policy.send_signal(signal.SIGCONT)
     said = [text for text in page.page.evaluate("window.seen") if "does not answer" in text]
@@ -504,7 +506,7 @@ def test_a_console_that_is_killed_is_noticed_and_comes_back(
     assert page.page.evaluate("window.lost") - begin < 1500.0  # 0.8 s, and the kill itself
     page.page.keyboard.press("Escape")
     assert page.page.is_visible("#unsent")
-    page.shot("lost")
+    page.shot("lost", live=False)
     settings = {"port": graph.port, "image_topics": [CAMERA]}
     graph.consoles = start(NodeSpec("console_node", "molmoact_console", (), settings))
     page.wait(lambda: not page.page.is_visible("#lost"), "the page again")
