@@ -50,6 +50,7 @@ class Picture:
         self._url = url
         self._period = 1.0 / rate
         self._due = 0.0
+        self._last = 0  # number of the picture that was offered last
         self._offered: tuple[int, float, float] | None = None  # number, received, s
         self._shown_at: float | None = None
         with ui.element("div").classes(f"picture {kind}") as self.frame:
@@ -67,8 +68,9 @@ class Picture:
         if now < self._due - _SLACK * self._period:
             return
         reading = self.feed.reading(now)
-        if reading.number == 0:
+        if reading.number in (0, self._last):  # the browser would not load the same one again
             return
+        self._last = reading.number
         self._due = max(self._due + self._period, now)
         self._offered = (reading.number, reading.received, now)
         taken = time.time() - (now - reading.received) - reading.delay  # s, to measure ages by

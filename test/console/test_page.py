@@ -27,6 +27,7 @@ pytest.importorskip("molmoact_ros.msg")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import PoseArray, PoseStamped, TwistStamped  # noqa: E402
 from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
 from molmoact_ros.demo.graph import (  # noqa: E402
@@ -274,6 +275,18 @@ def test_live_pictures_and_no_errors(page: Page) -> None:
     page.wait(lambda: picture_number(page) > before + 5, "pictures")
     page.wait(lambda: "live, " in page.page.inner_text("main"), "a live picture")
     assert page.errors == []
+
+
+def test_a_page_gets_most_pictures_of_a_camera(page: Page, graph: Graph) -> None:
+    pictures = graph.client.listen(Image, CAMERA, qos.IMAGE)
+    page.page.evaluate(
+        """() => {
+          window.loads = 0;
+          document.querySelector('.picture.first img').addEventListener('load', () => loads++);
+        }"""
+    )
+    graph.client.wait_for(lambda: len(pictures) >= 40, "pictures")
+    assert page.page.evaluate("loads") > 20
 
 
 def test_an_instruction_moves_the_arm_to_its_block(at_rest: Page, graph: Graph) -> None:

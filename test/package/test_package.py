@@ -144,6 +144,7 @@ def test_ros_and_messages_come_from_one_environment() -> None:
 
 
 def parameter_specs() -> dict[str, type]:
+    from molmoact_ros.console.parameters import ConsoleParameters
     from molmoact_ros.executor_node.parameters import ExecutorParameters
     from molmoact_ros.policy_node.parameters import PolicyParameters
     from molmoact_ros.tabletop_node.node import TabletopParameters
@@ -151,6 +152,7 @@ def parameter_specs() -> dict[str, type]:
     return {
         "/**/molmoact_policy": PolicyParameters,
         "/**/molmoact_executor": ExecutorParameters,
+        "/**/molmoact_console": ConsoleParameters,
         "/**/tabletop": TabletopParameters,
     }
 
@@ -173,7 +175,7 @@ def test_demo_yaml_holds_known_parameters_of_the_right_type() -> None:
     for section, spec in specs.items():
         types = {f.name: type(f.default) for f in dataclasses.fields(spec)}
         for name, value in content[section]["ros__parameters"].items():
-            assert isinstance(value, types[name]), f"{section} {name}"
+            assert isinstance(value, (types[name], list) if types[name] is tuple else types[name]), f"{section} {name}"
 
 
 def test_every_key_of_the_parameter_files_is_explained() -> None:
