@@ -465,6 +465,83 @@ def test_a_drawn_line_moves_the_arm_to_another_block(at_rest: Page, graph: Graph
 
 
 @pytest.mark.long
+def test_a_finger_draws_too(at_rest: Page, graph: Graph, browser: Any) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    phone = Page(context.new_page(), graph)
+    phone.take_control()
+    phone.wait(lambda: "live, " in phone.page.inner_text("main"), "a live picture")
+    image = phone.page.locator(".picture.first img")
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    fingers = context.new_cdp_session(phone.page)
+
+    def touch(kind: str, share: float) -> None:
+        x, y = box["x"] + share * box["width"], box["y"] + 0.5 * box["height"]
+        points = [] if kind == "touchEnd" else [{"x": x, "y": y}]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        phone.page.wait_for_timeout(60)
+
+    def swipe() -> None:
+        touch("touchStart", 0.3)
+        for step in range(1, 9):
+            touch("touchMove", 0.3 + 0.05 * step)
+        touch("touchEnd", 0.7)
+
+    phone.page.click("#draw")
+    phone.wait(lambda: phone.page.locator(".picture.draws").count(), "drawing")
+    swipe()
+    line = phone.wait(lambda: graph.hints, "the line")[-1]
+    assert line.x[0] == pytest.approx(0.3 * 252, abs=8) and line.x[-1] > 0.55 * 252
+    # A touch that is not meant to draw does not.
+    phone.wait(lambda: not phone.page.locator(".picture.draws").count(), "no drawing")
+    swipe()
+    phone.page.click("#clear-line")
+    phone.wait(lambda: not graph.hints[-1].x, "the line's end")
+    assert len(graph.hints) == 2
+    context.close()
+    at_rest.take_control()
+
+
+@pytest.mark.long
+def test_a_page_that_loads_no_pictures_gets_few_and_the_other_all(
+    page: Page, graph: Graph, browser: Any
+) -> None:
+    slow = Page(browser.new_page(), graph)
+    slow.page.wait_for_selector(".picture.first img")
+    asked: list[Any] = []
+    slow.page.route("**/picture/0**", asked.append)  # never answered
+    pictures = graph.client.listen(Image, CAMERA, qos.IMAGE)
+    before = picture_number(page)
+    graph.client.wait_for(lambda: len(pictures) >= 50, "pictures", lambda: page.text("reply"))
+    assert picture_number(page) - before >= 25
+    assert len(asked) <= 3
+    slow.page.close()
+
+
+@pytest.mark.long
+def test_a_read_only_page_shows_and_cannot_halt(
+    page: Page, graph: Graph, browser: Any, start: Callable
+) -> None:
+    port = free_port()
+    settings = {"port": port, "image_topics": [CAMERA], "operators": False}
+    nodes = start(NodeSpec("console_node", "onlookers", (), settings))
+    own, graph.port = graph.port, port
+    onlooker = Page(browser.new_page(), graph)
+    graph.port = own
+    onlooker.wait_for_text("holder", "Read only")
+    onlooker.wait_for_text("halted", "Read only: this page cannot halt.")
+    onlooker.wait(lambda: "live, " in onlooker.page.inner_text("main"), "a live picture")
+    assert onlooker.page.is_disabled("#halt") and onlooker.page.is_disabled("#enable")
+    assert not onlooker.page.is_visible("#draw")
+    seen = len(graph.states)
+    onlooker.page.keyboard.press("Escape")
+    graph.client.wait_for(lambda: len(graph.states) >= seen + 5, "states")
+    assert graph.state() != ExecutorStatus.STATE_HALTED
+    onlooker.page.close()
+    nodes.stop("onlookers")
+
+
+@pytest.mark.long
 def test_a_chunk_is_approved_after_its_line_was_shown(
     at_rest: Page, graph: Graph, start: Callable
 ) -> None:

@@ -105,7 +105,7 @@ def test_executables_and_their_parameters_exist(
         assert f'"{words[3]}=' in cmake, words
         node = f"molmoact_{words[3].removesuffix('_node')}"
         section = parameters.split(f"## {node}\n", 1)[1].split("\n## ", 1)[0]
-        topics = {row.name for row in interfaces[node]}
+        topics = {row.name for row in interfaces.get(node, ())}
         for option, value in zip(words, words[1:], strict=False):
             if option == "-p":
                 assert f"| `{value.split(':=')[0]}` |" in section, words
