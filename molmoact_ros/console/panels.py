@@ -166,6 +166,8 @@ class ForcePanel:
 
     def refresh(self, snapshot: Snapshot, policy: str) -> None:
         """Show what has changed."""
+        known = executor_is_live(snapshot) and policy_is_live(snapshot)
+        show(self._grid, "stale", not known)
         facts = self._known(snapshot, policy)
         if facts == self._facts:
             return

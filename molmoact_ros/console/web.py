@@ -30,6 +30,7 @@ from .pictures import PictureFeed
 from .robot import Robot
 
 _REFRESH = 0.2  # s
+_LINGER = 5.0  # s after which nothing is subscribed to any more; a page that is reloaded is faster
 _STOP = 3.0  # s that the server may take to end
 _MOST_PAGES = 40  # built; a page that is not opened is forgotten after a minute
 _LARGEST_MESSAGE = 65_536  # bytes of a websocket's message
@@ -178,6 +179,11 @@ class WebServer:
     def _close(self, page: ConsolePage) -> None:
         self._pages.pop(page.key, None)
         self._desk.control.close(page.key)
+        if not self._pages:
+            asyncio.get_running_loop().call_later(_LINGER, self._rest)
+
+    def _rest(self) -> None:
+        """Let the robot be when no page has come back."""
         if not self._pages:
             self._robot.watch(False)
 

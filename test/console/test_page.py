@@ -410,8 +410,10 @@ def test_a_reload_keeps_what_was_sent(page: Page) -> None:
     page.take_control()
     page.instruct("reach the red block")
     page.wait_for_text("followed", "reach the red block")
+    page.wait(lambda: "'reach the red block'" in page.page.inner_text(".log"), "the log")
     page.page.reload()
     page.wait_for_text("followed", "reach the red block")
+    page.wait(lambda: "'reach the red block'" in page.page.inner_text(".log"), "the log again")
     page.take_control()
     page.wait(lambda: page.page.locator("text=sent before").is_visible(), "the history")
 
