@@ -108,9 +108,7 @@ class Desk:
             self.history = [text, *(old for old in self.history if old != text)][:_HISTORY]
         return ""
 
-    def steer(
-        self, page: str, points: Sequence[tuple[float, float]], size: tuple[int, int]
-    ) -> str:
+    def steer(self, page: str, points: Sequence[tuple[float, float]], size: tuple[int, int]) -> str:
         """Send a drawn line; no points: no line any more."""
         if refusal := self._refusal(page):
             return refusal

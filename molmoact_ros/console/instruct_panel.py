@@ -32,8 +32,7 @@ class InstructPanel:
             self._followed = ui.label("").classes("text").props("id=followed")
             with ui.element("div").classes("row") as self._inputs:
                 self._text = ui.input(placeholder="what to do, e.g. reach the red block").props(
-                    f"outlined dense maxlength={MAX_INSTRUCTION} "
-                    'aria-label="instruction"'
+                    f'outlined dense maxlength={MAX_INSTRUCTION} aria-label="instruction"'
                 )
                 self._text.on(
                     "keydown.enter",

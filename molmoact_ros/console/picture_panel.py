@@ -122,9 +122,7 @@ class FirstPicture(Picture):
         self._stroke: list[tuple[float, float]] = []
         self._below = ""
         self.draws = False
-        self.image.on(
-            "mouse", self._on_pointer, throttle=_DRAWING_PERIOD, js_handler=_PRESSED
-        )
+        self.image.on("mouse", self._on_pointer, throttle=_DRAWING_PERIOD, js_handler=_PRESSED)
 
     def allow(self, on: bool) -> None:
         """Let the person draw, or not."""

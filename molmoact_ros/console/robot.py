@@ -244,13 +244,9 @@ class Robot:
             self._made.append((node.destroy_subscription, made))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         for period, call in ((_ASK_PERIOD, self._ask), (_LOOK_PERIOD, self._look)):
-            self._made.append(
-                (node.destroy_timer, node.create_timer(period, call, clock=steady))
-            )
+            self._made.append((node.destroy_timer, node.create_timer(period, call, clock=steady)))
         self._state_client = node.create_client(GetState, f"{self.policy}/get_state")
-        self._settings_client = node.create_client(
-            GetParameters, f"{self.executor}/get_parameters"
-        )
+        self._settings_client = node.create_client(GetParameters, f"{self.executor}/get_parameters")
         for client in (self._state_client, self._settings_client):
             self._made.append((node.destroy_client, client))
         self._look()
@@ -362,7 +358,8 @@ class Robot:
             )
         # One that was known and is gone goes on to be shown as not live.
         return dict.fromkeys(self._graph.cameras, Image), (
-            "" if self._graph.cameras
+            ""
+            if self._graph.cameras
             else f"No camera: {self.policy} subscribes to no images, and image_topics is empty."
         )
 

@@ -39,9 +39,7 @@ _LOST = (
     "CONNECTION TO THE CONSOLE LOST. Nothing below is live, and you cannot halt from here: use the "
     "emergency stop."
 )
-_BODY = (
-    f'<div id="lost" role="alert">{_LOST}<div id="unsent">HALT WAS NOT SENT.</div></div>'
-)
+_BODY = f'<div id="lost" role="alert">{_LOST}<div id="unsent">HALT WAS NOT SENT.</div></div>'
 
 
 class WebServer:
@@ -84,8 +82,10 @@ class WebServer:
     def start(self) -> None:
         """Serve, and print where."""
         self._thread.start()
-        host = f"[{self._parameters.address}]" if ":" in self._parameters.address else (
-            self._parameters.address
+        host = (
+            f"[{self._parameters.address}]"
+            if ":" in self._parameters.address
+            else (self._parameters.address)
         )
         url = f"http://{host}:{self._parameters.port}/"
         self._node.get_logger().info(f"console: {url}")

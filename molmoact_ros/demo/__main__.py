@@ -89,8 +89,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=1, help="places of blocks and gripper (1)")
     add("--variation", choices=VARIATIONS, default="easy",
         help="varied: light, colours, camera pose and clutter differ (easy)")  # fmt: skip
-    what.add_argument("--console", action="store_true",
-                      help="instruct, steer and stop it from a web page, until Ctrl-C")
+    what.add_argument(
+        "--console",
+        action="store_true",
+        help="instruct, steer and stop it from a web page, until Ctrl-C",
+    )
     add("--steps", type=int, default=60, help="inferences at most (60)")
     add("--out", type=Path, default=Path("demo_out"), help="folder for results (demo_out)")
     add("--checkpoint", type=Path, default=default_checkpoint(), help="directory (the shipped one)")

@@ -37,8 +37,10 @@ class VisionAttention(nn.Module):
     def forward(self, query: torch.Tensor, memory: torch.Tensor | None = None) -> torch.Tensor:
         """Attend from ``[B, S, input]`` to `memory` ``[B, T, input]``, or to itself."""
         memory = query if memory is None else memory
-        q, k, v = self._heads(self.wq(query)), self._heads(self.wk(memory)), self._heads(
-            self.wv(memory)
+        q, k, v = (
+            self._heads(self.wq(query)),
+            self._heads(self.wk(memory)),
+            self._heads(self.wv(memory)),
         )
         dtype = q.dtype
         # Under autocast the fused kernel would cast back anyway: follow the reference (4.3).

@@ -104,7 +104,7 @@ class Console:
 
 @pytest.fixture(scope="module")
 def console(ros_environment: dict[str, str]) -> Iterator[Callable[..., Console]]:
-    """A function that starts consoles by their parameters; they end with the module."""
+    """Return a function that starts consoles by their parameters; they end with the module."""
     running: list[Console] = []
 
     def start(**parameters: Any) -> Console:

@@ -119,9 +119,7 @@ class Graph:
 
     def place(self, color: str | None = None) -> np.ndarray:
         """Return where a block, or without a colour the gripper, is, m."""
-        pose = (
-            self.blocks[-1].poses[Tabletop.colors.index(color)] if color else self.poses[-1].pose
-        )
+        pose = self.blocks[-1].poses[Tabletop.colors.index(color)] if color else self.poses[-1].pose
         return np.array([pose.position.x, pose.position.y, pose.position.z])
 
     def distance(self, color: str) -> float:
@@ -257,7 +255,7 @@ def page(browser: Any, graph: Graph) -> Page:
 
 @pytest.fixture
 def at_rest(graph: Graph, page: Page) -> Page:
-    """A page in control of an arm at the place where it began."""
+    """Open a page in control of an arm at the place where it began."""
     page.take_control()
     page.page.click("#stop")
     graph.put_back()
@@ -302,9 +300,7 @@ def test_an_instruction_moves_the_arm_to_its_block(at_rest: Page, graph: Graph) 
     at_rest.shot("phone", PHONE)
 
 
-@pytest.mark.parametrize(
-    "way", ["Escape", "#halt", pytest.param(" ", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("way", ["Escape", "#halt", pytest.param(" ", marks=pytest.mark.long)])
 def test_halt_while_the_arm_moves(at_rest: Page, graph: Graph, way: str) -> None:
     page = at_rest.page
     page.click(f"button:has-text('{PICKS[1]}')")
@@ -606,9 +602,7 @@ def test_a_console_that_is_killed_is_noticed_and_comes_back(
 
 
 @pytest.mark.long
-def test_a_console_that_is_killed_stops_the_arm(
-    page: Page, graph: Graph, start: Callable
-) -> None:
+def test_a_console_that_is_killed_stops_the_arm(page: Page, graph: Graph, start: Callable) -> None:
     """The executor has the parameter operator_heartbeat; last, because it ends the console."""
     graph.stop_executors()
     executor = executor_spec(operator_heartbeat=HEARTBEAT)

@@ -35,7 +35,7 @@ def websocket(console: Any, **options: Any) -> ClientConnection:
 
 @pytest.fixture(scope="module")
 def local(console: Callable[..., Any]) -> Any:
-    """A console on the loopback address, without a token."""
+    """Start a console on the loopback address, without a token."""
     started = console(quick_picks="['reach the red block']")
     started.wait_until_it_answers()
     return started
@@ -43,7 +43,7 @@ def local(console: Callable[..., Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def guarded(console: Callable[..., Any]) -> Any:
-    """A console on all addresses, with a token."""
+    """Start a console on all addresses, with a token."""
     started = console(address="0.0.0.0")
     started.wait_until_it_answers()
     return started

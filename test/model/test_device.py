@@ -54,9 +54,7 @@ def gpu(monkeypatch):
         (3.0, 0.0, r"nothing fits, the smallest setting needs 7.2 GB;"),
     ],
 )
-def test_too_little_memory_names_what_was_asked_for_and_what_would_fit(
-    large, gpu, free, own, fits
-):
+def test_too_little_memory_names_what_was_asked_for_and_what_would_fit(large, gpu, free, own, fits):
     gpu(free, own)
     with pytest.raises(DeviceMemoryError, match=fits) as caught, device_faults(large, GPU):
         raise torch.OutOfMemoryError(OUT_OF_MEMORY)

@@ -117,9 +117,7 @@ def test_what_does_not_fit_is_refused_with_what_would():
         "dtype bfloat16 with quantization int8 (10.2 GB), dtype bfloat16 with quantization fp8 "
         "(10.2 GB), dtype bfloat16 with quantization int4 (6.4 GB)"
     )
-    with pytest.raises(
-        MemoryShortError, match="int4 needs 6.4 .*; nothing fits, .* 6.4"
-    ):
+    with pytest.raises(MemoryShortError, match="int4 needs 6.4 .*; nothing fits, .* 6.4"):
         check_memory(config, shapes, gpu, INT4, GB)
     for precision, free in ((FLOAT32, 37 * GB), (INT4, 7 * GB), (FLOAT32, None)):
         check_memory(config, shapes, gpu, precision, free)
