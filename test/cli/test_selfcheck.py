@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -24,15 +25,15 @@ CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 
-def _run(tmp_path, *arguments):
+def _run(tmp_path: Path, *arguments: Any) -> Any:
     return main([*arguments, "--device", "cpu", "--out", str(tmp_path / "out")])
 
 
-def _content(tmp_path):
+def _content(tmp_path: Path) -> Any:
     return json.loads((tmp_path / "out" / "selfcheck.json").read_text(encoding="utf-8"))
 
 
-def test_a_shipped_checkpoint(tmp_path, capsys):
+def test_a_shipped_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     assert _run(tmp_path, str(CHECKPOINTS / "tabletop"), "--answers", "1") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -54,22 +55,25 @@ def test_a_shipped_checkpoint(tmp_path, capsys):
     assert values["drafts"]["drafted_passes"] < values["drafts"]["tokens"]
     assert values["answers"]["estimated"] is False
     assert str(CHECKPOINTS) not in json.dumps(content), "it is sent to others"
-    assert cv2.imread(str(tmp_path / "out" / "selfcheck.png")).shape[2] == 3
+    picture = cv2.imread(str(tmp_path / "out" / "selfcheck.png"))
+    assert picture is not None and picture.shape[2] == 3
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["tabletop", "tabletop_tail"])
 @pytest.mark.parametrize("more", [(), ("--dtype", "bfloat16"), ("--quantization", "int8")])
-def test_all_of_a_shipped_checkpoint(tmp_path, name, more):
+def test_all_of_a_shipped_checkpoint(tmp_path: Path, name: str, more: Any) -> None:
     assert _run(tmp_path, str(CHECKPOINTS / name), *more) == 0
     assert _content(tmp_path)["wrong"] == []
 
 
-def test_something_wrong(tmp_path, capsys, monkeypatch):
+def test_something_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     class SlotDependent(FixedPass):
         """From slot 8 on a row's result depends on where it is, in the last bit."""
 
-        def __call__(self, tokens, depths, visible):
+        def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
             logits = super().__call__(tokens, depths, visible)
             logits[8:] = torch.nextafter(logits[8:], torch.tensor(float("inf")))
             return logits
@@ -99,15 +103,19 @@ def test_something_wrong(tmp_path, capsys, monkeypatch):
         ([str(CHECKPOINTS / "tabletop"), "--unnorm-key", "other"], "other"),
     ],
 )
-def test_wrong_settings(tmp_path, capsys, arguments, words):
+def test_wrong_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: Any, words: str
+) -> None:
     assert main(["--device", "cpu", "--out", str(tmp_path), *arguments]) == os.EX_CONFIG
     error = capsys.readouterr().err
     assert error.startswith("molmoact-selfcheck: ") and words in error
     assert not list(tmp_path.iterdir())
 
 
-def test_a_driver_that_fails_is_not_a_wrong_setting(tmp_path, capsys, monkeypatch):
-    def fail(name):
+def test_a_driver_that_fails_is_not_a_wrong_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: Any) -> None:
         raise RuntimeError("CUDA driver initialization failed\nand more")
 
     monkeypatch.setattr(preflight, "existing_device", fail)
@@ -115,11 +123,13 @@ def test_a_driver_that_fails_is_not_a_wrong_setting(tmp_path, capsys, monkeypatc
     assert capsys.readouterr().err == "molmoact-selfcheck: CUDA driver initialization failed\n"
 
 
-def test_every_released_size_can_be_asked_for():
+def test_every_released_size_can_be_asked_for() -> None:
     assert command._RELEASED == RELEASED
 
 
-def test_what_does_not_fit_is_refused_in_words(tmp_path, capsys, monkeypatch):
+def test_what_does_not_fit_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(subjects, "free_bytes", lambda device: 9 * 10**9)
     assert _run(tmp_path, "--random", "7b-d", "--dtype", "bfloat16") == 1
     error = capsys.readouterr().err

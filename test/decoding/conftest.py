@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def random_model() -> Callable[..., MolmoActForActionReasoning]:
     """Return a function that builds text-only models: (seed, variant, vocab_size=48)."""
     cache: dict[tuple, MolmoActForActionReasoning] = {}
 
-    def build(seed: int, variant: str = "qwen_siglip", vocab_size: int = 48):
+    def build(seed: int, variant: str = "qwen_siglip", vocab_size: int = 48) -> Any:
         key = (seed, variant, vocab_size)
         if key not in cache:
             content = json.loads((GOLDEN / variant / "config.json").read_text())
@@ -51,13 +52,13 @@ def random_model() -> Callable[..., MolmoActForActionReasoning]:
 
 
 @pytest.fixture(scope="session")
-def split_tokenizer():
+def split_tokenizer() -> Any:
     """Return a tokenizer that writes one action in several tokens, merged with its neighbours."""
     return MolmoActProcessor.from_pretrained(GOLDEN / "qwen_siglip").tokenizer
 
 
 @pytest.fixture(scope="session")
-def single_tokenizer():
+def single_tokenizer() -> Any:
     """Return a tokenizer with one token per action and fixed phrases as tokens of their own."""
     tokenizer = MolmoActProcessor.from_pretrained(GOLDEN / "qwen_siglip").tokenizer
     tokenizer.add_tokens(list(ActionTokenizer("byte_level").strings))
@@ -72,7 +73,7 @@ def actions(request: pytest.FixtureRequest) -> ActionTokenizer:
 
 
 @pytest.fixture(scope="session")
-def readers(split_tokenizer, single_tokenizer) -> dict[str, AnswerReader]:
+def readers(split_tokenizer: Any, single_tokenizer: Any) -> dict[str, AnswerReader]:
     """Return a reader for each codebook, with a tokenizer that fits it."""
     tokenizers = {"vocab_tail": split_tokenizer, "byte_level": single_tokenizer}
     return {

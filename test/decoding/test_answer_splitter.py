@@ -14,6 +14,13 @@ from molmoact_ros.decoding.drafts.wording import example_answers
 from molmoact_ros.processing import MolmoActProcessor
 
 
+def _read(reader: AnswerReader, ids: list[int]) -> ReadAnswer:
+    """Return a finished answer as it was read."""
+    read = reader.read(ids)
+    assert read is not None
+    return read
+
+
 def _spell(read: ReadAnswer) -> list[int]:
     """Return the ids again, from form and values."""
     values = [iter(group) for group in read.values]
@@ -31,7 +38,7 @@ def test_form_and_values_spell_the_answer_again(
 ) -> None:
     for seed in range(8):
         ids = reader.encode(write(seed, points=1 + seed % 5, rows=1 if seed == 3 else 8))
-        read = reader.read(ids)
+        read = _read(reader, ids)
         assert _spell(read) == ids
         assert len(read.values[DEPTH]) == 100
         assert len(read.values[NUMBER]) == 2 * (1 + seed % 5)
@@ -41,7 +48,7 @@ def test_form_and_values_spell_the_answer_again(
 
 def test_values_are_those_of_the_text(reader: AnswerReader, actions: ActionTokenizer) -> None:
     text = f" It is <DEPTH_7><DEPTH_127>, [[0, 255], [10, 9]] and {actions.encode([[0.5, -1]] * 2)}"
-    read = reader.read(reader.encode(text))
+    read = _read(reader, reader.encode(text))
     assert read.values[DEPTH] == (7, 127)
     assert read.values[NUMBER] == (0, 255, 10, 9)
     assert read.values[BIN] == tuple(actions.encode_bins([0.5, -1] * 2))
@@ -51,9 +58,9 @@ def test_values_are_those_of_the_text(reader: AnswerReader, actions: ActionToken
 def test_answers_of_one_form_have_equal_templates(
     reader: AnswerReader, write: Callable[..., str]
 ) -> None:
-    first, second = (reader.read(reader.encode(write(seed))) for seed in (0, 1))
+    first, second = (_read(reader, reader.encode(write(seed))) for seed in (0, 1))
     assert first.template == second.template
-    assert first.template != reader.read(reader.encode(write(0, points=4))).template
+    assert first.template != _read(reader, reader.encode(write(0, points=4))).template
 
 
 def test_unfinished_answers_and_those_without_values_teach_nothing(
@@ -68,7 +75,7 @@ def test_unfinished_answers_and_those_without_values_teach_nothing(
 def test_a_repeated_phrase_is_fixed_text(reader: AnswerReader, write: Callable[..., str]) -> None:
     ids = reader.encode(write())
     wrong = [*ids[:200], ids[0], *ids[200:]]
-    read = reader.read(wrong)
+    read = _read(reader, wrong)
     assert read is not None
     assert sum(read.lengths) == len(wrong)
 
@@ -77,14 +84,14 @@ def test_tokens_that_nobody_would_choose_cost_their_part_only(
     reader: AnswerReader, write: Callable[..., str]
 ) -> None:
     text = write()
-    usual, start = reader.read(reader.encode(text)), text.index("The trajectory of")
+    usual, start = _read(reader, reader.encode(text)), text.index("The trajectory of")
     ids = [
         *reader.encode(text[:start])[:-1],
         *reader.encode("The traj")[:-1],
         *reader.encode("ectory of" + text[start + len("The trajectory of") :]),
     ]
     assert ids != reader.encode(text)
-    odd = reader.read(ids)
+    odd = _read(reader, ids)
     assert usual is not None
     assert odd is not None
     assert odd.values == usual.values
@@ -100,7 +107,7 @@ def test_the_answers_of_a_checkpoint_with_phrases_as_tokens_are_read(
     folder = Path(__file__).parents[2] / "checkpoints" / "tabletop_tail"
     tokenizer = MolmoActProcessor.from_pretrained(folder).tokenizer
     reader = AnswerReader.from_tokenizer(tokenizer, actions, tokenizer.eos_token_id)
-    reads = [reader.read(reader.encode(write_with(actions, seed))) for seed in range(3)]
+    reads = [_read(reader, reader.encode(write_with(actions, seed))) for seed in range(3)]
     for seed, read in enumerate(reads):
         assert read is not None
         assert _spell(read) == reader.encode(write_with(actions, seed))
@@ -125,7 +132,7 @@ def test_the_answers_of_a_word_level_tokenizer_are_read() -> None:
     )
     text = "The depth map is <DEPTH_START> <DEPTH_7> <DEPTH_127> <DEPTH_END> and the trace [ [ 0 ,"
     text += f" 255 ] , [ 10 , 9 ] ] and the action {actions.encode([[0.5, -1]] * 2)} ."
-    read = reader.read(reader.encode(text))
+    read = _read(reader, reader.encode(text))
     assert read is not None
     assert read.values[DEPTH] == (7, 127)
     assert read.values[NUMBER] == (0, 255, 10, 9)
@@ -135,7 +142,7 @@ def test_the_answers_of_a_word_level_tokenizer_are_read() -> None:
 
 def test_numbers_that_are_no_coordinates_are_fixed_text(reader: AnswerReader) -> None:
     ids = reader.encode(" [[300, 07], [1, 2]].")
-    read = reader.read(ids)
+    read = _read(reader, ids)
     assert read.values[NUMBER] == (1, 2)
     assert _spell(read) == ids
 
@@ -143,7 +150,7 @@ def test_numbers_that_are_no_coordinates_are_fixed_text(reader: AnswerReader) ->
 def test_the_published_wordings_are_readable(
     reader: AnswerReader, actions: ActionTokenizer
 ) -> None:
-    reads = [reader.read(reader.encode(text)) for text in example_answers(actions, 8, 7)]
+    reads = [_read(reader, reader.encode(text)) for text in example_answers(actions, 8, 7)]
     assert [len(read.values[NUMBER]) for read in reads] == [10, 10, 10, 0]
     assert [len(read.values[NUMBER + 1]) for read in reads] == [0, 0, 10, 0]
     assert all(len(read.values[BIN]) == 56 for read in reads)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -66,7 +67,14 @@ def _bias(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor | None:
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all attention be computed by one of the kernels, as torch would where others refuse."""
 
-    def attend(q, k, v, attn_mask=None, is_causal=False, enable_gqa=False):
+    def attend(
+        q: Any,
+        k: Any,
+        v: Any,
+        attn_mask: Any = None,
+        is_causal: Any = False,
+        enable_gqa: Any = False,
+    ) -> Any:
         return request.param(q, k, v, attn_mask, is_causal)
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
@@ -92,7 +100,7 @@ def build() -> Callable[[str, torch.dtype], MolmoActForActionReasoning]:
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("release", ["7B-D", "7B-O"])
-def test_whole_passes_run(build, release, dtype):
+def test_whole_passes_run(build: Any, release: str, dtype: Any) -> None:
     model = build(release, dtype)
     llm = model.config.llm_config
     store = StaticCache(
@@ -118,7 +126,7 @@ def test_whole_passes_run(build, release, dtype):
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("release", ["7B-D", "7B-O"])
-def test_vision_runs(monkeypatch, build, release, dtype):
+def test_vision_runs(monkeypatch: pytest.MonkeyPatch, build: Any, release: str, dtype: Any) -> None:
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)  # unknown for "meta"
     model = build(release, dtype)
     vit, backbone = model.config.vit_config, model.model.vision_backbone

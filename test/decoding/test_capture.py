@@ -116,14 +116,17 @@ def doubling(gpus: _TwoGpus) -> tuple[Tensor, Callable[[], Tensor]]:
     """Return a computation on the second GPU: its input, and the function."""
     source, result = torch.ones(1), torch.zeros(1)
 
+    def double() -> None:
+        result.copy_(2 * source)
+
     def compute() -> Tensor:
-        gpus.launch(1, lambda: result.copy_(2 * source))
+        gpus.launch(1, double)
         return result
 
     return source, compute
 
 
-def test_another_device_than_the_current_one_is_captured(gpus, doubling):
+def test_another_device_than_the_current_one_is_captured(gpus: Any, doubling: Any) -> None:
     source, compute = doubling
     replay, result = GraphStream(SECOND).capture(compute)
     for value in (3.0, 5.0):
@@ -133,7 +136,9 @@ def test_another_device_than_the_current_one_is_captured(gpus, doubling):
     assert gpus.current == 0, "the caller's device is as before"
 
 
-def test_the_stand_in_shows_what_goes_wrong_without_naming_the_device(gpus, doubling):
+def test_the_stand_in_shows_what_goes_wrong_without_naming_the_device(
+    gpus: Any, doubling: Any
+) -> None:
     source, compute = doubling
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -144,11 +149,13 @@ def test_the_stand_in_shows_what_goes_wrong_without_naming_the_device(gpus, doub
     assert result.item() == 2.0, "stale: computed once, while nothing was captured there"
 
 
-def test_graphs_share_stream_and_pool_and_ignore_other_threads(gpus, monkeypatch, doubling):
+def test_graphs_share_stream_and_pool_and_ignore_other_threads(
+    gpus: Any, monkeypatch: pytest.MonkeyPatch, doubling: Any
+) -> None:
     made: list[tuple[_Graph, _Stream]] = []
 
     @contextmanager
-    def graph(captured, pool, stream, capture_error_mode):
+    def graph(captured: Any, pool: Any, stream: Any, capture_error_mode: Any) -> Iterator[Any]:
         made.append((captured, stream))
         with gpus.graph(captured, pool, stream, capture_error_mode):
             yield
@@ -162,13 +169,17 @@ def test_graphs_share_stream_and_pool_and_ignore_other_threads(gpus, monkeypatch
     assert first.mode == second.mode == "thread_local"
 
 
-def test_nothing_captured_is_an_error(gpus, doubling, monkeypatch):
+def test_nothing_captured_is_an_error(
+    gpus: Any, doubling: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     with pytest.raises(RuntimeError, match="nothing was captured"):
         GraphStream(SECOND).capture(doubling[1])
 
 
-def test_attention_of_cudnn_is_left_out_on_gpus_and_their_device_is_the_current_one(gpus):
+def test_attention_of_cudnn_is_left_out_on_gpus_and_their_device_is_the_current_one(
+    gpus: Any,
+) -> None:
     before = torch.backends.cuda.cudnn_sdp_enabled()
     with computing_on(SECOND):
         assert gpus.current == 1

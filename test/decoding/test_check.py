@@ -3,6 +3,7 @@
 """The decoder's check of its own passes, with passes that are wrong on purpose."""
 
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -18,10 +19,10 @@ class _Captured(FixedPass):
 
     asked = 0
 
-    def __init__(self, model, cache, size, stream) -> None:
+    def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
         super().__init__(model, cache, size)
 
-    def __call__(self, tokens, depths, visible):
+    def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         _Captured.asked += 1
         return super().__call__(tokens, depths, visible)
 
@@ -31,7 +32,7 @@ class _Stale(_Captured):
 
     first = None
 
-    def __call__(self, tokens, depths, visible):
+    def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         if self.first is None:
             self.first = super().__call__(tokens, depths, visible)
         return self.first
@@ -40,31 +41,31 @@ class _Stale(_Captured):
 class _Broken(_Captured):
     """Computes no numbers."""
 
-    def __call__(self, tokens, depths, visible):
+    def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         return super().__call__(tokens, depths, visible) * float("nan")
 
 
 class _Refused(_Captured):
     """Can not be captured."""
 
-    def __init__(self, model, cache, size, stream) -> None:
+    def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nand more lines")
 
 
 class _SlotDependent(FixedPass):
     """From slot 8 on a row's result depends on where it is, in the last bit."""
 
-    def __call__(self, tokens, depths, visible):
+    def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         logits = super().__call__(tokens, depths, visible)
         logits[8:] = torch.nextafter(logits[8:], torch.tensor(float("inf")))
         return logits
 
 
 @pytest.fixture
-def capturing(monkeypatch):
+def capturing(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that makes decoders that believe to capture, by passes of a given class."""
 
-    def make(model, kind, **settings):
+    def make(model: Any, kind: Any, **settings: Any) -> Any:
         _Captured.asked = 0
         monkeypatch.setattr(pass_set, "GraphStream", lambda device: None)
         monkeypatch.setattr(pass_set, "GraphPass", kind)
@@ -74,7 +75,7 @@ def capturing(monkeypatch):
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
-def test_good_passes_are_kept(random_model, capturing, repeatable):
+def test_good_passes_are_kept(random_model: Any, capturing: Any, repeatable: bool) -> None:
     decoder = capturing(random_model(2), _Captured, repeatable=repeatable)
     report = decoder.check()
     assert report.captured and report.warnings == ()
@@ -89,8 +90,8 @@ def test_good_passes_are_kept(random_model, capturing, repeatable):
 @pytest.mark.parametrize("kind", [_Stale, _Broken])
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_a_captured_pass_that_is_wrong_is_not_used(
-    random_model, capturing, kind, repeatable, caplog
-):
+    random_model: Any, capturing: Any, kind: Any, repeatable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     model = random_model(2)
     expected = Decoder(model, 64, repeatable=repeatable).generate(BATCH, 20).ids
     decoder = capturing(model, kind, repeatable=repeatable)
@@ -106,7 +107,7 @@ def test_a_captured_pass_that_is_wrong_is_not_used(
     assert _Captured.asked == asked
 
 
-def test_what_can_not_be_captured_runs_without(random_model, capturing):
+def test_what_can_not_be_captured_runs_without(random_model: Any, capturing: Any) -> None:
     model = random_model(2)
     expected = Decoder(model, 64).generate(BATCH, 20).ids
     decoder = capturing(model, _Refused)
@@ -119,9 +120,9 @@ def test_what_can_not_be_captured_runs_without(random_model, capturing):
 
 
 def test_memory_that_does_not_suffice_is_no_reason_to_go_on_without(
-    random_model, capturing, monkeypatch
-):
-    def refuse(*arguments):
+    random_model: Any, capturing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
     decoder = capturing(random_model(2), refuse)
@@ -130,7 +131,9 @@ def test_memory_that_does_not_suffice_is_no_reason_to_go_on_without(
         decoder.check()
 
 
-def test_rows_that_depend_on_their_slot_are_named(random_model, monkeypatch):
+def test_rows_that_depend_on_their_slot_are_named(
+    random_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pass_set, "FixedPass", _SlotDependent)
     report = Decoder(random_model(2), 200, repeatable=True).check()
     assert report.unequal_slots == (31, 63) and report.compared_slots == 3
@@ -138,7 +141,7 @@ def test_rows_that_depend_on_their_slot_are_named(random_model, monkeypatch):
     assert "slots 31, 63 of 64" in warning and "may differ from plain ones" in warning
 
 
-def test_every_slot_or_as_many_as_there_is_time_for(random_model):
+def test_every_slot_or_as_many_as_there_is_time_for(random_model: Any) -> None:
     decoder = Decoder(random_model(2), 200, repeatable=True)
     assert decoder.check(slots=64, seconds=60.0).compared_slots == 64
     report = decoder.check(slots=64, seconds=0.0)
@@ -146,7 +149,7 @@ def test_every_slot_or_as_many_as_there_is_time_for(random_model):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_this_machine_s_rows_do_not_depend_on_their_slot(random_model, dtype):
+def test_this_machine_s_rows_do_not_depend_on_their_slot(random_model: Any, dtype: Any) -> None:
     model = random_model(3).to(dtype)
     try:
         assert Decoder(model, 200, repeatable=True).check().unequal_slots == ()
@@ -154,7 +157,7 @@ def test_this_machine_s_rows_do_not_depend_on_their_slot(random_model, dtype):
         model.to(torch.float32)
 
 
-def test_the_check_leaves_no_trace_and_has_nothing_to_do_on_a_cpu(random_model):
+def test_the_check_leaves_no_trace_and_has_nothing_to_do_on_a_cpu(random_model: Any) -> None:
     model = random_model(3)
     for repeatable in (True, False):
         decoder = Decoder(model, 64, repeatable=repeatable)
@@ -164,6 +167,8 @@ def test_the_check_leaves_no_trace_and_has_nothing_to_do_on_a_cpu(random_model):
         assert decoder.generate(BATCH, 20).ids == before
 
 
-def test_ordinary_passes_on_a_cpu_read_the_filled_part_of_the_cache_alone(random_model):
+def test_ordinary_passes_on_a_cpu_read_the_filled_part_of_the_cache_alone(
+    random_model: Any,
+) -> None:
     decoder = Decoder(random_model(3), 64)
     assert isinstance(decoder._passes.of_size(8), EagerPass)

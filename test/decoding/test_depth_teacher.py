@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth images become the codes that the VQ-VAE's encoder gives them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,11 +12,11 @@ from molmoact_ros.model import load_vqvae
 
 
 @pytest.fixture(scope="module")
-def teacher(golden) -> DepthTeacher:
+def teacher(golden: Any) -> DepthTeacher:
     return DepthTeacher(load_vqvae(golden / "vqvae" / "vqvae_tiny.safetensors"), 6, 6)
 
 
-def test_codes_are_those_of_the_encoder(teacher, golden):
+def test_codes_are_those_of_the_encoder(teacher: Any, golden: Any) -> None:
     with np.load(golden / "vqvae" / "vqvae_tiny.npz") as arrays:
         images, indices = arrays["image"], arrays["indices"]
     for image, expected in zip(images[:, 0], indices, strict=True):
@@ -24,14 +26,14 @@ def test_codes_are_those_of_the_encoder(teacher, golden):
         assert agreed > 0.5
 
 
-def test_scale_and_size_do_not_matter(teacher):
+def test_scale_and_size_do_not_matter(teacher: Any) -> None:
     ramp = np.linspace(1, 3, 48)[None] + np.linspace(0, 2, 48)[:, None]
     assert teacher.codes(ramp) == teacher.codes(40 * ramp + 7)
     larger = np.kron(ramp, np.ones((4, 4)))
     assert np.mean(np.array(teacher.codes(larger)) == np.array(teacher.codes(ramp))) > 0.8
 
 
-def test_metric_depth_is_nearer_where_smaller(teacher):
+def test_metric_depth_is_nearer_where_smaller(teacher: Any) -> None:
     disparity = np.linspace(0.5, 2, 48)[None] + np.zeros((48, 1))
     metres = 1 / disparity
     assert teacher.codes_of_metric(metres) == teacher.codes(disparity)
@@ -40,7 +42,7 @@ def test_metric_depth_is_nearer_where_smaller(teacher):
     assert len(teacher.codes_of_metric(metres)) == 36
 
 
-def test_images_without_depth_are_refused(teacher):
+def test_images_without_depth_are_refused(teacher: Any) -> None:
     with pytest.raises(ValueError, match="must be .H, W. with finite values"):
         teacher.codes(np.full((4, 4), np.nan))
     with pytest.raises(ValueError, match="must be .H, W. with finite values"):

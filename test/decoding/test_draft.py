@@ -3,6 +3,7 @@
 """What a draft is worth on answers that look like real ones, and what it makes of strange ones."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from molmoact_ros.decoding.drafts.wording import example_answers
 
 
 @pytest.fixture
-def new_draft(reader, actions):
+def new_draft(reader: Any, actions: Any) -> Any:
     """Return a function that makes drafts that know the published wordings."""
     examples = example_answers(actions, 8, 7)
     return lambda sources=SOURCES: Draft(reader, examples, sources=sources)
 
 
-def test_the_same_answer_again_is_almost_free(reader, new_draft, write, replay):
+def test_the_same_answer_again_is_almost_free(
+    reader: Any, new_draft: Any, write: Any, replay: Any
+) -> None:
     draft, ids = new_draft(), reader.encode(write())
     first = replay(draft, ids)
     draft.observe(ids)
@@ -33,7 +36,9 @@ def test_the_same_answer_again_is_almost_free(reader, new_draft, write, replay):
     assert again[-1] <= len(ids) / 20
 
 
-def test_a_changed_value_costs_about_one_pass(reader, new_draft, write, replay):
+def test_a_changed_value_costs_about_one_pass(
+    reader: Any, new_draft: Any, write: Any, replay: Any
+) -> None:
     draft = new_draft()
     text = write()
     for _ in range(3):
@@ -46,7 +51,9 @@ def test_a_changed_value_costs_about_one_pass(reader, new_draft, write, replay):
 
 
 @pytest.mark.parametrize("points", [1, 2, 4, 6])
-def test_other_numbers_of_points_are_followed(reader, new_draft, write, replay, points):
+def test_other_numbers_of_points_are_followed(
+    reader: Any, new_draft: Any, write: Any, replay: Any, points: int
+) -> None:
     draft = new_draft()
     for _ in range(2):
         ids = reader.encode(write(0))
@@ -58,7 +65,9 @@ def test_other_numbers_of_points_are_followed(reader, new_draft, write, replay, 
     assert base < 70 + 12 * points
 
 
-def test_a_wording_is_learned_from_the_checkpoint(reader, new_draft, write, replay):
+def test_a_wording_is_learned_from_the_checkpoint(
+    reader: Any, new_draft: Any, write: Any, replay: Any
+) -> None:
     draft = new_draft()
     ids = reader.encode(write(wording="As far as can be seen in all of this"))
     first = replay(draft, ids)
@@ -72,7 +81,9 @@ def test_a_wording_is_learned_from_the_checkpoint(reader, new_draft, write, repl
     assert unknown > known
 
 
-def test_steering_answers_keep_the_depth_of_before(reader, actions, new_draft, write, replay):
+def test_steering_answers_keep_the_depth_of_before(
+    reader: Any, actions: Any, new_draft: Any, write: Any, replay: Any
+) -> None:
     draft = new_draft()
     whole = reader.encode(write())
     steering = reader.encode(example_answers(actions, 8, 7)[3])
@@ -84,8 +95,8 @@ def test_steering_answers_keep_the_depth_of_before(reader, actions, new_draft, w
 
 
 def test_the_shifted_chunk_is_the_draft_of_an_overlapping_one(
-    reader, actions, new_draft, write, replay
-):
+    reader: Any, actions: Any, new_draft: Any, write: Any, replay: Any
+) -> None:
     rng = np.random.default_rng(1)
     course = rng.choice([-0.9, -0.3, 0.2, 0.8], (40, 7))  # what follows a value, another time not
     text = write()
@@ -100,7 +111,7 @@ def test_the_shifted_chunk_is_the_draft_of_an_overlapping_one(
     assert passes[2] < 0.8 * passes[0]
 
 
-def test_sources_can_be_switched_off(reader, new_draft, write, replay):
+def test_sources_can_be_switched_off(reader: Any, new_draft: Any, write: Any, replay: Any) -> None:
     ids = [reader.encode(write(0)) for _ in range(3)]
     passes = {}
     for off in (None, *sorted(SOURCES)):
@@ -121,7 +132,7 @@ def test_sources_can_be_switched_off(reader, new_draft, write, replay):
         new_draft({"psychic"})
 
 
-def test_a_draft_without_any_knowledge_proposes_nothing(reader):
+def test_a_draft_without_any_knowledge_proposes_nothing(reader: Any) -> None:
     draft = Draft(reader)
     draft.extend([1, 2, 3])
     assert len(draft.propose(63)) == 0
@@ -135,7 +146,9 @@ def test_a_draft_without_any_knowledge_proposes_nothing(reader):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_no_answer_derails_it(reader, new_draft, write, replay, data):
+def test_no_answer_derails_it(
+    reader: Any, new_draft: Any, write: Any, replay: Any, data: Any
+) -> None:
     """Truncated, repeated, mixed and foreign token sequences: defined proposals, no exception."""
     draft = new_draft()
     known = reader.encode(write(0))
@@ -151,7 +164,7 @@ def test_no_answer_derails_it(reader, new_draft, write, replay, data):
     assert replay(draft, known) < len(known) / 4
 
 
-def test_the_background_comes_back(reader, new_draft, write, replay):
+def test_the_background_comes_back(reader: Any, new_draft: Any, write: Any, replay: Any) -> None:
     """Codes that the arm hid for a while are foreseen when it leaves."""
     draft = new_draft()
     open_view, hidden = (
@@ -165,15 +178,15 @@ def test_the_background_comes_back(reader, new_draft, write, replay):
 
 
 def _with_other_depth(text: str, other: str) -> str:
-    def depth(t):
+    def depth(t: Any) -> Any:
         return t[t.index("<DEPTH_START>") : t.index("<DEPTH_END>")]
 
     return text.replace(depth(text), depth(other))
 
 
 def test_guesses_behind_provisional_tokens_are_those_behind_emitted_ones(
-    reader, new_draft, write, monkeypatch
-):
+    reader: Any, new_draft: Any, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Draft, "_learn", lambda *place: None)  # from what is emitted alone
     ids, extended, asked = reader.encode(write()), new_draft(), new_draft()
     for known in range(1, len(ids) - 8, 9):
@@ -188,7 +201,9 @@ def test_guesses_behind_provisional_tokens_are_those_behind_emitted_ones(
         assert extended.propose(40) == tree
 
 
-def test_nothing_is_learned_from_provisional_tokens(reader, new_draft, write):
+def test_nothing_is_learned_from_provisional_tokens(
+    reader: Any, new_draft: Any, write: Any
+) -> None:
     ids, draft, other = reader.encode(write()), new_draft(), new_draft()
     wrong = reader.encode(write(1))
     for start in range(0, len(ids), 7):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits, ties, probes and statistics of the decoder."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from molmoact_ros.decoding import (
 from molmoact_ros.decoding.passes import FixedPass
 
 
-def test_a_context_beyond_the_cache_names_the_limit(random_model):
+def test_a_context_beyond_the_cache_names_the_limit(random_model: Any) -> None:
     decoder = Decoder(random_model(0), capacity=30)
     batch = {"input_ids": torch.zeros(1, 20, dtype=torch.long)}
     assert len(decoder.generate(batch, 10).ids) <= 10
@@ -24,7 +26,7 @@ def test_a_context_beyond_the_cache_names_the_limit(random_model):
         decoder.generate(batch, 11)
 
 
-def test_bad_requests_are_refused(random_model):
+def test_bad_requests_are_refused(random_model: Any) -> None:
     decoder = Decoder(random_model(0), capacity=30)
     with pytest.raises(ValueError, match="one prompt"):
         decoder.generate({"input_ids": torch.zeros(2, 5, dtype=torch.long)}, 5)
@@ -34,7 +36,7 @@ def test_bad_requests_are_refused(random_model):
         Decoder(random_model(0), capacity=30, block_sizes=(8, 16))
 
 
-def test_a_tie_goes_to_the_smallest_id(random_model, twins):
+def test_a_tie_goes_to_the_smallest_id(random_model: Any, twins: Any) -> None:
     model = random_model(5, vocab_size=32)
     with torch.no_grad():
         model.lm_head.weight[16:] = model.lm_head.weight[:16]  # every id has an equal above it
@@ -46,7 +48,7 @@ def test_a_tie_goes_to_the_smallest_id(random_model, twins):
     assert drafted.ids == plain.ids
 
 
-def test_generation_stops_at_eos_inside_a_block(random_model, twins):
+def test_generation_stops_at_eos_inside_a_block(random_model: Any, twins: Any) -> None:
     model = random_model(2)
     plain = generate(model, {"input_ids": torch.tensor([[4, 9]])}, 30)
     eos = plain.ids[10]
@@ -60,7 +62,7 @@ def test_generation_stops_at_eos_inside_a_block(random_model, twins):
     assert result.ended
 
 
-def test_probes_are_the_softmax_over_the_probe_ids(random_model, twins):
+def test_probes_are_the_softmax_over_the_probe_ids(random_model: Any, twins: Any) -> None:
     model = random_model(7)
     prompt = torch.tensor([[8, 1, 30]])
     plain = generate(model, {"input_ids": prompt}, 25)
@@ -76,7 +78,7 @@ def test_probes_are_the_softmax_over_the_probe_ids(random_model, twins):
             np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
 
-def test_warm_up_times_every_block_and_leaves_no_trace(random_model):
+def test_warm_up_times_every_block_and_leaves_no_trace(random_model: Any) -> None:
     model = random_model(3)
     batch = {"input_ids": torch.tensor([[5, 6, 7]])}
     plain = generate(model, batch, 20)
@@ -87,7 +89,7 @@ def test_warm_up_times_every_block_and_leaves_no_trace(random_model):
     assert decoder.generate(batch, 20).ids == plain.ids
 
 
-def test_an_answer_can_be_given_up_between_passes(random_model):
+def test_an_answer_can_be_given_up_between_passes(random_model: Any) -> None:
     decoder = Decoder(random_model(0), capacity=60)
     batch = {"input_ids": torch.tensor([[5, 6, 7]])}
     whole = decoder.generate(batch, 20).ids
@@ -99,8 +101,8 @@ def test_an_answer_can_be_given_up_between_passes(random_model):
 
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_a_pass_sends_its_inputs_to_the_device_and_nothing_else(
-    random_model, twins, monkeypatch, repeatable
-):
+    random_model: Any, twins: Any, monkeypatch: pytest.MonkeyPatch, repeatable: bool
+) -> None:
     """Numbers of slots, named to the device, would be copied there and waited for."""
     monkeypatch.setattr(pass_set, "EagerPass", lambda model, cache: FixedPass(model, cache, 64))
     decoder = Decoder(random_model(1), 64, repeatable=repeatable)
@@ -110,7 +112,7 @@ def test_a_pass_sends_its_inputs_to_the_device_and_nothing_else(
     sent = []
     make = torch.tensor
 
-    def watched(data, **settings):
+    def watched(data: Any, **settings: Any) -> Any:
         if "device" in settings:
             sent.append(data)
         return make(data, **settings)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever is drafted, the ids are those of plain greedy decoding."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -25,11 +27,11 @@ class _Arbitrary:
     def begin(self) -> None:
         self._known = 0
 
-    def extend(self, tokens) -> None:
+    def extend(self, tokens: Any) -> None:
         assert self._truth[self._known : self._known + len(tokens)] == list(tokens)
         self._known += len(tokens)
 
-    def propose(self, limit: int, provisional=()) -> TokenTree:
+    def propose(self, limit: int, provisional: Any = ()) -> TokenTree:
         count = self._data.draw(st.integers(0, 20), "nodes")
         depths, tokens, parents = {-1: 0}, [], []
         for node in range(count):
@@ -43,13 +45,15 @@ class _Arbitrary:
         return TokenTree(tuple(tokens), tuple(parents), ("x",) * count, (0.5,) * count)
 
 
-def _plain(model, prompt: list[int], count: int):
+def _plain(model: Any, prompt: list[int], count: int) -> Any:
     return generate(model, {"input_ids": torch.tensor([prompt])}, count)
 
 
 @RELAXED
 @given(data=st.data(), which=MODELS, prompt=PROMPTS, count=st.integers(1, 25))
-def test_any_tree_leaves_the_ids_alone(random_model, data, which, prompt, count):
+def test_any_tree_leaves_the_ids_alone(
+    random_model: Any, data: Any, which: Any, prompt: Any, count: Any
+) -> None:
     model = random_model(*which)
     longer = _plain(model, prompt, count + 15).ids
     batch = {"input_ids": torch.tensor([prompt])}
@@ -65,8 +69,8 @@ def test_any_tree_leaves_the_ids_alone(random_model, data, which, prompt, count)
 @RELAXED
 @given(which=MODELS, prompt=PROMPTS, other=PROMPTS, cut=st.integers(0, 30), kind=st.integers(0, 4))
 def test_the_answer_to_another_prompt_does_no_harm(
-    random_model, chain, which, prompt, other, cut, kind
-):
+    random_model: Any, chain: Any, which: Any, prompt: Any, other: Any, cut: Any, kind: Any
+) -> None:
     model = random_model(*which)
     plain, previous = _plain(model, prompt, 30), _plain(model, other, 30)
     decoder = Decoder(model, capacity=80)
@@ -75,7 +79,7 @@ def test_the_answer_to_another_prompt_does_no_harm(
     assert decoder.generate(batch, 30, chain(ids)).ids == plain.ids
 
 
-def test_a_perfect_draft_needs_one_pass_per_block(random_model, chain):
+def test_a_perfect_draft_needs_one_pass_per_block(random_model: Any, chain: Any) -> None:
     model = random_model(1, "qwen_siglip")
     prompt = next(p for p in range(48) if len(_plain(model, [p, 5], 200).ids) == 200)
     plain = _plain(model, [prompt, 5], 200)
@@ -87,7 +91,9 @@ def test_a_perfect_draft_needs_one_pass_per_block(random_model, chain):
 
 
 @pytest.mark.parametrize("variant", ["qwen_siglip", "olmo_clip"])
-def test_a_draft_of_another_vocabulary_does_no_harm(random_model, split_tokenizer, variant):
+def test_a_draft_of_another_vocabulary_does_no_harm(
+    random_model: Any, split_tokenizer: Any, variant: str
+) -> None:
     """The tokenizer knows far more ids than the model has embeddings for."""
     model = random_model(0, variant)
     draft = Draft.from_tokenizer(split_tokenizer, ActionTokenizer(), split_tokenizer.eos_token_id)
@@ -102,7 +108,9 @@ def test_a_draft_of_another_vocabulary_does_no_harm(random_model, split_tokenize
 
 @RELAXED
 @given(which=MODELS, prompts=st.lists(PROMPTS, min_size=2, max_size=3))
-def test_a_decoder_forgets_the_answer_before(random_model, chain, which, prompts):
+def test_a_decoder_forgets_the_answer_before(
+    random_model: Any, chain: Any, which: Any, prompts: Any
+) -> None:
     model = random_model(*which)
     decoder = Decoder(model, 70)
     for prompt in prompts:

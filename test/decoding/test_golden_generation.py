@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ def _rows() -> list[tuple[str, str, int]]:
 
 
 @pytest.fixture(scope="module")
-def checkpoints():
+def checkpoints() -> Any:
     return {
         name: (
             MolmoActForActionReasoning.from_pretrained(GOLDEN / name),
@@ -37,8 +38,8 @@ def checkpoints():
     }
 
 
-def _batch(processor: MolmoActProcessor, info: dict, row: int):
-    frames = [cv2.imread(str(GOLDEN / name))[:, :, ::-1] for name in info["images"]]
+def _batch(processor: MolmoActProcessor, info: dict, row: int) -> Any:
+    frames = [np.asarray(cv2.imread(str(GOLDEN / name)))[:, :, ::-1] for name in info["images"]]
     if not frames:
         return processor(text=info["prompts"][row])
     counts = info["per_prompt"] or [1] * len(frames)
@@ -49,7 +50,9 @@ def _batch(processor: MolmoActProcessor, info: dict, row: int):
 
 
 @pytest.mark.parametrize(("variant", "name", "row"), _rows())
-def test_ids_are_those_of_the_reference(checkpoints, variant, name, row, chain):
+def test_ids_are_those_of_the_reference(
+    checkpoints: Any, variant: Any, name: Any, row: Any, chain: Any
+) -> None:
     model, processor = checkpoints[variant]
     index = json.loads((GOLDEN / variant / "cases/index.json").read_text())
     info = next(entry for entry in index if entry["name"] == name)
@@ -69,7 +72,7 @@ def test_ids_are_those_of_the_reference(checkpoints, variant, name, row, chain):
     assert generate(model, batch, len(reference), chain(plain.ids)).ids == plain.ids
 
 
-def test_left_padding_is_dropped(checkpoints):
+def test_left_padding_is_dropped(checkpoints: Any) -> None:
     model, _ = checkpoints["qwen_siglip"]
     with np.load(GOLDEN / "qwen_siglip/cases/text_only.npz") as arrays:
         ids = torch.from_numpy(arrays["in.input_ids"])

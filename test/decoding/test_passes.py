@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passes of fixed shape, as CUDA graphs need them, give the numbers of eager passes."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from molmoact_ros.decoding.tree import block_layout
 PARENTS = (-1, 0, 0, 2, -1, 4)
 
 
-def _filled_cache(model) -> StaticCache:
+def _filled_cache(model: Any) -> StaticCache:
     llm = model.config.llm_config
     cache = StaticCache(
         llm.num_hidden_layers,
@@ -32,7 +34,7 @@ def _filled_cache(model) -> StaticCache:
 
 @torch.no_grad()
 @pytest.mark.parametrize("variant", ["qwen_siglip", "olmo_clip"])
-def test_fixed_and_eager_passes_agree(random_model, variant):
+def test_fixed_and_eager_passes_agree(random_model: Any, variant: str) -> None:
     model = random_model(4, variant)
     eager_cache, fixed_cache = _filled_cache(model), _filled_cache(model)
     eager, fixed = EagerPass(model, eager_cache), FixedPass(model, fixed_cache, 8)
@@ -46,7 +48,7 @@ def test_fixed_and_eager_passes_agree(random_model, variant):
 
 
 @torch.no_grad()
-def test_each_branch_is_what_it_would_be_alone(random_model):
+def test_each_branch_is_what_it_would_be_alone(random_model: Any) -> None:
     model = random_model(6)
     cache = _filled_cache(model)
     tokens = [1, 2, 3, 4, 5, 6, 12, 0]
@@ -59,7 +61,7 @@ def test_each_branch_is_what_it_would_be_alone(random_model):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_cuda_graphs_give_the_same_ids(random_model):
+def test_cuda_graphs_give_the_same_ids(random_model: Any) -> None:
     model = random_model(8)
     prompt = {"input_ids": torch.tensor([[4, 5, 6]])}
     plain = generate(model, prompt, 40).ids

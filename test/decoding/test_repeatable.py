@@ -5,6 +5,7 @@
 import copy
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ Make = Callable[[int, str, torch.dtype], MolmoActForActionReasoning]
 
 
 @pytest.fixture(scope="module")
-def model_in(random_model) -> Make:
+def model_in(random_model: Any) -> Make:
     """Small models in any number type. In bfloat16 logits are often equal or nearly so."""
 
     @cache
@@ -41,10 +42,10 @@ class _Branching:
     def begin(self) -> None:
         self._known = 0
 
-    def extend(self, tokens) -> None:
+    def extend(self, tokens: Any) -> None:
         self._known += len(tokens)
 
-    def propose(self, limit: int, provisional=()) -> TokenTree:
+    def propose(self, limit: int, provisional: Any = ()) -> TokenTree:
         known = self._known + len(provisional)
         tokens: list[int] = []
         parents: list[int] = []
@@ -68,7 +69,9 @@ class _Branching:
     prompt=st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=12),
     draws=st.integers(0, 1000),
 )
-def test_drafts_change_no_bit(model_in, seed, variant, dtype, prompt, draws):
+def test_drafts_change_no_bit(
+    model_in: Any, seed: Any, variant: Any, dtype: Any, prompt: Any, draws: Any
+) -> None:
     """Ids and probabilities: in float32 the latter show each difference in the order of a sum."""
     decoder = Decoder(model_in(seed, variant, dtype), 64, repeatable=True)
     batch = {"input_ids": torch.tensor([prompt])}
@@ -85,7 +88,7 @@ def test_drafts_change_no_bit(model_in, seed, variant, dtype, prompt, draws):
         assert np.array_equal(drafted.probes[position], probabilities)
 
 
-def test_a_side_branch_goes_on_as_the_main_path_of_the_next_pass(random_model):
+def test_a_side_branch_goes_on_as_the_main_path_of_the_next_pass(random_model: Any) -> None:
     """Its tokens wait for that pass; guesses for what follows them are asked for meanwhile."""
     decoder = Decoder(random_model(1), 64, repeatable=True)
     batch, plain = _long_answer(decoder)
@@ -109,10 +112,10 @@ class _SideBranch:
     def begin(self) -> None:
         self._known = 0
 
-    def extend(self, tokens) -> None:
+    def extend(self, tokens: Any) -> None:
         self._known += len(tokens)
 
-    def propose(self, limit: int, provisional=()) -> TokenTree:
+    def propose(self, limit: int, provisional: Any = ()) -> TokenTree:
         self.asked.append((tuple(provisional), self._known))
         if len(self.asked) > 1:
             return TokenTree()
@@ -121,20 +124,22 @@ class _SideBranch:
         return TokenTree(tokens, (-1, -1, 0, 1, 3, 4, 5, 6), ("x",) * 8, (0.5,) * 8)
 
 
-def test_every_pass_has_the_largest_size(random_model, monkeypatch):
+def test_every_pass_has_the_largest_size(
+    random_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoder = Decoder(random_model(0), 64, block_sizes=(1, 4, 16), repeatable=True)
     assert list(decoder.pass_costs) == [16]
     assert list(decoder.warm_up(repeats=1)) == [16]
 
 
-def test_who_does_not_ask_gets_it_on_gpus_only(random_model):
+def test_who_does_not_ask_gets_it_on_gpus_only(random_model: Any) -> None:
     assert not Decoder(random_model(0), 64).repeatable
     batch = {"input_ids": torch.tensor([[5, 6, 7]])}
     expected = Decoder(random_model(0), 64, repeatable=True).generate(batch, 20).ids
     assert generate(random_model(0), batch, 20, repeatable=True).ids == expected
 
 
-def test_provisional_tokens_beyond_the_limit_are_not_emitted(random_model):
+def test_provisional_tokens_beyond_the_limit_are_not_emitted(random_model: Any) -> None:
     decoder = Decoder(random_model(1), 64, repeatable=True)
     batch, truth = _long_answer(decoder)
     for limit in range(1, 10):

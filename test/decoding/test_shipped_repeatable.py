@@ -15,7 +15,7 @@ CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["bfloat16", "int8", "int4", "fp8"])
 @pytest.mark.parametrize("name", ["tabletop", "tabletop_tail"])
-def test_no_answer_differs(name, mode):
+def test_no_answer_differs(name: str, mode: str) -> None:
     pytest.importorskip("mujoco")
     if mode != "bfloat16":
         pytest.importorskip("torchao")

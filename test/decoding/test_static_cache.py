@@ -17,7 +17,7 @@ def _entries(start: int, count: int) -> torch.Tensor:
     return torch.arange(start, start + count).float().view(1, 1, count, 1).expand(1, 3, count, 4)
 
 
-def test_both_windows_store_the_same():
+def test_both_windows_store_the_same() -> None:
     sliced, indexed = _cache(), _cache()
     for start, count in ((0, 3), (3, 4)):
         slots = torch.arange(start, start + count)
@@ -33,7 +33,7 @@ def test_both_windows_store_the_same():
         indexed.keep(range(count))
 
 
-def test_keep_compacts_the_confirmed_path():
+def test_keep_compacts_the_confirmed_path() -> None:
     cache = _cache()
     for layer in range(2):
         cache.sliced(2).update(layer, _entries(0, 2), _entries(0, 2))
@@ -47,7 +47,7 @@ def test_keep_compacts_the_confirmed_path():
     assert values[0, 2, :, 3].tolist() == [0, 1, 2, 4, 7, 9]
 
 
-def test_a_full_cache_says_so():
+def test_a_full_cache_says_so() -> None:
     cache = _cache()
     cache.length = 8
     with pytest.raises(ContextTooLongError, match="8 cached and 3 new.*capacity of 10"):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes from host to device and back while an answer is decoded: each transfer is a wait."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,7 +19,7 @@ class _Transfers(TorchDispatchMode):
         super().__init__()
         self.made = self.asked = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
         self.made += name == "aten::lift_fresh"
         self.asked += name in ("aten::_local_scalar_dense", "aten::nonzero")
@@ -34,10 +36,10 @@ class _Branches:
     def begin(self) -> None:
         self._known = 0
 
-    def extend(self, tokens) -> None:
+    def extend(self, tokens: Any) -> None:
         self._known += len(tokens)
 
-    def propose(self, limit, provisional=()) -> TokenTree:
+    def propose(self, limit: Any, provisional: Any = ()) -> TokenTree:
         right = self._answer[self._known + len(provisional) :][:5]
         if not right:
             return TokenTree()
@@ -47,9 +49,11 @@ class _Branches:
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
-def test_a_pass_sends_its_block_once_and_waits_once(random_model, monkeypatch, repeatable):
+def test_a_pass_sends_its_block_once_and_waits_once(
+    random_model: Any, monkeypatch: pytest.MonkeyPatch, repeatable: bool
+) -> None:
     class Captured(FixedPass):
-        def __init__(self, model, cache, size, stream) -> None:
+        def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
             super().__init__(model, cache, size)
 
     monkeypatch.setattr(pass_set, "GraphStream", lambda device: None)

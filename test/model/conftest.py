@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,7 +47,8 @@ class Case:
     def _pixels(self) -> torch.Tensor:
         processor = MolmoActProcessor.from_pretrained(GOLDEN / self.variant)
         batch = torch.full(tuple(self.arrays["images.shape"]), -1.0)
-        frames = [cv2.imread(str(GOLDEN / name))[:, :, ::-1] for name in self.info["images"]]
+        files = [str(GOLDEN / name) for name in self.info["images"]]
+        frames = [np.asarray(cv2.imread(file))[:, :, ::-1] for file in files]
         for row, count in enumerate(self.info["per_prompt"] or [1] * len(frames)):
             given, frames = frames[:count], frames[count:]
             images = given if self.info["layout"] == "nested" else given[0]
@@ -55,7 +57,7 @@ class Case:
         return batch
 
 
-def _names(keep) -> list[tuple[str, str]]:
+def _names(keep: Any) -> list[tuple[str, str]]:
     pairs = []
     for variant in VARIANTS:
         index = json.loads((GOLDEN / variant / "cases" / "index.json").read_text())

@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import struct
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from molmoact_ros.processing import MolmoActProcessor
 load = MolmoActForActionReasoning.from_pretrained
 
 
-def _edit(path, **changes):
+def _edit(path: Any, **changes: Any) -> None:
     content = json.loads(path.read_text())
     for key, value in changes.items():
         part = content
@@ -29,37 +31,37 @@ def _edit(path, **changes):
     path.write_text(json.dumps(content))
 
 
-def _truncate(checkpoint):
+def _truncate(checkpoint: Any) -> None:
     file = checkpoint / "model.safetensors"
     os.truncate(file, file.stat().st_size - 1000)
 
 
-def _corrupt_header(checkpoint):
+def _corrupt_header(checkpoint: Any) -> None:
     with (checkpoint / "model.safetensors").open("r+b") as file:
         file.seek(8)
         file.write(b"{]")
 
 
-def _pointer(checkpoint):
+def _pointer(checkpoint: Any) -> None:
     (checkpoint / "model.safetensors").write_bytes(
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4922966052\n"
     )
 
 
-def _empty(checkpoint):
+def _empty(checkpoint: Any) -> None:
     (checkpoint / "model.safetensors").write_bytes(b"")
 
 
-def _web_page(checkpoint):
+def _web_page(checkpoint: Any) -> None:
     (checkpoint / "model.safetensors").write_bytes(b"<!DOCTYPE html><title>Sign in</title>")
 
 
-def _longer(checkpoint):
+def _longer(checkpoint: Any) -> None:
     with (checkpoint / "model.safetensors").open("ab") as file:
         file.write(bytes(1000))
 
 
-def _edit_header(checkpoint, change):
+def _edit_header(checkpoint: Any, change: Any) -> None:
     """Change the header of model.safetensors and leave the data as they are."""
     path = checkpoint / "model.safetensors"
     content = path.read_bytes()
@@ -70,12 +72,12 @@ def _edit_header(checkpoint, change):
     path.write_bytes(struct.pack("<Q", len(raw)) + raw + content[8 + length :])
 
 
-def _wrong_type(checkpoint):
+def _wrong_type(checkpoint: Any) -> None:
     _edit_header(checkpoint, lambda header: header["lm_head.weight"].update(dtype="F16"))
 
 
-def _overlap(checkpoint):
-    def change(header):
+def _overlap(checkpoint: Any) -> None:
+    def change(header: Any) -> None:
         entry = header["model.transformer.ln_f.weight"]
         start, stop = entry["data_offsets"]
         entry["data_offsets"] = [start - 4, stop - 4]
@@ -83,27 +85,27 @@ def _overlap(checkpoint):
     _edit_header(checkpoint, change)
 
 
-def _negative(checkpoint):
+def _negative(checkpoint: Any) -> None:
     _edit_header(checkpoint, lambda header: header["lm_head.weight"].update(shape=[-1, -64]))
 
 
-def _deep_header(checkpoint):
+def _deep_header(checkpoint: Any) -> None:
     raw = b"[" * 100_000
     (checkpoint / "model.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw)
 
 
-def _header_only(checkpoint):
+def _header_only(checkpoint: Any) -> None:
     (checkpoint / "model.safetensors").write_bytes(struct.pack("<Q", 500) + b"{")
 
 
-def _integers(checkpoint):
+def _integers(checkpoint: Any) -> None:
     file = checkpoint / "model.safetensors"
     tensors = load_file(file)
     tensors["lm_head.weight"] = tensors["lm_head.weight"].to(torch.int64)
     save_file(tensors, file)
 
 
-def _pickled(checkpoint):
+def _pickled(checkpoint: Any) -> None:
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
 
 
@@ -136,7 +138,7 @@ def _pickled(checkpoint):
         ),
     ],
 )
-def test_broken_files_are_named(checkpoint, damage, message):
+def test_broken_files_are_named(checkpoint: Any, damage: Any, message: str) -> None:
     damage(checkpoint)
     with pytest.raises(CheckpointError, match=message):
         load(checkpoint)
@@ -154,15 +156,17 @@ def test_broken_files_are_named(checkpoint, damage, message):
         "model.safetensors.index.json",
     ],
 )
-def test_no_json_of_a_checkpoint_hangs_or_takes_memory(checkpoint, name, shard):
+def test_no_json_of_a_checkpoint_hangs_or_takes_memory(
+    checkpoint: Any, name: str, shard: Any
+) -> None:
     """A pipe, a device, a directory, a large or a deep file: refused by name, unread."""
     shard(checkpoint, 2)
     path = checkpoint / name
 
-    def pipe():
+    def pipe() -> None:
         os.mkfifo(path)
 
-    def large():
+    def large() -> None:
         path.touch()
         os.truncate(path, 1_000_000_000)
 
@@ -179,13 +183,13 @@ def test_no_json_of_a_checkpoint_hangs_or_takes_memory(checkpoint, name, shard):
             load(checkpoint)
 
 
-def test_sizes_that_nobody_has_are_refused_at_once(checkpoint):
+def test_sizes_that_nobody_has_are_refused_at_once(checkpoint: Any) -> None:
     _edit(checkpoint / "config.json", **{"llm_config.num_hidden_layers": 10**9})
     with pytest.raises(CheckpointError, match="llm_config.num_hidden_layers' is 1000000000; at mo"):
         load(checkpoint)
 
 
-def test_a_shard_elsewhere_is_refused(checkpoint, shard):
+def test_a_shard_elsewhere_is_refused(checkpoint: Any, shard: Any) -> None:
     shard(checkpoint, 2)
     index = checkpoint / "model.safetensors.index.json"
     content = json.loads(index.read_text())
@@ -203,11 +207,13 @@ def test_a_shard_elsewhere_is_refused(checkpoint, shard):
     ],
     ids=["truncated", "written"],
 )
-def test_a_file_that_changes_while_it_is_loaded_is_named(checkpoint, tmp_path, change, expected):
+def test_a_file_that_changes_while_it_is_loaded_is_named(
+    checkpoint: Any, tmp_path: Path, change: Any, expected: str
+) -> None:
     """In a process of its own, which SIGBUS would end: what a mapped file does then."""
     file, log = checkpoint / "model.safetensors", tmp_path / "log"
 
-    def load_it():
+    def load_it() -> None:
         try:
             load(checkpoint, progress=lambda step: change(file))
         except CheckpointError as error:
@@ -220,14 +226,14 @@ def test_a_file_that_changes_while_it_is_loaded_is_named(checkpoint, tmp_path, c
     assert log.read_text().startswith(f"{file} {expected}")
 
 
-def test_a_disk_that_fails_is_named(tmp_path):
+def test_a_disk_that_fails_is_named(tmp_path: Path) -> None:
     """Linux gives an input/output error for a process's memory at an address that it lacks."""
     (tmp_path / "model.safetensors").symlink_to("/proc/self/mem")
     with pytest.raises(CheckpointError, match="model.safetensors cannot be read: Input/output"):
         list_file(tmp_path / "model.safetensors")
 
 
-def test_truncated_shard_is_named(checkpoint, shard):
+def test_truncated_shard_is_named(checkpoint: Any, shard: Any) -> None:
     shard(checkpoint, 3)
     file = checkpoint / "model-00002-of-00003.safetensors"
     os.truncate(file, file.stat().st_size // 2)
@@ -235,14 +241,14 @@ def test_truncated_shard_is_named(checkpoint, shard):
         load(checkpoint)
 
 
-def test_index_that_names_a_missing_shard(checkpoint, shard):
+def test_index_that_names_a_missing_shard(checkpoint: Any, shard: Any) -> None:
     shard(checkpoint, 3)
     (checkpoint / "model-00003-of-00003.safetensors").unlink()
     with pytest.raises(CheckpointError, match="missing files: model-00003-of-00003.safetensors"):
         load(checkpoint)
 
 
-def test_index_and_shards_that_disagree(checkpoint, shard):
+def test_index_and_shards_that_disagree(checkpoint: Any, shard: Any) -> None:
     shard(checkpoint, 2)
     index = checkpoint / "model.safetensors.index.json"
     content = json.loads(index.read_text())
@@ -256,7 +262,7 @@ def test_index_and_shards_that_disagree(checkpoint, shard):
         load(checkpoint)
 
 
-def test_missing_and_unexpected_tensors_are_listed(checkpoint):
+def test_missing_and_unexpected_tensors_are_listed(checkpoint: Any) -> None:
     file = checkpoint / "model.safetensors"
     tensors = load_file(file)
     tensors["model.surplus"] = tensors.pop("model.transformer.ln_f.weight")
@@ -267,7 +273,7 @@ def test_missing_and_unexpected_tensors_are_listed(checkpoint):
     assert "unexpected tensors: model.surplus" in str(error.value)
 
 
-def test_config_of_other_sizes_lists_the_shapes(checkpoint):
+def test_config_of_other_sizes_lists_the_shapes(checkpoint: Any) -> None:
     _edit(checkpoint / "config.json", **{"llm_config.intermediate_size": 96})
     with pytest.raises(CheckpointError) as error:
         load(checkpoint)

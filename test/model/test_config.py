@@ -4,6 +4,7 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from molmoact_ros.model import MolmoActConfig
 
 
 @pytest.fixture
-def content(golden):
+def content(golden: Any) -> Any:
     return json.loads((golden / "qwen_siglip" / "config.json").read_text())
 
 
@@ -24,7 +25,7 @@ def content(golden):
         ("adapter_config", "vit_layers"),
     ],
 )
-def test_sizes_are_never_guessed(content, part, key):
+def test_sizes_are_never_guessed(content: Any, part: str, key: str) -> None:
     """The reference's defaults disagree with its releases (fidelity.md row 9)."""
     del content[part][key]
     with pytest.raises(ValueError, match=f"'{part}' misses the keys {key}"):
@@ -32,7 +33,7 @@ def test_sizes_are_never_guessed(content, part, key):
 
 
 @pytest.mark.parametrize("key", ["vit_config", "adapter_config", "llm_config", "image_patch_id"])
-def test_whole_parts_are_required(content, key):
+def test_whole_parts_are_required(content: Any, key: str) -> None:
     del content[key]
     with pytest.raises(ValueError, match=f"misses the keys {key}"):
         MolmoActConfig.from_dict(content)
@@ -62,7 +63,9 @@ def test_whole_parts_are_required(content, key):
         ("adapter_config", "image_padding_embed", "regress", "image_padding_embed 'regress'"),
     ],
 )
-def test_impossible_values_are_named(content, part, key, value, message):
+def test_impossible_values_are_named(
+    content: Any, part: str, key: str, value: Any, message: str
+) -> None:
     content[part][key] = value
     with pytest.raises(ValueError, match=message):
         MolmoActConfig.from_dict(content)
@@ -78,26 +81,26 @@ def test_impossible_values_are_named(content, part, key, value, message):
         ("norm_stats", [1]),
     ],
 )
-def test_impossible_values_of_the_whole_are_named(content, key, value):
+def test_impossible_values_of_the_whole_are_named(content: Any, key: str, value: Any) -> None:
     content[key] = value
     with pytest.raises(ValueError, match=f"config.json: '{key}' is "):
         MolmoActConfig.from_dict(content)
 
 
-def test_tied_embeddings_are_refused(content):
+def test_tied_embeddings_are_refused(content: Any) -> None:
     content["tie_word_embeddings"] = True
     with pytest.raises(ValueError, match="tie_word_embeddings"):
         MolmoActConfig.from_dict(content)
 
 
-def test_layers_count_from_the_whole_tower(content, golden):
+def test_layers_count_from_the_whole_tower(content: Any, golden: Any) -> None:
     """Negative indices resolve by the original depth, not by the stored blocks (format.md 2)."""
     assert MolmoActConfig.from_dict(content).vit_layers == (7, 1)
     olmo = json.loads((golden / "olmo_clip" / "config.json").read_text())
     assert MolmoActConfig.from_dict(olmo).vit_layers == (8, 1)
 
 
-def test_unknown_keys_warn_once(content, caplog):
+def test_unknown_keys_warn_once(content: Any, caplog: pytest.LogCaptureFixture) -> None:
     content["llm_config"]["test_unknown_inner"] = 1
     content["test_unknown_outer"] = 2
     with caplog.at_level(logging.WARNING):
@@ -108,7 +111,7 @@ def test_unknown_keys_warn_once(content, caplog):
     assert sum("test_unknown_outer" in text for text in warnings) == 1
 
 
-def test_released_keys_do_not_warn(golden, caplog):
+def test_released_keys_do_not_warn(golden: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         for variant in ("qwen_siglip", "olmo_clip"):
             content = json.loads((golden / variant / "config.json").read_text())
@@ -116,7 +119,7 @@ def test_released_keys_do_not_warn(golden, caplog):
     assert not caplog.records
 
 
-def test_json_round_trip(content):
+def test_json_round_trip(content: Any) -> None:
     config = MolmoActConfig.from_dict(content)
     again = MolmoActConfig.from_dict(json.loads(config.to_json_string()))
     assert again.to_dict() == config.to_dict()

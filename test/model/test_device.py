@@ -5,6 +5,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def large() -> MolmoActForActionReasoning:
 
 
 @pytest.fixture
-def gpu(monkeypatch):
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let torch report so many GB free and in use by this process, of 24."""
 
     def report(free: float, own: float = 0.0) -> None:
@@ -54,7 +55,9 @@ def gpu(monkeypatch):
         (3.0, 0.0, r"nothing fits, the smallest setting needs 7.2 GB;"),
     ],
 )
-def test_too_little_memory_names_what_was_asked_for_and_what_would_fit(large, gpu, free, own, fits):
+def test_too_little_memory_names_what_was_asked_for_and_what_would_fit(
+    large: Any, gpu: Any, free: float, own: float, fits: str
+) -> None:
     gpu(free, own)
     with pytest.raises(DeviceMemoryError, match=fits) as caught, device_faults(large, GPU):
         raise torch.OutOfMemoryError(OUT_OF_MEMORY)
@@ -64,8 +67,10 @@ def test_too_little_memory_names_what_was_asked_for_and_what_would_fit(large, gp
     )
 
 
-def test_memory_that_others_take_while_a_checkpoint_is_loaded(golden, gpu, monkeypatch):
-    def refuse(*arguments):
+def test_memory_that_others_take_while_a_checkpoint_is_loaded(
+    golden: Any, gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
         raise torch.OutOfMemoryError(OUT_OF_MEMORY)
 
     gpu(0.1)
@@ -74,10 +79,12 @@ def test_memory_that_others_take_while_a_checkpoint_is_loaded(golden, gpu, monke
         MolmoActForActionReasoning.from_pretrained(golden / "qwen_siglip", dtype="float32")
 
 
-def test_a_fault_that_stays_means_that_the_device_is_lost(large, monkeypatch):
+def test_a_fault_that_stays_means_that_the_device_is_lost(
+    large: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fault = "CUDA error: an illegal memory access was encountered\nCompile with TORCH_USE..."
 
-    def fail(device):
+    def fail(device: Any) -> None:
         assert device == GPU
         raise torch.AcceleratorError(fault)
 
@@ -91,7 +98,9 @@ def test_a_fault_that_stays_means_that_the_device_is_lost(large, monkeypatch):
 
 
 @pytest.mark.parametrize("device", [GPU, torch.device("cpu")])
-def test_other_errors_stay_what_they_are(large, monkeypatch, device):
+def test_other_errors_stay_what_they_are(
+    large: Any, monkeypatch: pytest.MonkeyPatch, device: Any
+) -> None:
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     with pytest.raises(RuntimeError, match="size mismatch") as caught, device_faults(large, device):
         raise RuntimeError("size mismatch")

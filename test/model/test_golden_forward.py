@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network against the reference, stage by stage."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ def _close(actual: torch.Tensor, expected: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def test_vision_tower_and_pooling(image_case, models):
+def test_vision_tower_and_pooling(image_case: Any, models: Any) -> None:
     backbone, inputs = models[image_case.variant].model.vision_backbone, image_case.inputs()
     outputs = torch.stack(backbone.image_vit.block_outputs(inputs["images"][0, :1]))[:, 0]
     _close(outputs, image_case.arrays["vision.vit_crop0"])
@@ -29,7 +31,7 @@ def test_vision_tower_and_pooling(image_case, models):
 
 
 @torch.no_grad()
-def test_features_do_not_see_padding_masks_by_default(image_case, models):
+def test_features_do_not_see_padding_masks_by_default(image_case: Any, models: Any) -> None:
     """As the reference's forward, which drops them (fidelity.md row 2)."""
     backbone, inputs = models[image_case.variant].model.vision_backbone, image_case.inputs()
     features = backbone(inputs["images"], inputs["pooled_patches_idx"], inputs["image_masks"])
@@ -37,7 +39,9 @@ def test_features_do_not_see_padding_masks_by_default(image_case, models):
 
 
 @torch.no_grad()
-def test_features_with_padding_embedding(image_case, models, monkeypatch):
+def test_features_with_padding_embedding(
+    image_case: Any, models: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backbone, inputs = models[image_case.variant].model.vision_backbone, image_case.inputs()
     monkeypatch.setattr(backbone, "use_padding_embedding", True)
     features = backbone(inputs["images"], inputs["pooled_patches_idx"], inputs["image_masks"])
@@ -47,7 +51,7 @@ def test_features_with_padding_embedding(image_case, models, monkeypatch):
 
 
 @torch.no_grad()
-def test_embeddings_and_logits(case, models):
+def test_embeddings_and_logits(case: Any, models: Any) -> None:
     """A whole batch in one pass, left padding included."""
     model, inputs = models[case.variant], case.inputs()
     real = inputs["attention_mask"].bool()
@@ -66,7 +70,7 @@ def test_embeddings_and_logits(case, models):
 
 
 @torch.no_grad()
-def test_hidden_after_first_block_and_last_norm(single_case, models):
+def test_hidden_after_first_block_and_last_norm(single_case: Any, models: Any) -> None:
     model, inputs = models[single_case.variant], single_case.inputs()
     seen = []
     first_block = model.model.transformer.blocks[0]
@@ -85,10 +89,10 @@ def test_hidden_after_first_block_and_last_norm(single_case, models):
 class _GrowingCache:
     """The simplest key/value cache: it concatenates."""
 
-    def __init__(self):
-        self.kept = {}
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def update(self, layer, keys, values):
+    def update(self, layer: Any, keys: Any, values: Any) -> Any:
         if layer in self.kept:
             keys = torch.cat([self.kept[layer][0], keys], dim=2)
             values = torch.cat([self.kept[layer][1], values], dim=2)
@@ -98,7 +102,7 @@ class _GrowingCache:
 
 @torch.no_grad()
 @pytest.mark.parametrize("block", [1, 5])
-def test_cached_passes_equal_one_pass(single_case, models, block):
+def test_cached_passes_equal_one_pass(single_case: Any, models: Any, block: int) -> None:
     """Prefill, then blocks of new tokens under a mask, give the logits of one uncached pass."""
     model, inputs = models[single_case.variant], single_case.inputs()
     embeds = model.embed(

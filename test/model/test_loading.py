@@ -4,7 +4,8 @@
 
 import json
 import os
-import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,11 +24,11 @@ from molmoact_ros.model.memory import Precision
 load = MolmoActForActionReasoning.from_pretrained
 
 
-def _weights(model):
+def _weights(model: Any) -> Any:
     return {name: tensor.detach() for name, tensor in model.state_dict().items()}
 
 
-def _edit(path, **changes):
+def _edit(path: Any, **changes: Any) -> None:
     content = json.loads(path.read_text())
     for key, value in changes.items():
         part = content
@@ -38,7 +39,7 @@ def _edit(path, **changes):
     path.write_text(json.dumps(content))
 
 
-def test_shards_equal_one_file(checkpoint, shard):
+def test_shards_equal_one_file(checkpoint: Any, shard: Any) -> None:
     expected = _weights(load(checkpoint))
     shard(checkpoint, 3)
     actual = _weights(load(checkpoint))
@@ -48,7 +49,7 @@ def test_shards_equal_one_file(checkpoint, shard):
 
 @pytest.mark.parametrize("stored", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("wanted", [None, "auto", "bfloat16", torch.float32])
-def test_stored_and_wanted_number_types(checkpoint, stored, wanted):
+def test_stored_and_wanted_number_types(checkpoint: Any, stored: Any, wanted: Any) -> None:
     file = checkpoint / "model.safetensors"
     tensors = {name: tensor.to(stored) for name, tensor in load_file(file).items()}
     save_file(tensors, file)
@@ -60,7 +61,7 @@ def test_stored_and_wanted_number_types(checkpoint, stored, wanted):
     assert torch.equal(_weights(model)[name], tensors[name].to(expected))
 
 
-def test_weights_do_not_depend_on_the_file_afterwards(checkpoint):
+def test_weights_do_not_depend_on_the_file_afterwards(checkpoint: Any) -> None:
     model = load(checkpoint)
     before = model.lm_head.weight.detach().clone()
     with (checkpoint / "model.safetensors").open("r+b") as file:
@@ -68,7 +69,7 @@ def test_weights_do_not_depend_on_the_file_afterwards(checkpoint):
     assert torch.equal(model.lm_head.weight, before)
 
 
-def test_auto_classes_need_no_remote_code(checkpoint):
+def test_auto_classes_need_no_remote_code(checkpoint: Any) -> None:
     """config.json names Python files in auto_map; they do not exist and are not asked for."""
     assert "auto_map" in json.loads((checkpoint / "config.json").read_text())
     assert AutoConfig.from_pretrained(checkpoint).llm_config.num_hidden_layers == 3
@@ -77,7 +78,7 @@ def test_auto_classes_need_no_remote_code(checkpoint):
     assert not model.training
 
 
-def test_saved_checkpoint_loads_again(checkpoint, tmp_path):
+def test_saved_checkpoint_loads_again(checkpoint: Any, tmp_path: Path) -> None:
     model = load(checkpoint)
     model.save_pretrained(tmp_path / "saved")
     again = load(tmp_path / "saved")
@@ -87,9 +88,9 @@ def test_saved_checkpoint_loads_again(checkpoint, tmp_path):
         assert getattr(again.config, part) == getattr(model.config, part)
 
 
-def test_progress_ends_at_the_total(checkpoint, shard):
+def test_progress_ends_at_the_total(checkpoint: Any, shard: Any) -> None:
     shard(checkpoint, 2)
-    seen = []
+    seen: list[loading.LoadProgress] = []
     load(checkpoint, progress=seen.append)
     assert [step.bytes_done for step in seen] == sorted(step.bytes_done for step in seen)
     assert seen[-1].bytes_done == seen[-1].bytes_total > 1_000_000
@@ -106,11 +107,15 @@ def test_progress_ends_at_the_total(checkpoint, shard):
         (16_000_000_000, 16_000_000_000, 1.0, "16.0 of 16.0 GB, 0 s left"),
     ],
 )
-def test_time_left_is_told_when_it_is_known(done, total, seconds, text):
+def test_time_left_is_told_when_it_is_known(
+    done: int, total: int, seconds: float, text: str
+) -> None:
     assert str(loading.LoadProgress(done, total, seconds)) == text
 
 
-def test_hub_id_offline_at_a_revision(checkpoint, tmp_path, monkeypatch):
+def test_hub_id_offline_at_a_revision(
+    checkpoint: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     repo = tmp_path / "cache" / "models--somebody--MolmoAct-mine"
     (repo / "refs").mkdir(parents=True)
@@ -126,7 +131,9 @@ def test_hub_id_offline_at_a_revision(checkpoint, tmp_path, monkeypatch):
         load("somebody/unknown")
 
 
-def test_host_memory_stays_below_one_shard(checkpoint, monkeypatch):
+def test_host_memory_stays_below_one_shard(
+    checkpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tensors that are sent to a device leave the host: here they are dropped instead."""
     _edit(checkpoint / "config.json", **{"llm_config.intermediate_size": 20_000})
     _edit(checkpoint / "config.json", **{"llm_config.num_hidden_layers": 24})
@@ -146,21 +153,21 @@ def test_host_memory_stays_below_one_shard(checkpoint, monkeypatch):
     index_file.write_text(json.dumps({"weight_map": weight_map}))
 
     monkeypatch.setattr(loading, "_place", lambda model, name, tensor: tensor.sum())
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # starts the peak counter anew
+    with open("/proc/self/clear_refs", "w") as switch:
+        switch.write("5")  # starts the peak counter anew
     before = _status("VmRSS")
     load(checkpoint)
     grown = _status("VmHWM") - before
     assert grown < 100_000_000 < largest < total
 
 
-def _status(key):
+def _status(key: str) -> int:
     with open("/proc/self/status") as file:
         line = next(line for line in file if line.startswith(key))
-    return 1024 * int(re.search(r"\d+", line)[0])
+    return 1024 * int(line.split()[1])
 
 
-def test_directory_that_does_not_exist(tmp_path):
+def test_directory_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="absent does not exist"):
         load(tmp_path / "absent")
     (tmp_path / "file").touch()
@@ -168,35 +175,36 @@ def test_directory_that_does_not_exist(tmp_path):
         load(tmp_path / "file")
 
 
-def test_unknown_arguments_are_refused(checkpoint):
+def test_unknown_arguments_are_refused(checkpoint: Any) -> None:
     with pytest.raises(TypeError, match="load_in_8bit"):
         load(checkpoint, load_in_8bit=True)
     with pytest.raises(ValueError, match="dtype 'half-float'"):
         load(checkpoint, dtype="half-float")
 
 
-def test_a_random_network_is_made_and_quantised_matrix_by_matrix(golden, monkeypatch):
+def test_a_random_network_is_made_and_quantised_matrix_by_matrix(
+    golden: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a card that holds the quantised network alone would not do to measure it."""
     pytest.importorskip("torchao")
     config = load_config(golden / "qwen_siglip")
-    made = []
+    made: list[int] = []
+    models: list[MolmoActForActionReasoning] = []
 
-    def make_quantizer(*arguments):
+    def make_quantizer(*arguments: Any) -> Any:
         quantize = quantization.make_quantizer(*arguments)
 
-        def watch(linear):
-            made.append(sum(not weights.is_meta for weights in model.parameters()))
+        def watch(linear: Any) -> None:
+            made.append(sum(not weights.is_meta for weights in models[-1].parameters()))
             quantize(linear)
 
         return watch
 
     class Watched(MolmoActForActionReasoning):
-        def __init__(self, config):
-            nonlocal model
+        def __init__(self, config: Any) -> None:
             super().__init__(config)
-            model = self
+            models.append(self)
 
-    model = None
     monkeypatch.setattr(loading, "make_quantizer", make_quantizer)
     settings = config, Precision(torch.bfloat16, "int8"), torch.device("cpu"), 3
     found = loading.random_model(Watched, *settings)

@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 GB = 10**9
 
 
-def test_memory_follows_the_shapes():
+def test_memory_follows_the_shapes() -> None:
     config = load_config(GOLDEN / "qwen_siglip")
     tensors = list_tensors(GOLDEN / "qwen_siglip")
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -39,7 +39,7 @@ def test_memory_follows_the_shapes():
     assert sizes == sorted(sizes, reverse=True) and sizes[0] == 2 * sizes[1]
 
 
-def test_int4_counts_the_padding_of_its_kernel():
+def test_int4_counts_the_padding_of_its_kernel() -> None:
     """A width of 3584 takes the room of 4096 (half a byte each, and 4 bytes for 128 values)."""
     config = load_config(GOLDEN / "qwen_siglip")
     name = "model.transformer.blocks.0.mlp.ff_proj.weight"
@@ -61,12 +61,12 @@ def _machine(root: Path, **files: str) -> Path:
 MEMINFO = "MemTotal: 99 kB\nMemFree: 1 kB\nMemAvailable:   20000000 kB\n"
 
 
-def test_without_control_groups_the_kernel_is_believed(tmp_path):
+def test_without_control_groups_the_kernel_is_believed(tmp_path: Path) -> None:
     assert available_bytes(_machine(tmp_path, proc__meminfo=MEMINFO)) == 20_480_000_000
     assert available_bytes(tmp_path / "nowhere") is None
 
 
-def test_the_tightest_control_group_counts_and_its_caches_are_free(tmp_path):
+def test_the_tightest_control_group_counts_and_its_caches_are_free(tmp_path: Path) -> None:
     """Version 2: the limit is that of the parent group, as of a container or a systemd slice."""
     _machine(
         tmp_path,
@@ -84,7 +84,7 @@ def test_the_tightest_control_group_counts_and_its_caches_are_free(tmp_path):
     assert available_bytes(tmp_path) == 8 * GB - 5 * GB + 2 * GB
 
 
-def test_a_container_of_version_1_sees_only_its_own_group(tmp_path):
+def test_a_container_of_version_1_sees_only_its_own_group(tmp_path: Path) -> None:
     _machine(
         tmp_path,
         proc__meminfo=MEMINFO,
@@ -98,12 +98,14 @@ def test_a_container_of_version_1_sees_only_its_own_group(tmp_path):
     assert available_bytes(tmp_path) == 4 * GB - GB + GB // 2
 
 
-def test_the_figures_of_this_machine():
-    assert 0 < available_bytes() == pytest.approx(free_bytes(CPU), rel=0.5)
+def test_the_figures_of_this_machine() -> None:
+    available = available_bytes()
+    assert available is not None
+    assert 0 < available == pytest.approx(free_bytes(CPU), rel=0.5)
     assert free_bytes(torch.device("meta")) is None
 
 
-def test_what_does_not_fit_is_refused_with_what_would():
+def test_what_does_not_fit_is_refused_with_what_would() -> None:
     config = load_config(GOLDEN / "qwen_siglip")
     shapes = {
         "model.transformer.blocks.0.mlp.ff_proj.weight": (1_000_000, 8_192),
@@ -126,7 +128,7 @@ def test_what_does_not_fit_is_refused_with_what_would():
 
 
 @pytest.mark.parametrize(("mode", "share"), [("int8", 0.5), ("fp8", 0.5), ("int4", 0.51)])
-def test_quantised_weights_count_as_they_are_stored(mode, share):
+def test_quantised_weights_count_as_they_are_stored(mode: str, share: float) -> None:
     linear = nn.Linear(1024, 2048, bias=False, dtype=torch.bfloat16)
     before = stored_bytes(linear)
     make_quantizer(mode, CPU, torch.bfloat16)(linear)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the network promises beside its numbers: merging, training, number types."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,12 +15,12 @@ from molmoact_ros.model.vision import resize_positions
 
 
 @pytest.fixture
-def model(models):
+def model(models: Any) -> Any:
     return models["qwen_siglip"]
 
 
 @pytest.fixture
-def batch(golden):
+def batch(golden: Any) -> Any:
     """Two prompts of equal length, each with two small images."""
     with np.load(golden / "qwen_siglip" / "cases" / "two_mid_256.npz") as file:
         case = {key[3:]: torch.from_numpy(file[key]) for key in file if key.startswith("in.")}
@@ -28,14 +30,14 @@ def batch(golden):
 
 
 @torch.no_grad()
-def test_batch_equals_its_rows(model, batch):
+def test_batch_equals_its_rows(model: Any, batch: Any) -> None:
     together = model(**batch).logits
     for row in range(2):
         alone = model(**{key: value[row : row + 1] for key, value in batch.items()}).logits
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-4, rtol=0)
 
 
-def test_every_parameter_learns(golden, batch):
+def test_every_parameter_learns(golden: Any, batch: Any) -> None:
     """One backward pass reaches all parameters except tokens and codes that are absent."""
     model = MolmoActForActionReasoning.from_pretrained(golden / "qwen_siglip").train()
     model(**batch).logits.logsumexp(-1).sum().backward()
@@ -52,7 +54,7 @@ def test_every_parameter_learns(golden, batch):
 
 
 @torch.no_grad()
-def test_both_tables_read_as_one(model):
+def test_both_tables_read_as_one(model: Any) -> None:
     """Ids from the vocabulary size on read the second table; -1 reads row 0 (format.md 6)."""
     table = model.get_input_embeddings()
     joined = torch.cat([table.embedding, table.new_embedding])
@@ -63,13 +65,13 @@ def test_both_tables_read_as_one(model):
         model.embed(torch.tensor([[1024]]))
 
 
-def test_the_head_is_the_output_embedding(model):
+def test_the_head_is_the_output_embedding(model: Any) -> None:
     """The reference returns nothing here (fidelity.md row 1)."""
     assert model.get_output_embeddings() is model.lm_head
 
 
 @torch.no_grad()
-def test_features_are_added_not_written(model, batch):
+def test_features_are_added_not_written(model: Any, batch: Any) -> None:
     """fidelity.md row 16: another runtime overwrites; training added."""
     row = {key: value[:1] for key, value in batch.items()}
     embeds = model.embed(row["input_ids"], row["images"], row["pooled_patches_idx"])
@@ -80,7 +82,7 @@ def test_features_are_added_not_written(model, batch):
     assert torch.equal(embeds[~at_patch], model.embed(row["input_ids"])[~at_patch])
 
 
-def test_pooling_mean_divides_by_four_always():
+def test_pooling_mean_divides_by_four_always() -> None:
     """Empty slots are zeros that count (fidelity.md row 14)."""
     features = torch.arange(12.0).reshape(1, 6, 2) + 1
     query, slots = gather_slots(features, torch.tensor([[[0, 2, -1, -1], [1, 3, 4, 5]]]))
@@ -89,7 +91,7 @@ def test_pooling_mean_divides_by_four_always():
 
 
 @torch.no_grad()
-def test_wrong_number_of_patch_tokens(model, batch):
+def test_wrong_number_of_patch_tokens(model: Any, batch: Any) -> None:
     row = {key: value[:1] for key, value in batch.items()}
     row["input_ids"][row["input_ids"] == model.config.image_patch_id] = 5
     with pytest.raises(ValueError, match="0 image patch tokens, but the images give 50"):
@@ -97,7 +99,7 @@ def test_wrong_number_of_patch_tokens(model, batch):
 
 
 @torch.no_grad()
-def test_equal_neighbouring_crops_are_encoded_once(model, batch):
+def test_equal_neighbouring_crops_are_encoded_once(model: Any, batch: Any) -> None:
     """A small image's high-resolution crop equals its base crop (format.md 9.2)."""
     backbone = model.model.vision_backbone
     seen = []
@@ -117,7 +119,7 @@ def test_equal_neighbouring_crops_are_encoded_once(model, batch):
 
 @torch.no_grad()
 @pytest.mark.parametrize("variant", ["qwen_siglip", "olmo_clip"])
-def test_half_precision_stays_near(golden, models, variant):
+def test_half_precision_stays_near(golden: Any, models: Any, variant: str) -> None:
     """bfloat16 weights: same argmax nearly everywhere, rotary angles not degraded."""
     case = "two_mid_256"
     with np.load(golden / variant / "cases" / f"{case}.npz") as file:
@@ -130,7 +132,7 @@ def test_half_precision_stays_near(golden, models, variant):
     assert (logits - exact).abs().mean() < 0.05
 
 
-def test_rotary_angles_are_computed_in_float32():
+def test_rotary_angles_are_computed_in_float32() -> None:
     positions = torch.tensor([[0, 1, 1000, 4095]])
     cos, sin = rotary_angles(positions, 128, 1e6, torch.float32)
     exponents = torch.arange(0, 128, 2, dtype=torch.float64) / 128
@@ -141,7 +143,7 @@ def test_rotary_angles_are_computed_in_float32():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_norm_and_rotation_are_those_of_the_reference_bit_for_bit(dtype):
+def test_norm_and_rotation_are_those_of_the_reference_bit_for_bit(dtype: Any) -> None:
     x = torch.randn(1, 4, 64, 128, generator=torch.Generator().manual_seed(0)).to(dtype)
     norm = RMSNorm(128, 1e-6).to(dtype)
     x32 = x.float()
@@ -155,7 +157,7 @@ def test_norm_and_rotation_are_those_of_the_reference_bit_for_bit(dtype):
 
 
 @pytest.mark.parametrize("index", range(3))
-def test_position_tables_are_resized_like_the_reference(golden, index):
+def test_position_tables_are_resized_like_the_reference(golden: Any, index: Any) -> None:
     with np.load(golden / "vision" / "misc.npz") as file:
         table, expected, grid = (file[f"posemb{index}.{key}"] for key in ("in", "out", "grid"))
     resized = resize_positions(torch.from_numpy(table), tuple(grid.tolist()))
@@ -163,7 +165,7 @@ def test_position_tables_are_resized_like_the_reference(golden, index):
 
 
 @torch.no_grad()
-def test_fresh_network_is_initialised(models):
+def test_fresh_network_is_initialised(models: Any) -> None:
     """Training starts from this; nothing may be left as uninitialised memory."""
     config = models["olmo_clip"].config
     fresh = MolmoActForActionReasoning(config)
@@ -176,12 +178,13 @@ def test_fresh_network_is_initialised(models):
 
 @torch.no_grad()
 @pytest.mark.parametrize("qk_norm_type", ["olmo", "qwen3"])
-def test_kinds_of_qk_norm_differ_only_by_their_span(models, qk_norm_type):
+def test_kinds_of_qk_norm_differ_only_by_their_span(models: Any, qk_norm_type: str) -> None:
     """qwen3 normalises each head, olmo the whole vector (format.md 7)."""
     content = models["olmo_clip"].config.to_dict()
     content["llm_config"]["qk_norm_type"] = qk_norm_type
     network = MolmoActForActionReasoning(type(models["olmo_clip"].config).from_dict(content))
-    attention = network.model.transformer.blocks[0].self_attn
+    transformer: Any = network.model.transformer
+    attention = transformer.blocks[0].self_attn
     assert attention.q_norm.weight.shape == ((16,) if qk_norm_type == "qwen3" else (64,))
     x = torch.randn(1, 3, attention.att_proj.in_features)
     angles = rotary_angles(torch.arange(3)[None], 16, 1e4, torch.float32)

@@ -3,6 +3,7 @@
 """Quantised weights: which, how far the answers move, and clear refusals."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +13,14 @@ from molmoact_ros.model import QUANTIZATIONS, MolmoActForActionReasoning
 from molmoact_ros.model.quantization import is_quantized, make_quantizer
 
 
-def _load(golden, mode, variant="qwen_siglip", dtype=torch.float32):
+def _load(golden: Any, mode: Any, variant: Any = "qwen_siglip", dtype: Any = torch.float32) -> Any:
     return MolmoActForActionReasoning.from_pretrained(
         golden / variant, quantization=mode, dtype=dtype
     )
 
 
 @pytest.fixture
-def inputs(golden):
+def inputs(golden: Any) -> Any:
     with np.load(golden / "qwen_siglip" / "cases" / "two_mid_256.npz") as file:
         return {key[3:]: torch.from_numpy(file[key]) for key in file if key.startswith("in.")}
 
@@ -27,7 +28,9 @@ def inputs(golden):
 @torch.no_grad()
 @pytest.mark.parametrize(("mode", "agreement"), [("int8", 0.97), ("fp8", 0.85)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_answers_stay_near(golden, models, inputs, mode, agreement, dtype):
+def test_answers_stay_near(
+    golden: Any, models: Any, inputs: Any, mode: str, agreement: float, dtype: Any
+) -> None:
     """A random network has small margins, so this is harder than a trained one."""
     pytest.importorskip("torchao")
     exact = models["qwen_siglip"](**inputs).logits
@@ -37,7 +40,7 @@ def test_answers_stay_near(golden, models, inputs, mode, agreement, dtype):
 
 
 @torch.no_grad()
-def test_only_the_blocks_matrices_change(golden, models):
+def test_only_the_blocks_matrices_change(golden: Any, models: Any) -> None:
     pytest.importorskip("torchao")
     exact = models["qwen_siglip"].state_dict()
     changed = set()
@@ -52,24 +55,25 @@ def test_only_the_blocks_matrices_change(golden, models):
 
 @torch.no_grad()
 @pytest.mark.parametrize(("width", "group"), [(256, 128), (192, 64), (160, 32)])
-def test_int4_takes_the_largest_group_that_fits(width, group):
+def test_int4_takes_the_largest_group_that_fits(width: int, group: int) -> None:
     pytest.importorskip("torchao")
     torch.manual_seed(0)
     linear = torch.nn.Linear(width, 64)
     before = linear.weight.clone()
     make_quantizer("int4", torch.device("cpu"), torch.float32)(linear)
-    assert tuple(linear.weight.block_size) == (1, group)
-    error = (linear.weight.dequantize() - before).norm() / before.norm()
+    weight: Any = linear.weight  # a tensor of torchao
+    assert tuple(weight.block_size) == (1, group)
+    error = (weight.dequantize() - before).norm() / before.norm()
     assert 0.03 < error < 0.09
 
 
-def test_int4_refuses_widths_that_torchao_would_skip(golden):
+def test_int4_refuses_widths_that_torchao_would_skip(golden: Any) -> None:
     pytest.importorskip("torchao")
     with pytest.raises(ValueError, match="multiples of 32, not 112"):
         _load(golden, "int4")
 
 
-def test_unknown_mode_and_missing_package(golden, monkeypatch):
+def test_unknown_mode_and_missing_package(golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=f"'int3' is not one of {', '.join(QUANTIZATIONS)}"):
         _load(golden, "int3")
     monkeypatch.setitem(sys.modules, "torchao.quantization", None)

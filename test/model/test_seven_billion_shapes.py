@@ -5,6 +5,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read
 
 
 @pytest.mark.parametrize("release", TABLE)
-def test_names_and_shapes(release):
+def test_names_and_shapes(release: Any) -> None:
     expected = {}
     for name, entry in TABLE[release]["tensors"].items():
         for index in range(entry["count"]):
@@ -33,7 +34,7 @@ def test_names_and_shapes(release):
 
 
 @pytest.mark.parametrize(("release", "share"), [("7B-D", 0.80), ("7B-O", 0.84)])
-def test_quantised_share_of_the_weights(release, share):
+def test_quantised_share_of_the_weights(release: str, share: float) -> None:
     """The blocks' matrices are most of the weights; all else stays as it is."""
     quantised = total = 0
     for name, entry in TABLE[release]["tensors"].items():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from molmoact_ros.answer import (
     steering_answer,
     trajectory_text,
 )
-from molmoact_ros.decoding import GenerationResult
+from molmoact_ros.decoding import Decoder, GenerationResult
 from molmoact_ros.policy import MolmoActPolicy, Observation
 from molmoact_ros.policy.checkpoint_profile import (
     ActionSettings,
@@ -59,13 +60,14 @@ class Scripted:
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Any:
+def scripted() -> Iterator[Scripted]:
     policy = MolmoActPolicy.from_pretrained(
         CHECKPOINT, device="cpu", dtype="float32", profile=PROFILE
     )
     decoder = Scripted(policy)
-    setattr(policy, "_decoder", decoder)  # noqa: B010 - the network in its place
-    return decoder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "generate", lambda _, *arguments: decoder.generate(*arguments))
+        yield decoder
 
 
 def _answer(values: Any, trajectory: Any = ((0, 0), (255, 255))) -> str:

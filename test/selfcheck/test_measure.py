@@ -4,6 +4,7 @@
 
 import copy
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,19 +18,22 @@ GPU = torch.device("cuda:1")
 
 @torch.no_grad()
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_cpu_has_the_numbers_of_a_cpu(small_config, dtype):
+def test_a_cpu_has_the_numbers_of_a_cpu(small_config: Any, dtype: Any) -> None:
     assert measure.difference_from_cpu(small_config, dtype, CPU) == (0.0, True)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("part", ["image_vit.patch_embedding", "image_projector.w1"])
-def test_a_device_that_computes_vision_otherwise_is_found(monkeypatch, small_config, part):
+def test_a_device_that_computes_vision_otherwise_is_found(
+    monkeypatch: pytest.MonkeyPatch, small_config: Any, part: str
+) -> None:
     """The copy that goes to the device comes back with a fault."""
 
-    def spoiled(model):
+    def spoiled(model: Any) -> Any:
         model = original(model)
         if isinstance(model, torch.nn.Module):
-            model.get_submodule(f"model.vision_backbone.{part}").weight.mul_(1.5)
+            weight = model.get_parameter(f"model.vision_backbone.{part}.weight")
+            weight.mul_(1.5)
         return model
 
     original = copy.deepcopy
@@ -38,7 +42,7 @@ def test_a_device_that_computes_vision_otherwise_is_found(monkeypatch, small_con
     assert not close and difference > 1e-3
 
 
-def test_random_prompts_fit_the_network(small_config):
+def test_random_prompts_fit_the_network(small_config: Any) -> None:
     batch = random_prompt(small_config, seed=1, images=2, text_tokens=30)
     patches = (batch["input_ids"] == small_config.image_patch_id).sum().item()
     assert batch["input_ids"].dtype == torch.int64
@@ -52,7 +56,7 @@ def test_random_prompts_fit_the_network(small_config):
 
 
 @torch.no_grad()
-def test_operations_are_kernels_and_not_views():
+def test_operations_are_kernels_and_not_views() -> None:
     names = measure.operations(lambda: (torch.ones(2, 3).T.contiguous() @ torch.ones(2, 2)).view(6))
     assert names == ["ones", "clone", "ones", "mm"]
     q = torch.ones(1, 1, 4, 8)
@@ -61,11 +65,11 @@ def test_operations_are_kernels_and_not_views():
     assert measure.attention_of(["mm", "softmax"]) == ["math"]
 
 
-def test_a_copy_moves_bytes():
+def test_a_copy_moves_bytes() -> None:
     assert 1e8 < measure.copy_bandwidth(CPU) < 1e13
 
 
-def test_what_is_asked_of_a_gpu(monkeypatch):
+def test_what_is_asked_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     properties = SimpleNamespace(name="Card", major=8, minor=9, multi_processor_count=128)
     asked = []
     for name, value in {
@@ -74,9 +78,12 @@ def test_what_is_asked_of_a_gpu(monkeypatch):
         "max_memory_allocated": 17 * 10**9,
         "reset_peak_memory_stats": None,
     }.items():
-        monkeypatch.setattr(
-            torch.cuda, name, lambda device, value=value: asked.append(device) or value
-        )
+
+        def answer(device: Any, value: Any = value) -> Any:
+            asked.append(device)
+            return value
+
+        monkeypatch.setattr(torch.cuda, name, answer)
     values = measure.device_values(GPU)
     assert values["gpu"] == "Card" and values["capability"] == "8.9"
     assert values["free_bytes"] == 20 * 10**9 and values["total_bytes"] == 24 * 10**9

@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read
 
 
 @pytest.mark.parametrize("name", RELEASED)
-def test_sizes_are_the_released_ones(name):
+def test_sizes_are_the_released_ones(name: Any) -> None:
     expected = MolmoActConfig.from_dict(TABLE[name.upper()]["config"])
     config = released_config(name)
     for part in ("llm_config", "vit_config", "adapter_config", "image_patch_id"):
@@ -24,7 +25,7 @@ def test_sizes_are_the_released_ones(name):
 
 
 @pytest.mark.parametrize("name", RELEASED)
-def test_a_shallow_network_has_all_widths_and_few_blocks(name):
+def test_a_shallow_network_has_all_widths_and_few_blocks(name: Any) -> None:
     shallow, full = shallow_config(released_config(name)), released_config(name)
     with torch.device("meta"):
         models = [MolmoActForActionReasoning(config) for config in (shallow, full)]
@@ -41,7 +42,9 @@ def test_a_shallow_network_has_all_widths_and_few_blocks(name):
 @torch.no_grad()
 @pytest.mark.parametrize("name", RELEASED)
 @pytest.mark.parametrize("size", [1, 8, 16, 32, 64])
-def test_a_pass_of_the_released_widths_runs_and_its_operations_are_counted(name, size):
+def test_a_pass_of_the_released_widths_runs_and_its_operations_are_counted(
+    name: Any, size: int
+) -> None:
     with torch.device("meta"):
         model = MolmoActForActionReasoning(shallow_config(released_config(name))).bfloat16()
     names = measure.operations(measure.make_block(model, size, 1600))

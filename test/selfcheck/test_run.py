@@ -4,6 +4,7 @@
 
 import dataclasses
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ ONE_IS_ENOUGH = pytest.mark.parametrize("small_config", ["qwen_siglip"], indirec
 
 
 @pytest.fixture
-def check(monkeypatch, small_config):
+def check(monkeypatch: pytest.MonkeyPatch, small_config: Any) -> Any:
     """Run all checks of random weights of a small network: name -> finding."""
     monkeypatch.setattr(measure, "_COPIED", {"cpu": 2**20})
     monkeypatch.setattr(subjects, "released_config", lambda name: small_config)
@@ -34,10 +35,12 @@ def check(monkeypatch, small_config):
     monkeypatch.setattr(subjects, "_TEXT_TOKENS", 20)
     monkeypatch.setattr(run, "CONTEXT_LENGTH", 400)
 
-    def checked(dtype=torch.float32, quantization=None, answers=2, **changes):
+    def checked(
+        dtype: Any = torch.float32, quantization: Any = None, answers: Any = 2, **changes: Any
+    ) -> Any:
         subject = random_subject("7b-d", CPU, Precision(dtype, quantization))
         subject = dataclasses.replace(subject, **changes)
-        progress = []
+        progress: list[str] = []
         found = {
             each.name: each for each in SelfCheck(subject, CPU, progress.append, answers).run()
         }
@@ -48,7 +51,7 @@ def check(monkeypatch, small_config):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_sound_engine(check, dtype):
+def test_a_sound_engine(check: Any, dtype: Any) -> None:
     found = check(dtype)
     assert tuple(found) == CHECKS
     verdicts = Counter(each.verdict for each in found.values())
@@ -60,9 +63,9 @@ def test_a_sound_engine(check, dtype):
 
 
 @ONE_IS_ENOUGH
-def test_rows_that_depend_on_their_slot(check, monkeypatch):
+def test_rows_that_depend_on_their_slot(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class SlotDependent(FixedPass):
-        def __call__(self, tokens, depths, visible):
+        def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
             logits = super().__call__(tokens, depths, visible)
             logits[8:] = torch.nextafter(logits[8:], torch.tensor(float("inf")))
             return logits
@@ -73,10 +76,10 @@ def test_rows_that_depend_on_their_slot(check, monkeypatch):
 
 
 @ONE_IS_ENOUGH
-def test_drafts_that_change_an_answer(check, monkeypatch):
+def test_drafts_that_change_an_answer(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     generate = Decoder.generate
 
-    def careless(self, batch, max_new_tokens, draft=None, **more):
+    def careless(self: Any, batch: Any, max_new_tokens: Any, draft: Any = None, **more: Any) -> Any:
         result = generate(self, batch, max_new_tokens, draft, **more)
         return result if draft is None else dataclasses.replace(result, ids=result.ids[:-1] + [0])
 
@@ -86,7 +89,7 @@ def test_drafts_that_change_an_answer(check, monkeypatch):
 
 
 @ONE_IS_ENOUGH
-def test_without_time_nothing_is_compared(check, monkeypatch):
+def test_without_time_nothing_is_compared(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "_ANSWER_SECONDS", (0.0, 0.0))
     found = check()
     assert found["drafts"].verdict is found["answers"].verdict is Verdict.NOT_MEASURED
@@ -94,8 +97,10 @@ def test_without_time_nothing_is_compared(check, monkeypatch):
 
 
 @ONE_IS_ENOUGH
-def test_a_check_that_fails_is_wrong_and_the_next_goes_on(check, monkeypatch):
-    def fail(*arguments):
+def test_a_check_that_fails_is_wrong_and_the_next_goes_on(
+    check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
         raise RuntimeError("CUDA error: operation not supported\nand more")
 
     monkeypatch.setattr(measure, "operations", fail)
@@ -106,8 +111,8 @@ def test_a_check_that_fails_is_wrong_and_the_next_goes_on(check, monkeypatch):
 
 
 @ONE_IS_ENOUGH
-def test_nothing_is_asked_of_a_lost_device(check):
-    def lose(progress):
+def test_nothing_is_asked_of_a_lost_device(check: Any) -> None:
+    def lose(progress: Any) -> None:
         raise DeviceLostError("cuda:0 has failed and every further call fails")
 
     found = check(load=lose)
@@ -117,7 +122,7 @@ def test_nothing_is_asked_of_a_lost_device(check):
     assert all(each.text == "not reached: cpu has failed" for each in later)
 
 
-def test_a_recorded_draft_uses_every_way_to_take_tokens():
+def test_a_recorded_draft_uses_every_way_to_take_tokens() -> None:
     draft = RecordedDraft(range(100, 200), 1000)
     draft.begin()
     draft.extend(range(100, 101))
