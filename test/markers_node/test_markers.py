@@ -101,7 +101,7 @@ def test_depth_above_the_limit_is_refused() -> None:
     [
         ({}, "rgb8", "'rgb8'"),
         ({}, "x" * 100_000, "'xxx.{,100} is not one of"),
-        ({"height": 3}, "16UC1", "2x3 px"),
+        ({"height": 3}, "16UC1", "height x step needs 3 x 4"),
         ({"step": 3}, "16UC1", "step 3"),
     ],
 )
