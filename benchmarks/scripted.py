@@ -54,7 +54,7 @@ class ScriptedModel:
         self, embeds: Tensor, positions: Tensor, cache: Any = None, mask: Tensor | None = None
     ) -> Tensor:
         """Return the token to generate at each position, [B, L, 1]."""
-        return self._told(embeds[..., 0].long(), positions)[..., None]
+        return self._scripted_at(embeds[..., 0].long(), positions)[..., None]
 
     def lm_head(self, hidden: Tensor) -> Tensor:
         """One at the token to generate, zero elsewhere."""
@@ -62,7 +62,7 @@ class ScriptedModel:
         logits = torch.zeros(*hidden.shape[:-1], size, dtype=torch.uint8, device=hidden.device)
         return logits.scatter_(-1, hidden.long(), 1)
 
-    def _told(self, ids: Tensor, positions: Tensor) -> Tensor:
+    def _scripted_at(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Return the token that follows each position, if the token there is the scripted one."""
         last = len(self._tokens) - 1
         right = self._tokens[positions.clamp(max=last)] == ids
@@ -98,7 +98,7 @@ class OverruledModel(ScriptedModel):
         self, embeds: Tensor, positions: Tensor, cache: Any = None, mask: Tensor | None = None
     ) -> Tensor:
         """Real hidden states."""
-        self._say = self._told(self._ids, positions)[..., None]
+        self._say = self._scripted_at(self._ids, positions)[..., None]
         return self._model.run(embeds, positions, cache, mask)
 
     def lm_head(self, hidden: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ def test_a_pager_that_was_left_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["evaluate", "inspect", "predict", "replay", "selfcheck"])
-def test_every_command_tells(name: str) -> None:
+def test_every_command_reports_it(name: str) -> None:
     assert hasattr(importlib.import_module(f"molmoact_ros.cli.{name}").main, "__wrapped__")
 
 

@@ -91,7 +91,7 @@ def test_a_large_file_a_pipe_and_a_device_are_refused_unread(tmp_path: Path) -> 
         assert str(error.value).startswith(f"{path}: {expected}")
 
 
-def test_other_encodings_are_told(tmp_path: Path) -> None:
+def test_other_encodings_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "latin.yaml"
     path.write_bytes("a: grün".encode("latin-1"))
     with pytest.raises(ProfileError, match="is not UTF-8 text"):
@@ -100,7 +100,7 @@ def test_other_encodings_are_told(tmp_path: Path) -> None:
     assert read_yaml(path) == {"a": "grün"}
 
 
-def test_what_is_accepted_is_what_yaml_says(tmp_path: Path) -> None:
+def test_what_is_accepted_is_what_yaml_means(tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
     path.write_text(
         "text: [a, '1', \"y\", 2026-01-01]\nnumbers: [1, -2.5, 1.0e-3, 1e-3, .inf]\n"

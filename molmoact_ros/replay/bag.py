@@ -71,7 +71,7 @@ class Bag:
             self._reader = Reader(path)
             self._reader.open()
         except Exception as error:  # noqa: BLE001 - rosbags meets damage with errors of any kind
-            raise BagError(f"bag {path} cannot be read: {_said(error)}") from error
+            raise BagError(f"bag {path} cannot be read: {_reason(error)}") from error
         counts: dict[tuple[str, str], int] = {}
         for link in self._reader.connections:
             key = (link.topic, link.msgtype)
@@ -109,7 +109,7 @@ class Bag:
                 content = self._types.deserialize_cdr(data, link.msgtype)
                 yield Message(link.topic, log_time, content)
         except Exception as error:  # noqa: BLE001 - as when it was opened
-            raise BagError(f"bag {self.path} is damaged: {_said(error)}") from error
+            raise BagError(f"bag {self.path} is damaged: {_reason(error)}") from error
 
     def first(self, name: str) -> Any:
         """Return the first message of a topic, None when it has none."""
@@ -193,7 +193,7 @@ def _is_camera(bag: Bag, topic: Topic) -> bool:
     return first is not None and "compressedDepth" not in first.format
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Return an error's words, and where it is not one of bags, its kind."""
     is_own = isinstance(error, (ReaderError, SerdeError, OSError))
     return str(error) if is_own else f"{type(error).__name__}: {error}"

@@ -76,7 +76,7 @@ def test_depth_round_trip(grid: np.ndarray) -> None:
     np.testing.assert_array_equal(decoded, grid)
 
 
-def test_depth_that_can_not_be_written() -> None:
+def test_depth_that_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="shape"):
         DepthTokenizer().encode(np.zeros((9, 10)))
     with pytest.raises(ValueError, match="0..127"):

@@ -32,7 +32,7 @@ def test_unnormalize(norm_stats: dict[str, Any]) -> None:
     np.testing.assert_allclose(actions[2], 0, atol=1e-7)
 
 
-def test_statistics_can_not_be_changed(norm_stats: dict[str, Any]) -> None:
+def test_statistics_cannot_be_changed(norm_stats: dict[str, Any]) -> None:
     stats = ActionStats.from_norm_stats(norm_stats)
     with pytest.raises(ValueError):
         stats.q01[0] = 1

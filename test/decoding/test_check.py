@@ -107,7 +107,7 @@ def test_a_captured_pass_that_is_wrong_is_not_used(
     assert _Captured.asked == asked
 
 
-def test_what_can_not_be_captured_runs_without(random_model: Any, capturing: Any) -> None:
+def test_what_cannot_be_captured_runs_without(random_model: Any, capturing: Any) -> None:
     model = random_model(2)
     expected = Decoder(model, 64).generate(BATCH, 20).ids
     decoder = capturing(model, _Refused)

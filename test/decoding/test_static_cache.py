@@ -47,7 +47,7 @@ def test_keep_compacts_the_confirmed_path() -> None:
     assert values[0, 2, :, 3].tolist() == [0, 1, 2, 4, 7, 9]
 
 
-def test_a_full_cache_says_so() -> None:
+def test_a_full_cache_is_an_error() -> None:
     cache = _cache()
     cache.length = 8
     with pytest.raises(ContextTooLongError, match="8 cached and 3 new.*capacity of 10"):

@@ -26,7 +26,7 @@ def test_the_first_of_equal_siblings_is_followed() -> None:
     assert tree.follow([7, 8, 9, 0]) == [0, 2]
 
 
-def test_tokens_that_the_head_can_not_say_are_cut_with_their_branch() -> None:
+def test_tokens_that_the_head_cannot_write_are_cut_with_their_branch() -> None:
     assert TREE.within(100) is TREE
     tree = TREE.within(20)
     assert (tree.tokens, tree.parents) == ((10, 11), (-1, 0))

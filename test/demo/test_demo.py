@@ -73,7 +73,7 @@ def test_ctrl_c_stops_everything(ros_environment: Any, tmp_path: Path) -> None:
     assert nodes_below(tmp_path) == []
 
 
-def test_a_checkpoint_that_is_missing_is_told(ros_environment: Any, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_missing_is_reported(ros_environment: Any, tmp_path: Path) -> None:
     command = [*COMMAND, "--checkpoint", "/no/such/place", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, cwd="/")
     assert done.returncode == 1

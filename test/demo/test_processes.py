@@ -47,7 +47,7 @@ def test_nodes_are_stopped_at_the_end(tmp_path: Path) -> None:
     assert process.returncode is not None
 
 
-def test_a_node_that_ends_is_told_with_its_last_words(client: Any, tmp_path: Path) -> None:
+def test_a_node_that_ends_is_reported_with_its_last_words(client: Any, tmp_path: Path) -> None:
     with NodeProcesses([WRONG], tmp_path) as nodes:
         assert nodes.process("cell").wait(60) == CONFIGURATION_ERROR
         with pytest.raises(ProcessError, match="cell ended with code 78(.|\n)*'image_with'"):

@@ -149,7 +149,7 @@ def test_foxglove_paths_name_fields_that_exist(
             message = getattr(message, field)
 
 
-def test_the_simulators_camera_is_where_view_launch_says() -> None:
+def test_the_simulators_camera_is_where_view_launch_puts_it() -> None:
     sim = pytest.importorskip("molmoact_ros.sim")
     camera = sim.Tabletop(0).camera("camera", 252, 252)
     constants = {
@@ -168,7 +168,7 @@ def test_the_simulators_camera_is_where_view_launch_says() -> None:
     assert np.allclose(turned, camera.rotation, atol=1e-5)
 
 
-def test_the_simulators_table_is_where_view_yaml_says() -> None:
+def test_the_simulators_table_is_where_view_yaml_puts_it() -> None:
     sim = pytest.importorskip("molmoact_ros.sim")
     from molmoact_ros.viz.projection import PinholeCamera, Plane, onto_plane
 

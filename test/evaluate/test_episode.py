@@ -34,7 +34,7 @@ def test_a_swapped_episode_wants_another_block_in_the_same_scene() -> None:
         assert swapped.task.side == plain.task.side
 
 
-def test_a_wrong_instruction_is_judged_by_what_was_not_said() -> None:
+def test_a_wrong_instruction_is_judged_by_what_was_not_asked_for() -> None:
     episode = make_episodes("wrong-instruction", "pick", 3, 1)[0]
     assert episode.task == draw_task("pick", 3)
     assert episode.words.color != episode.task.color
@@ -84,7 +84,7 @@ def test_wrong_arguments_are_refused(words: list[str]) -> None:
         evaluate._parse(words)
 
 
-def test_a_checkpoint_that_is_missing_is_told(
+def test_a_checkpoint_that_is_missing_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     words = ["--in-process", "--series", "random", "--checkpoint", str(tmp_path / "no")]

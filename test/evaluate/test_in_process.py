@@ -71,7 +71,7 @@ def test_looks_are_paced_as_the_policy_node_paces_them(
     np.testing.assert_allclose(np.diff(times), interval, atol=0.011)
 
 
-def test_the_executor_keeps_the_limits_whatever_the_policy_says(cell: InProcess) -> None:
+def test_the_executor_keeps_the_limits_whatever_the_policy_answers(cell: InProcess) -> None:
     cell.actor = actor = Downwards()
     cell.timing = Timing(seconds=3.0, answer_seconds=0.0)
     result = cell.run(make_episodes("policy", "push", 5, 1)[0])
@@ -82,7 +82,7 @@ def test_the_executor_keeps_the_limits_whatever_the_policy_says(cell: InProcess)
     assert not result.halted
 
 
-def test_an_arm_that_is_told_to_go_on_where_it_cannot_halts(cell: InProcess) -> None:
+def test_an_arm_that_is_commanded_on_where_it_cannot_go_halts(cell: InProcess) -> None:
     cell.actor = Downwards()
     cell.timing = Timing(seconds=6.0, answer_seconds=0.0)
     result = cell.run(make_episodes("policy", "push", 5, 1)[0])

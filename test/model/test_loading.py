@@ -107,7 +107,7 @@ def test_progress_ends_at_the_total(checkpoint: Any, shard: Any) -> None:
         (16_000_000_000, 16_000_000_000, 1.0, "16.0 of 16.0 GB, 0 s left"),
     ],
 )
-def test_time_left_is_told_when_it_is_known(
+def test_time_left_is_reported_when_it_is_known(
     done: int, total: int, seconds: float, text: str
 ) -> None:
     assert str(loading.LoadProgress(done, total, seconds)) == text

@@ -308,7 +308,7 @@ def test_wrong_arguments_are_refused_before_a_process_starts(launched: Callable,
         (VIEW, ("rviz:=false",), "tf2_ros"),
     ],
 )
-def test_a_missing_package_is_told_before_a_process_starts(
+def test_a_missing_package_is_reported_before_a_process_starts(
     launched: Callable, file: str, arguments: tuple[str, ...], package: str
 ) -> None:
     from ament_index_python.packages import get_packages_with_prefixes

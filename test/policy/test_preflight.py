@@ -64,7 +64,7 @@ def test_a_sound_policy_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_each_is_told(case: Any) -> None:
+def test_each_is_reported(case: Any) -> None:
     changes, expected = WRONG[case]
     found = check_policy(replace(REQUEST, **changes))
     assert len(found.problems) == 1, found.problems
@@ -79,7 +79,7 @@ def test_a_gpu_that_is_not_there() -> None:
         assert "torch finds no CUDA GPU; use device 'cpu'" in problem
 
 
-def test_all_are_told_together() -> None:
+def test_all_are_reported_together() -> None:
     request = replace(REQUEST, unnorm_key="typo", dtype="float7", instruction="say <DEPTH_1>")
     found = check_policy(request, lambda found: ["and one of the caller's"])
     assert len(found.problems) == 4

@@ -40,13 +40,13 @@ def camera_status(robot: Any, words: str, tick: Any = None) -> Any:
     return robot.client.wait_for(found, words, tick)[0]
 
 
-def test_a_camera_that_never_arrives_is_told_and_then_used(robot: Any) -> None:
+def test_a_camera_that_never_arrives_is_reported_and_then_used(robot: Any) -> None:
     status = camera_status(robot, "no frame has arrived")
     assert status.level == status.WARN
     robot.next_answer()
 
 
-def test_a_camera_at_1_hz_is_used_and_told(robot: Any) -> None:
+def test_a_camera_at_1_hz_is_used_and_reported(robot: Any) -> None:
     last = 0.0
 
     def show() -> None:
@@ -63,7 +63,7 @@ def test_a_camera_at_1_hz_is_used_and_told(robot: Any) -> None:
     robot.next_answer(show)
 
 
-def test_frames_that_get_lost_are_counted_and_told(robot: Any) -> None:
+def test_frames_that_get_lost_are_counted_and_reported(robot: Any) -> None:
     def burst() -> None:  # more than the queue holds
         image = robot.image()
         for _ in range(50):

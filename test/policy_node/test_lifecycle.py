@@ -92,7 +92,7 @@ def test_shut_down_by_its_supervisor_it_still_ends_by_a_signal(supervisor: Any, 
     assert node.process(NAME).wait(60) == 0
 
 
-def test_what_can_not_be_loaded_leaves_it_unconfigured(
+def test_what_cannot_be_loaded_leaves_it_unconfigured(
     start: Any, supervise: Any, tmp_path: Path
 ) -> None:
     name = "without_checkpoint"

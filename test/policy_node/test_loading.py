@@ -54,7 +54,7 @@ def until(done: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_slow_stage_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_stage_is_logged_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real load whose reading and warming up wait until the log has reported each twice."""
     log = Log()
     loader = PolicyLoader(log)  # type: ignore[arg-type]

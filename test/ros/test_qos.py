@@ -83,7 +83,7 @@ def receiver(client: Any, topic: str) -> Iterator[Any]:
         node.close()
 
 
-def test_what_was_said_before_arrives(receiver: Any, publishers: Any) -> None:
+def test_what_was_published_before_arrives(receiver: Any, publishers: Any) -> None:
     publishers["latched"].publish(String(data="before"))
     receiver().until("before")
 

@@ -17,7 +17,7 @@ def test_small_is_dark_and_large_is_bright() -> None:
     assert rows[0] < 25 and np.all(np.diff(rows[::16]) > 0)
 
 
-def test_label_says_that_depth_is_relative() -> None:
+def test_label_marks_depth_as_relative() -> None:
     labelled = depth_picture(np.ones((10, 10)), (200, 200))
     assert labelled[:170].max() < 10 and labelled[180:].max() > 200
 
