@@ -23,6 +23,8 @@ from molmoact_ros.output_files import INTERRUPTED, WriteError, reports_write_err
 from molmoact_ros.sim import VARIATIONS
 from molmoact_ros.sim.tasks import KINDS
 
+from .policy_arguments import positive
+
 _DESCRIPTION = """\
 Runs episodes in the simulator and counts how often the arm does what it is instructed to do:
   reach  the gripper comes to rest within 5 cm of the named block's centre
@@ -85,12 +87,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--series", nargs="+", choices=tuple(SERIES), default=["policy"], help="see below (policy)")
     add("--variation", choices=VARIATIONS, default="easy",
         help="varied: light, colours, camera pose and clutter differ (easy)")  # fmt: skip
-    add("--episodes", type=_positive, default=50, help="scenes per task and series (50)")
+    add("--episodes", type=positive, default=50, help="scenes per task and series (50)")
     add("--first-seed", type=int, default=100_000, help="seed of the first scene (100000)")
     add("--seconds", type=float, default=20.0, help="time limit of an episode (20)")
     add("--execute-steps", type=int, default=0, metavar="N",
         help="rows of each chunk that are executed; 0: as in the profiles (0)")  # fmt: skip
-    add("--workers", type=_positive, default=1,
+    add("--workers", type=positive, default=1,
         help=f"graphs, or processes, side by side, at most {MOST_WORKERS} (1)")  # fmt: skip
     add("--in-process", action="store_true", help="one process, simulated time, no ROS")
     add("--answer-seconds", type=float, default=0.5, metavar="S",
@@ -104,13 +106,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.execute_steps < 0 or options.answer_seconds < 0 or options.first_seed < 0:
         parser.error("--execute-steps, --answer-seconds and --first-seed must not be negative")
     return options
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, is {value}")
-    return value
 
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
@@ -129,7 +124,7 @@ def _episodes(options: argparse.Namespace) -> list[Episode]:
 
 
 def _setting(options: argparse.Namespace) -> Setting:
-    domain = os.environ.get("ROS_DOMAIN_ID", "")
+    domain = os.environ.get("ROS_DOMAIN_ID")
     return Setting(
         checkpoint=options.checkpoint,
         in_process=options.in_process,

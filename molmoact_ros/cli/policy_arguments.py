@@ -35,7 +35,7 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
 def add_image_limit(parser: argparse._ActionsContainer) -> None:
     """Add `--max-image-pixels`, as the policy node's parameter."""
     add = parser.add_argument
-    add("--max-image-pixels", type=_pixels, default=MAX_IMAGE_PIXELS, metavar="PIXELS",
+    add("--max-image-pixels", type=positive, default=MAX_IMAGE_PIXELS, metavar="PIXELS",
         help="largest width x height of an image, by its header (%(default)s)")  # fmt: skip
 
 
@@ -83,10 +83,11 @@ def load_policy(
     return MolmoActPolicy.from_preflight(found, progress, **settings)
 
 
-def _pixels(text: str) -> int:
+def positive(text: str) -> int:
+    """Read the number of an argument that must be 1 or more."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels, 1 or more")
+        raise argparse.ArgumentTypeError(f"must be 1 or more, is {value}")
     return value
 
 

@@ -32,9 +32,10 @@ _LOOK = 0.2  # s
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration and return the exit code: 0 when the graph ran as it should."""
     options = _parse(arguments)
-    os.environ.update(_environment())
+    # A graph of its own, unless the user has set a domain.
+    domain = int(os.environ.get("ROS_DOMAIN_ID") or reserve_domain().number)
+    os.environ.update(private_environment(domain))
     options.out.mkdir(parents=True, exist_ok=True)
-    domain = os.environ["ROS_DOMAIN_ID"]
     print(f"starting simulator, policy and executor (ROS_DOMAIN_ID={domain}) ...", flush=True)
     logs = options.out / "logs"
     scene = Scene(options.seed, options.variation)
@@ -103,12 +104,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     elif options.instruction is None:
         options.instruction = "reach the red block"
     return options
-
-
-def _environment() -> dict[str, str]:
-    """Return the DDS settings: a graph of its own, unless the user has set a domain."""
-    domain = os.environ.get("ROS_DOMAIN_ID", "")
-    return private_environment(int(domain) if domain else reserve_domain().number)
 
 
 if __name__ == "__main__":

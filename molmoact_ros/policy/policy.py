@@ -20,12 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molmoact_ros.answer import (
-    ActionStats,
-    ActionTokenizer,
-    DepthTokenizer,
-    parse_answer,
-)
+from molmoact_ros.answer import ActionStats, ActionTokenizer, DepthTokenizer, parse_answer
 from molmoact_ros.answer.confidence import action_distribution
 from molmoact_ros.answer.trust import TrustMonitor, record_chunk
 from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult, PassReport

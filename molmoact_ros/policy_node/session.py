@@ -122,18 +122,14 @@ class PolicySession:
     def _on_hint(self, message: Trajectory2D) -> None:
         try:
             points = trajectory_from_message(message)
+            if len(points) == 1:
+                raise MessageError("one point is no path")
         except MessageError as error:
-            self._drop_hint(str(error))
-            return
-        if len(points) == 1:
-            self._drop_hint("one point is no path")
+            self._node.get_logger().warning(
+                f"trajectory_hint dropped: {error}", throttle_duration_sec=2.0
+            )
             return
         self._desk.steer(simplified(clipped(points)))
-
-    def _drop_hint(self, reason: str) -> None:
-        self._node.get_logger().warning(
-            f"trajectory_hint dropped: {reason}", throttle_duration_sec=2.0
-        )
 
     def _publish(self, answer: TaskAnswer) -> None:
         """Publish an answer; called by the inference thread."""
