@@ -44,11 +44,11 @@ class InstructPanel:
             with ui.element("div").classes("row") as self._picks:
                 for pick in picks:
                     self._offer(pick)
-            self._past_title = ui.label("sent before").classes("soft hidden")
+            self._past_title = ui.label("sent before").classes("soft unseen")
             self._past = ui.element("div").classes("row")
         if not operators:
             for element in (self._inputs, self._picks, self._past):
-                show(element, "hidden", True)
+                show(element, "unseen", True)
 
     def refresh(self, followed: Shown, history: list[str]) -> None:
         """Show what is followed, and what was sent before."""
@@ -57,7 +57,7 @@ class InstructPanel:
         if history == self._history:
             return
         self._history = list(history)
-        show(self._past_title, "hidden", not history)
+        show(self._past_title, "unseen", not history)
         self._past.clear()
         with self._past:
             for text in history:

@@ -88,7 +88,7 @@ class ConsolePage:
             button("\u25d0", lambda tick: dark.set_value(not dark.value)).props(
                 'aria-label="light or dark"'
             )
-        self._missing = ui.label("").classes("missing hidden").props("id=missing role=alert")
+        self._missing = ui.label("").classes("missing unseen").props("id=missing role=alert")
         with ui.element("main").classes("console"):
             with ui.element("div").classes("column"):
                 self._build_pictures(operators)
@@ -116,7 +116,7 @@ class ConsolePage:
                 self._draw = button("Draw a line", lambda tick: self._set_draws(not self._draws))
                 self._draw.props("id=draw")
                 button("Clear the line", lambda tick: self._steer([], tick)).props("id=clear-line")
-            show(drawing, "hidden", not operators)
+            show(drawing, "unseen", not operators)
         with card("Other pictures"):
             self._other_place = ui.element("div").classes("others")
         self._feeds: tuple[PictureFeed, ...] | None = None
@@ -157,10 +157,10 @@ class ConsolePage:
         else:
             who = f"In control: {holder.name}" if holder else "Nobody is in control"
         self._holder.set_text(who)
-        show(self._take, "hidden", in_control or not self._desk.operators)
+        show(self._take, "unseen", in_control or not self._desk.operators)
         problems = missing(snapshot, self._robot.policy, self._robot.executor)
         self._missing.set_text("\n".join(problems))
-        show(self._missing, "hidden", not problems)
+        show(self._missing, "unseen", not problems)
         self._show_pictures(snapshot)
         followed = instruction_shown(snapshot, self._desk.sent, self._desk.sent_at)
         self._instruct.refresh(followed, self._desk.history)

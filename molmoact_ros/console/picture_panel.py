@@ -56,7 +56,7 @@ class Picture:
         with ui.element("div").classes(f"picture {kind}") as self.frame:
             self.image = ui.interactive_image(events=_POINTER_EVENTS, sanitize=False)
             self.image.on("loaded", self._on_loaded)
-            with ui.element("div").classes("stamp hidden") as self._stamp:
+            with ui.element("div").classes("stamp unseen") as self._stamp:
                 ui.label("NOT LIVE")
         self.caption = ui.label(f"no picture yet from {feed.topic}").classes("soft caption")
 
@@ -86,7 +86,7 @@ class Picture:
         shown = picture_shown(reading, self._shown_at, now, self._longest)
         self.caption.set_text(shown.text)
         show(self.image, "stale", not shown.live)
-        show(self._stamp, "hidden", shown.live)
+        show(self._stamp, "unseen", shown.live)
         if not reading.problem:
             self.offer()  # one that was lost on the way
 

@@ -387,21 +387,6 @@ def test_texts_are_readable(page: Page, size: dict[str, int], look: str) -> None
     assert widest <= size["width"]
 
 
-def test_scripts_are_shown_as_text(at_rest: Page, graph: Graph) -> None:
-    client = graph.client
-    diagnostics = client.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-    status = DiagnosticStatus(level=DiagnosticStatus.ERROR, name=f"x{SCRIPT}", message=SCRIPT)
-    at_rest.instruct(SCRIPT)
-
-    def is_shown() -> bool:
-        diagnostics.publish(DiagnosticArray(status=[status]))
-        return str(at_rest.page.inner_text("body")).count("<script>window.hacked=1</script>") >= 4
-
-    at_rest.wait(is_shown, "the script as text")  # followed, sent before, name, message
-    assert at_rest.page.evaluate("window.hacked === undefined")
-    assert at_rest.page.locator("main img[src=x]").count() == 0
-
-
 def test_a_reload_keeps_what_was_sent(page: Page) -> None:
     page.take_control()
     page.instruct("reach the red block")
@@ -507,7 +492,7 @@ def test_a_page_that_loads_no_pictures_gets_few_and_the_other_all(
     slow = Page(browser.new_page(), graph)
     slow.page.wait_for_selector(".picture.first img")
     asked: list[Any] = []
-    slow.page.route("**/picture/0**", asked.append)  # never answered
+    slow.page.route("**/picture/0**", lambda route: asked.append(route))  # never answered
     pictures = graph.client.listen(Image, CAMERA, qos.IMAGE)
     before = picture_number(page)
     graph.client.wait_for(lambda: len(pictures) >= 50, "pictures", lambda: page.text("reply"))
@@ -563,6 +548,21 @@ def test_a_chunk_is_approved_after_its_line_was_shown(
     at_rest.wait(approve, "the chunk")
 
 
+def test_scripts_are_shown_as_text(at_rest: Page, graph: Graph) -> None:
+    client = graph.client
+    diagnostics = client.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    status = DiagnosticStatus(level=DiagnosticStatus.ERROR, name=f"x{SCRIPT}", message=SCRIPT)
+    at_rest.instruct(SCRIPT)
+
+    def is_shown() -> bool:
+        diagnostics.publish(DiagnosticArray(status=[status]))
+        return str(at_rest.page.inner_text("body")).count("<script>window.hacked=1</script>") >= 4
+
+    at_rest.wait(is_shown, "the script as text")  # followed, sent before, name, message
+    assert at_rest.page.evaluate("window.hacked === undefined")
+    assert at_rest.page.locator("main img[src=x]").count() == 0
+
+
 @pytest.mark.long
 def test_a_policy_that_was_killed_and_started_again_is_back(
     page: Page, graph: Graph, start: Callable
@@ -592,6 +592,7 @@ def test_a_console_that_is_killed_is_noticed_and_comes_back(
     console.kill()
     page.wait(lambda: page.page.is_visible("#lost"), "the page's own word")
     assert page.page.evaluate("window.lost") - begin < 1500.0  # 0.8 s, and the kill itself
+    assert page.page.is_visible(".picture.first .stamp")
     page.page.keyboard.press("Escape")
     assert page.page.is_visible("#unsent")
     page.shot("lost", live=False)
