@@ -88,6 +88,7 @@ setup(
     py_modules=[],
     entry_points={
         "console_scripts": [
+            "molmoact-dataset = molmoact_ros.cli.dataset:main",
             "molmoact-demo = molmoact_ros.demo.__main__:main",
             "molmoact-evaluate = molmoact_ros.cli.evaluate:main",
             "molmoact-inspect = molmoact_ros.cli.inspect:main",
@@ -100,6 +101,12 @@ setup(
         "replay": ["rosbags>=0.11,<0.12"],
         "selfcheck": ["matplotlib"],
         "console": ["nicegui>=3.18,<4"],
+        "dataset": [
+            "rosbags>=0.11,<0.12",
+            "pyarrow>=15",
+            "av>=14,<18",
+            "matplotlib>=3.8,<4",
+        ],
     },
     distclass=CMakeDistribution,
     cmdclass={"build": CMakeBuild},

@@ -140,6 +140,8 @@ install_dependencies() {
   say "transformers, OpenCV, MuJoCo and tools"
   pip_install -r "$requirements/python.txt" -r "$requirements/test.txt" -r "$requirements/console.txt"
   pip_install --no-deps -r "$requirements/assets.txt"
+  rm -rf "$venv/lerobot"
+  pip_install --no-deps --target "$venv/lerobot" -r "$requirements/lerobot.txt"
 }
 
 # Where MuJoCo's default for machines without a screen (EGL) fails, try to draw in software.

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from molmoact_ros.answer import to_pixels
 from molmoact_ros.viz.text import put_text
 
-Source = Literal["predicted", "user"]
+Source = Literal["predicted", "user", "measured"]
 
 HINT_COLOUR = (0, 255, 255)  # the model was trained on exactly this colour (format.md 14)
 _HINT_THICKNESS = 2
@@ -19,12 +19,13 @@ _HINT_THICKNESS = 2
 _DARK = (20, 20, 20)
 _WHITE = (255, 255, 255)
 # From now to the end of the task. A path drawn by a person keeps to cold colours, a predicted
-# one to warm ones, so that nobody takes one for the other.
+# or measured one to warm ones, so that nobody takes one for the other.
 _COLOURS = {
     "predicted": np.array([(255, 225, 40), (255, 120, 20), (235, 20, 110)], dtype=float),
+    "measured": np.array([(255, 225, 40), (255, 120, 20), (235, 20, 110)], dtype=float),
     "user": np.array([(120, 255, 255), (40, 160, 255), (80, 60, 255)], dtype=float),
 }
-_ORIGINS = {"predicted": "predicted", "user": "user path"}
+_ORIGINS = {"predicted": "predicted", "user": "user path", "measured": "measured"}
 _PIECES = 16  # coloured pieces of a segment
 _SUBPIXEL_BITS = 4
 
@@ -45,7 +46,8 @@ def draw_overlay(
             finite are left out.
         instruction: shown along the top.
         label: shown along the bottom, such as "chunk 12".
-        source: "predicted" by the model (warm colours) or drawn by a "user" (cold colours).
+        source: "predicted" by the model (warm colours), drawn by a "user" (cold colours), or
+            "measured" on the robot (warm colours).
 
     Returns:
         A new RGB image of the same size.

@@ -1,0 +1,206 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measured motion as states and as actions of the robot's action space."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from molmoact_ros.control import RobotProfile
+from molmoact_ros.control.mapping import AxisSource
+from molmoact_ros.control.rotation import (
+    inverse,
+    multiply,
+    normalised,
+    rotate,
+    slerp,
+    to_rotation_vector,
+)
+from molmoact_ros.yaml_config import ProfileError
+
+from .faults import DataError
+from .recorded import Recorded, Track
+
+_GIMBAL = 1.0 - 1e-9
+
+
+def check_profile(profile: RobotProfile) -> None:
+    """Refuse a profile whose actions an answer cannot hold.
+
+    Raises:
+        ProfileError: Names the key.
+    """
+    gripper = profile.action.gripper
+    if gripper is None:
+        raise ProfileError("action.gripper", "is missing: the last column of an answer is one")
+    if profile.action.columns[-1] != gripper.column:
+        raise ProfileError("action.columns", f"'{gripper.column}' must be the last one")
+    if not {gripper.open, gripper.closed} <= {0.0, 1.0}:
+        raise ProfileError(
+            "action.gripper", "open and closed must be 0 and 1: an answer does not scale the "
+            "gripper; copy the profile, change them there, and train and run with the copy"
+        )  # fmt: skip
+
+
+def at(track: Track, times: np.ndarray, columns: slice) -> np.ndarray:
+    """Return values ``[T, D]`` of a track, interpolated linearly at times ``[T]``, s."""
+    values = track.values[:, columns]
+    return np.stack([np.interp(times, track.stamps, column) for column in values.T], axis=1)
+
+
+def last_before(track: Track, times: np.ndarray) -> np.ndarray:
+    """Return the values ``[T, D]`` that held at times ``[T]``: those of the last message."""
+    places = np.searchsorted(track.stamps, times, side="right") - 1
+    return track.values[np.maximum(places, 0)]
+
+
+def poses_at(track: Track, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions ``[T, 3]``, m, and quaternions ``[T, 4]`` at times ``[T]``, s."""
+    positions = at(track, times, slice(0, 3))
+    places = np.clip(np.searchsorted(track.stamps, times), 1, len(track.stamps) - 1)
+    before, after = track.stamps[places - 1], track.stamps[places]
+    shares = np.clip((times - before) / np.maximum(after - before, 1e-9), 0.0, 1.0)
+    turns = [
+        slerp(normalised(track.values[i - 1, 3:7]), normalised(track.values[i, 3:7]), share)
+        for i, share in zip(places, shares, strict=True)
+    ]
+    return positions, np.array(turns).reshape(-1, 4)
+
+
+def joint_track(recorded: Recorded, joints: tuple[str, ...]) -> Track:
+    """Return the positions of some joints.
+
+    Raises:
+        DataError: There is no such joint.
+    """
+    if recorded.joints is None:
+        raise DataError(recorded.path, "the action has joints: recording.joint_states is missing")
+    missing = [name for name in joints if name not in recorded.joint_names]
+    if missing:
+        known = ", ".join(recorded.joint_names)
+        raise DataError(
+            recorded.path, f"{recorded.joints.topic} has no joint {missing[0]}; it has: {known}"
+        )
+    columns = [recorded.joint_names.index(name) for name in joints]
+    return Track(recorded.joints.stamps, recorded.joints.values[:, columns], recorded.joints.topic)
+
+
+def motion_rows(
+    profile: RobotProfile, track: Track, times: np.ndarray, period: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a robot did, in its own axes.
+
+    Args:
+        profile: Of the robot.
+        track: Poses ``[N, 7]``, or positions of the profile's joints.
+        times: ``[T]``, s.
+        period: From one row to the next, s.
+
+    Returns:
+        State ``[T, A]`` at the times, and motion ``[T, A]`` from each time for one period: the
+        change, or for absolute action spaces where it ended.
+    """
+    action = profile.action
+    if not action.cartesian:
+        now, then = at(track, times, slice(None)), at(track, times + period, slice(None))
+        return now, then - now if action.is_delta else then
+    (p0, q0), (p1, q1) = poses_at(track, times), poses_at(track, times + period)
+    as_numbers = _rpy if action.rotation == "rpy" else to_rotation_vector
+    now = np.column_stack([p0, [as_numbers(q) for q in q0]])
+    if not action.is_delta:
+        return now, np.column_stack([p1, [as_numbers(q) for q in q1]])
+    rows = []
+    for a, b, turn, later in zip(p0, p1, q0, q1, strict=True):
+        if action.frame == "tool":
+            back = inverse(turn)
+            rows.append(np.append(rotate(back, b - a), as_numbers(multiply(back, later))))
+        else:
+            change = multiply(later, inverse(turn))
+            rows.append(np.append(b - a, as_numbers(change)))
+    return now, np.array(rows)
+
+
+def columns_from_motion(
+    profile: RobotProfile, motion: np.ndarray, closed: np.ndarray
+) -> np.ndarray:
+    """Return actions ``[T, D]`` whose execution is the motion; the inverse of the mapping.
+
+    Args:
+        profile: Of the robot. Its `action.scale`, with which a first run is slowed down, is no part
+            of the data: a policy trained on them moves as the person did where it is 1.
+        motion: ``[T, A]`` of `motion_rows`.
+        closed: ``[T]`` gripper, 0 open .. 1 closed.
+    """
+    action = profile.action
+    rows = np.zeros((len(motion), len(action.columns)))
+    for i, axis in enumerate(action.all_axes):
+        if axis in action.used_axes:
+            source = action.axes.get(axis) or AxisSource(axis)
+            column = action.columns.index(source.column)
+            rows[:, column] = (motion[:, i] - source.offset) / source.scale
+    assert action.gripper is not None  # check_profile
+    gripper = action.gripper
+    rows[:, -1] = gripper.open + closed * (gripper.closed - gripper.open)
+    return rows
+
+
+def steps_too_large(profile: RobotProfile, now: np.ndarray, motion: np.ndarray) -> tuple[int, str]:
+    """Return the first row beyond what the robot's profile lets an action ask for.
+
+    Args:
+        profile: Of the robot.
+        now: ``[T, A]`` state.
+        motion: ``[T, A]`` of `motion_rows`.
+
+    Returns:
+        Its number and what it is; (-1, "") where there is none.
+    """
+    action, limits = profile.action, profile.limits
+    change = motion if action.is_delta else motion - now
+    if action.cartesian:
+        checks = [
+            (np.linalg.norm(change[:, :3], axis=1), limits.linear, "linear", "m"),
+        ]
+        if action.is_delta:  # angles of absolute poses wrap around
+            turn = np.linalg.norm(change[:, 3:], axis=1)
+            checks.append((turn, limits.angular, "angular", "rad"))
+        steps = [(values, limit.max_step, f"limits.{name}", unit) for values, limit, name, unit
+                 in checks if limit is not None]  # fmt: skip
+    else:
+        steps = [
+            (np.abs(change[:, i]), limits.joints[name].max_step, f"limits.joints.{name}", "rad")
+            for i, name in enumerate(action.joints)
+        ]
+    for values, most, key, unit in steps:
+        beyond = np.flatnonzero(values > most)
+        if beyond.size:
+            row = int(beyond[0])
+            text = f"a step of {values[row]:.3f} {unit} is beyond {key}.max_step = {most:g} {unit}"
+            return row, text
+    return -1, ""
+
+
+def is_still(profile: RobotProfile, now: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """Return ``[T]``: whether the arm hardly moves in a row."""
+    change = motion if profile.action.is_delta else motion - now
+    if not profile.action.cartesian:
+        return np.asarray((np.abs(change) < 0.004).all(axis=1))  # rad or m
+    turned = np.linalg.norm(change[:, 3:], axis=1) if profile.action.is_delta else 0.0
+    return np.asarray((np.linalg.norm(change[:, :3], axis=1) < 0.001) & (turned < 0.01))
+
+
+def _rpy(q: np.ndarray) -> np.ndarray:
+    """Return roll, pitch, yaw, rad, about the fixed axes x, y, z in turn."""
+    x, y, z, w = q.tolist()
+    sine = 2.0 * (w * y - z * x)
+    if abs(sine) > _GIMBAL:
+        return np.array([2.0 * math.atan2(x, w), math.copysign(math.pi / 2, sine), 0.0])
+    return np.array(
+        [
+            math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y)),
+            math.asin(sine),
+            math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z)),
+        ]
+    )

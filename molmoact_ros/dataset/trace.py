@@ -1,0 +1,89 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The trajectory of each step: the measured end effector, projected into the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from molmoact_ros.answer.trajectory import GRID_MAX, clipped, simplified
+
+from .camera_view import CameraView
+
+POINTS = 5  # at most, as in the released data
+_DEPTH_NEAR = 0.12  # m; a gripper is no further from the projected point
+_WINDOW = 0.06  # of the picture's width to each side, in which it is looked for
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Trajectories of the T steps of an episode.
+
+    Attributes:
+        points: ``[T, 5, 2]`` (x, y), 0..255; behind the last one it is repeated.
+        counts: ``[T]`` how many points there are.
+        gripper: ``[T, 3]`` where the end effector is now: x, y as 0..255, not clipped, and the
+            distance along the optical axis, m; NaN behind the camera.
+    """
+
+    points: np.ndarray
+    counts: np.ndarray
+    gripper: np.ndarray
+
+    @property
+    def outside(self) -> np.ndarray:
+        """``[T]``: whether the end effector is outside the picture."""
+        inside = (self.gripper[:, :2] >= 0.0) & (self.gripper[:, :2] <= GRID_MAX)
+        return np.asarray(~inside.all(axis=1))
+
+
+def project_traces(
+    view: CameraView, stamps: np.ndarray, path: np.ndarray, path_stamps: np.ndarray
+) -> Traces:
+    """Project what the end effector does from each step to the end of the episode.
+
+    Args:
+        view: The first camera.
+        stamps: ``[T]``, s, of the steps.
+        path: ``[N, 3]`` positions, m, over the whole episode.
+        path_stamps: ``[N]``, s.
+    """
+    points, counts, gripper = [], [], []
+    for stamp in stamps:
+        ahead = path[np.searchsorted(path_stamps, stamp - 1e-6) :]
+        ahead = ahead if len(ahead) else path[-1:]
+        seen = view.project(ahead, stamp)
+        grid = seen[:, :2] * GRID_MAX
+        gripper.append(np.append(grid[0], seen[0, 2]))
+        grid = grid[np.isfinite(grid).all(axis=1)]
+        grid = grid if len(grid) else np.full((1, 2), GRID_MAX / 2)
+        reduced = simplified(clipped(grid), POINTS)
+        if len(reduced) == 2 and np.allclose(reduced[0], reduced[1], atol=0.5):
+            reduced = reduced[:1]  # it stays where it is
+        counts.append(len(reduced))
+        points.append(np.concatenate([reduced, np.repeat(reduced[-1:], POINTS, axis=0)])[:POINTS])
+    return Traces(np.array(points), np.array(counts), np.array(gripper))
+
+
+def depth_agrees(gripper: np.ndarray, depth: np.ndarray) -> bool | None:
+    """Return whether a depth camera sees something where the end effector should be.
+
+    Args:
+        gripper: ``[3]`` x and y as 0..255, and the expected distance, m.
+        depth: ``[H, W]``, m; not positive or not finite: a hole.
+
+    Returns:
+        None: it saw nothing there, or the point is outside the picture.
+    """
+    height, width = depth.shape
+    if not np.isfinite(gripper).all() or not ((gripper[:2] >= 0) & (gripper[:2] <= GRID_MAX)).all():
+        return None
+    x, y = np.rint(gripper[:2] / GRID_MAX * (width - 1, height - 1)).astype(int)
+    reach = max(round(_WINDOW * width), 1)
+    window = depth[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
+    seen = window[np.isfinite(window) & (window > 0)]
+    if seen.size == 0:
+        return None
+    return bool(np.abs(seen - gripper[2]).min() <= _DEPTH_NEAR)
