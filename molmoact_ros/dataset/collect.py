@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from rosbags.typesys.store import Typestore
 
-from molmoact_ros.control import RobotProfile, load_profile
-from molmoact_ros.control.robots import robot_path
+from molmoact_ros.control import RobotProfile
+from molmoact_ros.control.robot_profile import load_profile, robot_path
 from molmoact_ros.record.settings import RecordingSettings
 from molmoact_ros.replay import BagError
 from molmoact_ros.yaml_config import ProfileError, build

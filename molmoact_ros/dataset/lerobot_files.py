@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from molmoact_ros.output_files import write_text, writing
 
 from .statistics import Statistics, aggregated, picture_statistics, statistics
-from .video import CODEC, PIXEL_FORMAT, FilmPlace, Films
+from .video import CODEC, PIXEL_FORMAT, VideoPlace, VideoFiles
 
 _FILES_PER_CHUNK = 1000
 _DATA_MB, _VIDEO_MB = 100, 200
@@ -62,7 +62,7 @@ class LeRobotFiles:
         fps: Steps per second.
         robot: Name of the robot.
         features: Columns by name, without those of the format and the cameras.
-        cameras: Keys of the films, ``observation.images.NAME``.
+        cameras: Keys of the videos, ``observation.images.NAME``.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ class LeRobotFiles:
     robot: str
     features: Mapping[str, Feature]
     cameras: Sequence[str]
-    _films: dict[str, Films] = field(default_factory=dict)
+    _videos: dict[str, VideoFiles] = field(default_factory=dict)
     _episodes: list[dict[str, Any]] = field(default_factory=list)
     _tasks: list[str] = field(default_factory=list)
     _stats: list[dict[str, Statistics]] = field(default_factory=list)
@@ -79,21 +79,21 @@ class LeRobotFiles:
     _rows: int = 0
 
     def __post_init__(self) -> None:
-        """Prepare the films."""
+        """Prepare the videos."""
         for key in self.cameras:
-            # 1000 films of 200 MB make a chunk: more than one is never needed.
+            # 1000 videos of 200 MB make a chunk: more than one is never needed.
             pattern = str(self.folder / "videos" / key / "chunk-000" / "file-{file:03d}.mp4")
-            self._films[key] = Films(pattern, self.fps, _VIDEO_MB * _MEGABYTE)
+            self._videos[key] = VideoFiles(pattern, self.fps, _VIDEO_MB * _MEGABYTE)
 
     def begin_episode(self) -> None:
         """Begin an episode."""
         self._samples: dict[str, list[np.ndarray]] = {key: [] for key in self.cameras}
-        for films in self._films.values():
-            films.begin_episode()
+        for videos in self._videos.values():
+            videos.begin_episode()
 
     def add_picture(self, camera: str, rgb: np.ndarray) -> None:
         """Add the next picture of a camera, RGB uint8 ``[H, W, 3]``."""
-        self._films[camera].add(rgb)
+        self._videos[camera].add(rgb)
         step = max(min(rgb.shape[:2]) // _SAMPLED, 1)
         self._samples[camera].append(rgb[::step, ::step])
 
@@ -122,7 +122,7 @@ class LeRobotFiles:
         stats = {name: statistics(values) for name, values in rows.items()}
         stats |= {key: picture_statistics(self._samples[key]) for key in self.cameras}
         self._stats.append(stats)
-        places = {key: films.end_episode() for key, films in self._films.items()}
+        places = {key: videos.end_episode() for key, videos in self._videos.items()}
         self._episodes.append(self._episode(number, task, count, places, stats))
         self._rows += count
         return number
@@ -133,8 +133,8 @@ class LeRobotFiles:
         Args:
             training: Number of the first episodes that are for training; the rest is held out.
         """
-        for films in self._films.values():
-            films.close()
+        for videos in self._videos.values():
+            videos.close()
         if self._writer is not None:
             with writing(self.folder / "data"):
                 self._writer.close()
@@ -150,8 +150,8 @@ class LeRobotFiles:
 
     def abandon(self) -> None:
         """Close all files; what is in them does not matter."""
-        for films in self._films.values():
-            films.abandon()
+        for videos in self._videos.values():
+            videos.abandon()
         if self._writer is not None:
             try:
                 self._writer.close()
@@ -189,7 +189,7 @@ class LeRobotFiles:
         number: int,
         task: str,
         count: int,
-        places: Mapping[str, FilmPlace],
+        places: Mapping[str, VideoPlace],
         stats: Mapping[str, Statistics],
     ) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -251,11 +251,11 @@ class LeRobotFiles:
             "splits": splits,
             "data_path": _DATA,
             "video_path": _VIDEO,
-            "features": {**{key: self._film_feature(key) for key in self.cameras}, **columns},
+            "features": {**{key: self._video_feature(key) for key in self.cameras}, **columns},
         }
 
-    def _film_feature(self, key: str) -> dict[str, Any]:
-        size = self._films[key].size
+    def _video_feature(self, key: str) -> dict[str, Any]:
+        size = self._videos[key].size
         assert size is not None  # every episode has a picture
         width, height = (side + side % 2 for side in size)
         return {

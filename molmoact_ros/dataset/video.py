@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's pictures of all episodes as H.264 films, as LeRobotDataset v3 has them."""
+"""One camera's pictures of all episodes as H.264 videos, as LeRobotDataset v3 has them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _OPTIONS = {"g": "2", "crf": "18", "preset": "veryfast"}
 
 
 @dataclass(frozen=True)
-class FilmPlace:
+class VideoPlace:
     """Where an episode is.
 
     Attributes:
-        file: Number of the film.
-        start: s in the film.
-        end: s in the film.
+        file: Number of the video.
+        start: s in the video.
+        end: s in the video.
     """
 
     file: int
@@ -36,8 +36,8 @@ class FilmPlace:
     end: float
 
 
-class Films:
-    """Writes the films of one camera; an episode is never parted."""
+class VideoFiles:
+    """Writes the videos of one camera; an episode is never parted."""
 
     def __init__(self, pattern: str, fps: float, max_bytes: int) -> None:
         """Start.
@@ -45,7 +45,7 @@ class Films:
         Args:
             pattern: Path with the field {file}.
             fps: Pictures per second.
-            max_bytes: Size after which a new film begins, before the next episode.
+            max_bytes: Size after which a new video begins, before the next episode.
         """
         self._pattern = pattern
         self._rate = Fraction(fps).limit_denominator(1000)
@@ -53,7 +53,7 @@ class Films:
         self._file = -1
         self._container: Any = None
         self._stream: Any = None
-        self._written = self._begin = 0  # pictures in the present film
+        self._written = self._begin = 0  # pictures in the present video
         self.size: tuple[int, int] | None = None  # width and height, px
 
     def begin_episode(self) -> None:
@@ -86,14 +86,14 @@ class Films:
             self._container.mux(self._stream.encode(frame))
         self._written += 1
 
-    def end_episode(self) -> FilmPlace:
+    def end_episode(self) -> VideoPlace:
         """End an episode and return where it is."""
-        return FilmPlace(
+        return VideoPlace(
             self._file, float(self._begin / self._rate), float(self._written / self._rate)
         )
 
     def close(self) -> None:
-        """End the present film."""
+        """End the present video."""
         if self._container is None:
             return
         container, self._container = self._container, None
