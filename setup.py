@@ -93,6 +93,7 @@ setup(
             "molmoact-evaluate = molmoact_ros.cli.evaluate:main",
             "molmoact-inspect = molmoact_ros.cli.inspect:main",
             "molmoact-predict = molmoact_ros.cli.predict:main",
+            "molmoact-record = molmoact_ros.cli.record:main",
             "molmoact-replay = molmoact_ros.cli.replay:main",
             "molmoact-selfcheck = molmoact_ros.cli.selfcheck:main",
         ]

@@ -19,6 +19,7 @@ from molmoact_ros.console.parameters import ConsoleParameters  # noqa: E402
 from molmoact_ros.executor_node.parameters import ExecutorParameters  # noqa: E402
 from molmoact_ros.markers_node.node import MarkersParameters  # noqa: E402
 from molmoact_ros.policy_node.parameters import PolicyParameters  # noqa: E402
+from molmoact_ros.record.node import RecorderParameters  # noqa: E402
 from molmoact_ros.tabletop_node.node import TabletopParameters  # noqa: E402
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
@@ -43,6 +44,10 @@ NODES = {
     "molmoact_console": (
         ConsoleParameters,
         "Executable `console_node`. Example: [config/demo.yaml](../config/demo.yaml).",
+    "molmoact_recorder": (
+        RecorderParameters,
+        "Executable `recorder_node`; `molmoact-record` adds a keyboard. What is recorded "
+        "is in a file such as [config/recording/tabletop.yaml](../config/recording/tabletop.yaml).",
     ),
     "tabletop": (
         TabletopParameters,

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from molmoact_ros.output_files import write_text, writing
 
 from .statistics import Statistics, aggregated, picture_statistics, statistics
-from .video import CODEC, PIXEL_FORMAT, VideoPlace, VideoFiles
+from .video import CODEC, PIXEL_FORMAT, VideoFiles, VideoPlace
 
 _FILES_PER_CHUNK = 1000
 _DATA_MB, _VIDEO_MB = 100, 200
