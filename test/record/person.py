@@ -3,7 +3,7 @@
 """A program: a node that plays the person. It sees what a person sees and moves the arm.
 
 It knows where the blocks lie from the simulator's own topic, as a person does from looking, and
-publishes an instruction and commands until it is stopped.
+publishes an instruction, and from /operator/go on commands, until it is stopped.
 
     person.py INSTRUCTION
 """
@@ -15,7 +15,7 @@ import rclpy
 from geometry_msgs.msg import PoseArray, PoseStamped, TwistStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Bool, Float64MultiArray, String
 
 from molmoact_ros.sim import Task
 from molmoact_ros.sim.expert import STEP_SECONDS, expert_move
@@ -33,6 +33,7 @@ def see(name: str):
 node.create_subscription(PoseArray, "/tabletop/blocks", see("blocks"), 1)
 node.create_subscription(PoseStamped, "/tabletop/ee_pose", see("pose"), 1)
 node.create_subscription(JointState, "/joint_states", see("joints"), 1)
+node.create_subscription(Bool, "/operator/go", see("go"), 1)
 latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 instruction = node.create_publisher(String, "/operator/instruction", latched)
 instruction.publish(String(data=task.instruction))
@@ -41,7 +42,7 @@ gripper = node.create_publisher(Float64MultiArray, "/tabletop/gripper", 1)
 
 
 def act() -> None:
-    if len(seen) < 3:
+    if len(seen) < 4:
         return
     p = seen["pose"].pose.position
     blocks = np.array([[b.position.x, b.position.y, b.position.z] for b in seen["blocks"].poses])
