@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = "pip install 'molmoact_ros[dataset]', or 'rosbags>=0.11,<0.12' pyarrow av matplotlib"
 _FPS_LIMITS = (0.01, 10.0)  # s, of the control period
+_MOTION_SEEN = 0.8  # share of the moving steps, below which there is a warning
 
 
 @reports_write_errors
@@ -174,7 +175,7 @@ def _run(options: argparse.Namespace) -> int:
         built = builder.read(bags, lambda path: bar.update())
     with tqdm(total=built.steps, unit="step", desc="writing", dynamic_ncols=True) as bar:
         builder.write(built, bar.update)
-    return _report(options, built)
+    return _report(options, built, builder.motion_seen)
 
 
 def _settings(options: argparse.Namespace) -> BuildSettings:
@@ -214,7 +215,7 @@ def _depth(options: argparse.Namespace) -> DepthCodes | None:
     return DepthCodes(options.checkpoint, estimator, options.depth_model if estimator else kind)
 
 
-def _report(options: argparse.Namespace, built: Built) -> int:
+def _report(options: argparse.Namespace, built: Built, motion_seen: Sequence[bool]) -> int:
     dropped = built.dropped
     held = len(built.stretches) - built.training
     print(f"episodes:    {built.training} for training, {held} held out; {built.steps} steps")
@@ -222,6 +223,12 @@ def _report(options: argparse.Namespace, built: Built) -> int:
         f"dropped:     {dropped.failed} failed, {dropped.thrown_away} thrown away, "
         f"{dropped.idle_steps} idle steps, {dropped.short_steps} steps of short stretches"
     )
+    share = sum(motion_seen) / max(len(motion_seen), 1)
+    if motion_seen and share < _MOTION_SEEN:
+        print(
+            f"warning:     in {1 - share:.0%} of the steps the picture does not change where the "
+            "end effector moves: check pose and calibration of the camera with report.html"
+        )
     print(f"data set:    {options.out}; look at {options.out / 'report.html'}")
     return 0
 

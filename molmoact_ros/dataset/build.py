@@ -27,7 +27,7 @@ from .faults import DataError
 from .lerobot_files import Feature, LeRobotFiles, write_json
 from .recorded import picture_messages
 from .report import Report
-from .trace import POINTS, depth_agrees
+from .trace import POINTS, MotionCheck, depth_agrees
 
 _PARTIAL = ".partial"
 _DEPTH_DISAGREES = 0.5  # share of the steps from which on the camera's pose is refused
@@ -35,7 +35,12 @@ _FEW_CHECKED = 5  # depth pictures, below which nothing is concluded
 
 
 class Builder:
-    """Makes one data set."""
+    """Makes one data set.
+
+    Attributes:
+        motion_seen: After `write`: for each step in which the end effector moved, whether the
+            picture changed where it should be.
+    """
 
     def __init__(self, settings: BuildSettings, depth: DepthCodes | None) -> None:
         """Prepare.
@@ -52,6 +57,7 @@ class Builder:
         self._settings = settings
         self._depth = depth
         self._types = message_types()
+        self.motion_seen: list[bool] = []
 
     def read(self, bags: Sequence[Path], done: Callable[[Path], None]) -> Built:
         """Read all bags, without their pictures; see `Collector.read`."""
@@ -108,6 +114,7 @@ class Builder:
         write_json(folder / "meta" / "molmoact.json", facts)
         readme(folder / "README.md", self._settings, facts)
         report.write(built, facts)
+        self.motion_seen = report.motion_seen
 
     def _pictures(
         self,
@@ -120,6 +127,7 @@ class Builder:
         """Write the pictures of all cameras; return the depth codes ``[T, 100]``."""
         codes = []
         agrees: list[bool] = []
+        motion = MotionCheck()
         for name, camera in stretch.recorded.settings.cameras.items():
             is_lead = name == next(iter(keys))
             depths = self._depths(stretch) if is_lead and camera.depth else None
@@ -138,10 +146,11 @@ class Builder:
                     agrees += [] if seen is None else [seen]
                 if self._depth is not None:
                     codes.append(self._encode(stretch, i, rgb, metres))
+                motion.add(rgb, stretch.traces.gripper[i])
                 report.see(stretch, i, rgb)
                 step()
         self._check_depth(stretch, agrees)
-        report.depth_checked(agrees)
+        report.checked(agrees, motion.seen)
         return np.array(codes) if codes else None
 
     def _encode(

@@ -11,7 +11,7 @@ from .faults import DataError
 from .recorded import Pictures, Recorded, Track
 
 MAX_STATE_GAP = 0.5  # s; between two measured states, over which is interpolated
-_JUMP = 1.0  # s that stamp and time of recording may drift apart
+_JUMP = 1.0  # s that stamp and time of recording may part from one message to the next
 _OTHER_CLOCK = 10.0  # s of constant difference: recorded by another clock
 _SLOWEST = 1.2  # control periods between two states
 
@@ -79,17 +79,17 @@ def _check_order(recorded: Recorded, topic: str, stamps: np.ndarray) -> None:
 
 def _check_offset(recorded: Recorded, pictures: Pictures) -> None:
     offset = pictures.log_times - pictures.stamps
-    usual = float(np.median(offset))
-    away = np.flatnonzero(np.abs(offset - usual) > _JUMP)
-    if away.size:
-        place = int(away[0])
+    jumps = np.flatnonzero(np.abs(np.diff(offset)) > _JUMP)
+    if jumps.size:
+        place = int(jumps[0]) + 1
+        step = offset[place - 1] - offset[place]
         raise DataError(
             recorded.path,
-            f"{pictures.topic}: the stamp is {offset[place] - usual:+.2f} s away from the time of "
-            "recording, compared with the other messages: the clock jumped; cut it out with "
-            "--cuts, or leave the bag out",
+            f"{pictures.topic}: stamps and the times of recording part by {step:+.2f} s from one "
+            "message to the next: a clock was set; cut it out with --cuts, or leave the bag out",
             float(pictures.stamps[place]),
         )
+    usual = float(np.median(offset))
     if abs(usual) > _OTHER_CLOCK:
         raise DataError(
             recorded.path,

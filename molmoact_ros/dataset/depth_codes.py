@@ -10,9 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from molmoact_ros.decoding.depth_teacher import DepthTeacher
-from molmoact_ros.model import load_vqvae
-
 ROWS, COLUMNS = 10, 10
 _VQVAE_FILES = ("vae-final.safetensors", "vae-final.pt")
 
@@ -44,6 +41,9 @@ class DepthCodes:
             CheckpointError: There is none, or it is broken.
             FileNotFoundError: The folder holds none.
         """
+        from molmoact_ros.decoding.depth_teacher import DepthTeacher  # torch takes seconds
+        from molmoact_ros.model import load_vqvae
+
         file = _find_vqvae(checkpoint)
         self._teacher = DepthTeacher(load_vqvae(file), ROWS, COLUMNS)
         self._estimator = estimator

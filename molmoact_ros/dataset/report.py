@@ -34,7 +34,11 @@ code{background:#f3f3f3;padding:0 .3em}"""
 
 
 class Report:
-    """Collects pictures while the data set is written."""
+    """Collects pictures while the data set is written.
+
+    Attributes:
+        motion_seen: For each step in which the end effector moved: whether the picture changed.
+    """
 
     def __init__(self, folder: Path, profile: RobotProfile) -> None:
         """Start.
@@ -47,6 +51,7 @@ class Report:
         self._profile = profile
         self._pictures: dict[str, list[str]] = {}
         self._agrees: list[bool] = []
+        self.motion_seen: list[bool] = []
 
     def see(self, stretch: Stretch, step: int, rgb: np.ndarray) -> None:
         """Keep a picture of the first camera when it is one of those shown."""
@@ -66,9 +71,10 @@ class Report:
         write_picture(self._folder / name, picture)
         names.append(name)
 
-    def depth_checked(self, agrees: Sequence[bool]) -> None:
-        """Count where the depth camera sees the end effector."""
+    def checked(self, agrees: Sequence[bool], motion_seen: Sequence[bool]) -> None:
+        """Count where the depth camera sees the end effector, and where the picture moves."""
         self._agrees += agrees
+        self.motion_seen += motion_seen
 
     def write(self, built: Built, facts: dict[str, Any]) -> None:
         """Write report.html.
@@ -118,6 +124,8 @@ class Report:
             ("actions", f"{facts['action_space']}: {', '.join(facts['columns'])}"),
             ("gripper", "{open:g} open, {closed:g} closed".format(**facts["gripper"])),
             ("end effector outside the picture", _share(outside)),
+            ("picture changes where the end effector moves", _share(np.array(self.motion_seen))
+             if self.motion_seen else "not checked: nothing moves"),
             ("depth camera sees the end effector", _share(np.array(self._agrees))
              if self._agrees else "not checked: no depth camera"),
             ("depth codes", "none" if facts["depth"] is None else facts["depth"]["source"]),

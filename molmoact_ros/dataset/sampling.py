@@ -80,7 +80,8 @@ def steps(moments: Sequence[Moment], period: float) -> list[list[Moment]]:
     stamps = np.array([moment.stamp for moment in moments])
     stretches: list[list[Moment]] = []
     place, due = 0, -np.inf
-    while place < len(stamps):
+    spacing = float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0
+    while place < len(stamps) and due <= stamps[-1] + spacing / 2:
         if not stretches or stamps[place] > due + _NEAR * period:
             stretches.append([])
             due = stamps[place]

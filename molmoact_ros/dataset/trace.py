@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from molmoact_ros.answer.trajectory import GRID_MAX, clipped, simplified
@@ -13,7 +14,10 @@ from molmoact_ros.answer.trajectory import GRID_MAX, clipped, simplified
 from .camera_view import CameraView
 
 POINTS = 5  # at most, as in the released data
-_DEPTH_NEAR = 0.12  # m; a gripper is no further from the projected point
+_DEPTH_NEAR = 0.08  # m; some part of a gripper is no further from the projected point
+_SMALL = 96  # px; pictures are compared at this size
+_MOVED = 0.7  # px of that size
+_CHANGED = 12.0  # grey levels; more than the noise of a camera
 _WINDOW = 0.06  # of the picture's width to each side, in which it is looked for
 
 
@@ -87,3 +91,30 @@ def depth_agrees(gripper: np.ndarray, depth: np.ndarray) -> bool | None:
     if seen.size == 0:
         return None
     return bool(np.abs(seen - gripper[2]).min() <= _DEPTH_NEAR)
+
+
+class MotionCheck:
+    """Whether a picture changes where the end effector moves; a wrong camera pose shows here.
+
+    Attributes:
+        seen: For each step in which it moved: whether the picture changed around it.
+    """
+
+    def __init__(self) -> None:
+        """Start without a picture."""
+        self.seen: list[bool] = []
+        self._grey: np.ndarray | None = None
+        self._gripper = np.zeros(2)
+
+    def add(self, rgb: np.ndarray, gripper: np.ndarray) -> None:
+        """Take the next picture, RGB uint8, and where the end effector is, x and y as 0..255."""
+        small = cv2.resize(rgb, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        place = gripper[:2] / GRID_MAX * (_SMALL - 1)
+        if self._grey is not None and np.linalg.norm(place - self._gripper) > _MOVED:
+            changed = np.abs(grey - self._grey) > _CHANGED
+            if changed.any():
+                ys, xs = np.nonzero(changed)
+                away = np.hypot(xs - place[0], ys - place[1]).min()
+                self.seen.append(bool(away <= _WINDOW * _SMALL))
+        self._grey, self._gripper = grey, place

@@ -1,0 +1,305 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Each bad recording is one sentence that names file and time; nothing is left behind."""
+
+from __future__ import annotations
+
+import copy
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from rosbags.typesys.store import Typestore
+
+from molmoact_ros.cli.dataset import main
+from molmoact_ros.record import notes
+
+IMAGE = "/tabletop/camera/image/compressed"
+INFO = "/tabletop/camera/camera_info"
+DEPTH = "/tabletop/camera/depth"
+POSE = "/tabletop/ee_pose"
+JOINTS = "/joint_states"
+INSTRUCTION = "/operator/instruction"
+START = 1_700_000_000.0
+MIDDLE = START + 1.0
+CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "tabletop"
+Change = Callable[[str, float, Any], Any]
+
+
+def without(*topics: str) -> Change:
+    return lambda topic, moment, message: None if topic in topics else message
+
+
+def at_middle(wanted: str, spoil: Callable[[Any], None]) -> Change:
+    """Change the messages of a topic for 0.1 s in the middle."""
+
+    def change(topic: str, moment: float, message: Any) -> Any:
+        if topic != wanted or not MIDDLE - 0.01 <= moment < MIDDLE + 0.09:
+            return message
+        spoiled = copy.deepcopy(message)
+        spoil(spoiled)
+        return spoiled
+
+    return change
+
+
+def restamp(offset: float, begin: float = MIDDLE) -> Change:
+    """Shift the stamps of pictures from a time on, s."""
+
+    def change(topic: str, moment: float, message: Any) -> Any:
+        if topic != IMAGE or moment < begin:
+            return message
+        shifted = copy.deepcopy(message)
+        stamp = shifted.header.stamp
+        total = stamp.sec * 10**9 + stamp.nanosec + round(offset * 1e9)
+        object.__setattr__(stamp, "sec", total // 10**9)
+        object.__setattr__(stamp, "nanosec", total % 10**9)
+        return shifted
+
+    return change
+
+
+def swapped(topic: str, moment: float, message: Any) -> Any:
+    """Record the picture of 1.0 s after that of 1.1 s."""
+    late = topic == IMAGE and MIDDLE - 0.01 <= moment < MIDDLE + 0.09
+    return [(moment + 0.15, message)] if late else message
+
+
+def slow_states(topic: str, moment: float, message: Any) -> Any:
+    keep = topic not in (POSE, JOINTS) or round((moment - START) * 1000) % 200 <= 10
+    return message if keep else None
+
+
+def one_frame(topic: str, moment: float, message: Any) -> Any:
+    return message if topic != IMAGE or moment < START + 0.05 else None
+
+
+def jump(message: Any) -> None:
+    message.pose.position.x += 0.5
+
+
+def not_a_number(message: Any) -> None:
+    message.pose.position.y = float("nan")
+
+
+def no_states(topic: str, moment: float, message: Any) -> Any:
+    return None if topic == POSE and MIDDLE < moment < MIDDLE + 0.8 else message
+
+
+def broken_picture(message: Any) -> None:
+    message.data = message.data[:100]
+
+
+LAST_ERRORS: list[str] = []
+
+
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> int:
+    """Run the command; nothing may be left."""
+    capsys.readouterr()
+    code = main([str(tmp_path / "bag"), "-o", str(tmp_path / "out"), *more])
+    LAST_ERRORS[:] = capsys.readouterr().err.splitlines()
+    left = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("out"))
+    assert left == [], "nothing half-written"
+    return code
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without(INFO), f"camera 'camera' is not calibrated: no CameraInfo on {INFO}"),
+        (without(INSTRUCTION), f"no instruction on {INSTRUCTION}"),
+        (without(IMAGE), f"no messages on {IMAGE}; it has: {JOINTS}"),
+        (without(POSE), f"no messages on {POSE}"),
+        (restamp(-3600.0), f"bag at 1700000000.900 s: {IMAGE}: a message is stamped 3599.900 s "
+         "before the one that was recorded before it: the clock was set back"),
+        (restamp(5.0), f"bag at 1700000006.000 s: {IMAGE}: stamps and the times of recording "
+         "part by +5.00 s"),
+        (restamp(-60.0, START), f"{IMAGE} is stamped 60 s away from when it was recorded"),
+        (swapped, "bag at 1700000001.100 s: " + IMAGE + ": a message is stamped 0.100 s before the "
+         "one that was recorded before it: its messages are out of order"),
+        (slow_states, f"{POSE} has 5.0 states a second, the control period is 0.1 s"),
+        (at_middle(POSE, jump), "bag at 1700000000.900 s: a step of 0.5"),
+        (at_middle(POSE, not_a_number), f"bag at 1700000001.000 s: {POSE} holds a value that is "
+         "not finite"),
+        (no_states, f"{POSE} has no state for 0.8"),
+        (one_frame, "bag at 1700000000.000 s: the episode 'reach the red block' has 1 picture(s)"),
+        (at_middle(IMAGE, broken_picture), f"bag at 1700000001.000 s: {IMAGE}: "),
+    ],
+)  # fmt: skip
+def test_a_bad_recording_is_one_sentence(
+    change: Change,
+    words: str,
+    reach: Any,
+    types: Typestore,
+    write: Callable[..., Path],
+    recording: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tmp_path / "bag", types, reach, change)
+    assert refused(tmp_path, capsys, "--recording", str(recording)) == 1
+    errors = [line for line in LAST_ERRORS if line.startswith("error: ")]
+    assert len(errors) == 1 and words in errors[0] and str(tmp_path / "bag") in errors[0]
+
+
+def turned(recording: Path, tmp_path: Path, angle: float) -> Path:
+    """Return the recording file with a camera that is turned about its own y axis."""
+    from molmoact_ros.control.rotation import from_rotation_vector, multiply
+
+    content = yaml.safe_load(recording.read_text())
+    pose = content["cameras"]["camera"]["pose"]
+    turn = from_rotation_vector(np.array([0.0, angle, 0.0]))
+    pose["quaternion"] = multiply(np.array(pose["quaternion"]), turn).tolist()
+    path = tmp_path / "turned.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_a_camera_that_looks_elsewhere_is_found(
+    bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(bags / "reach", tmp_path / "bag")
+    wrong = turned(recording, tmp_path, 0.5)
+    assert refused(tmp_path, capsys, "--recording", str(wrong)) == 1
+    assert "outside the picture of camera 'camera' in 100% of the steps" in LAST_ERRORS[-1]
+    assert "bag at 1700000000.000 s" in LAST_ERRORS[-1]
+
+
+def test_the_moving_picture_finds_a_smaller_error(
+    bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """15 degrees: still in the picture, but nothing moves there."""
+    wrong = turned(recording, tmp_path, np.deg2rad(-15.0))
+    for name, file, is_found in (("right", recording, False), ("wrong", wrong, True)):
+        arguments = [str(bags / "reach"), "-o", str(tmp_path / name), "--recording", str(file)]
+        assert main(arguments) == 0
+        said = capsys.readouterr().out
+        assert ("the picture does not change where the end effector moves" in said) == is_found
+
+
+def test_a_depth_camera_finds_an_error_along_the_line_of_sight(
+    bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """25 cm further away: nearly the same picture, another distance."""
+    from molmoact_ros.control.rotation import rotate
+
+    content = yaml.safe_load(recording.read_text())
+    pose = content["cameras"]["camera"]["pose"]
+    back = rotate(np.array(pose["quaternion"]), np.array([0.0, 0.0, -0.25]))
+    pose["position"] = (np.array(pose["position"]) + back).tolist()
+    wrong = tmp_path / "moved.yaml"
+    wrong.write_text(yaml.safe_dump(content))
+    shutil.copytree(bags / "reach", tmp_path / "bag")
+    assert refused(tmp_path, capsys, "--recording", str(wrong)) == 1
+    assert "the depth camera sees nothing where the end effector should be" in LAST_ERRORS[-1]
+
+
+def test_a_truncated_file(
+    bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(bags / "reach", tmp_path / "bag")
+    file = tmp_path / "bag" / "reach.mcap"
+    file.write_bytes(file.read_bytes()[:100_000])
+    assert refused(tmp_path, capsys, "--recording", str(recording)) == 1
+    assert f"bag {tmp_path / 'bag'} cannot be read" in LAST_ERRORS[-1]
+
+
+def test_all_bad_bags_are_named_at_once(
+    bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bag").mkdir()
+    for name in ("a", "b"):
+        shutil.copytree(bags / "reach", tmp_path / "bag" / name)
+        (tmp_path / "bag" / name / "reach.mcap").write_bytes(b"\x89MCAP0\r\n")
+    assert refused(tmp_path, capsys, "--recording", str(recording)) == 1
+    assert len([line for line in LAST_ERRORS if "cannot be read" in line]) == 2
+
+
+def test_bags_without_the_recorders_notes_need_the_recording_file(
+    bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(bags / "reach", tmp_path / "bag")
+    assert refused(tmp_path, capsys) == 1
+    assert "it was not made by molmoact-record: say with --recording FILE" in LAST_ERRORS[-1]
+
+
+def test_an_episode_that_was_not_kept(
+    reach: Any, types: Typestore, write: Callable[..., Path], recording: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    note = notes.BeginNote("wave", yaml.safe_load(recording.read_text()), {"robot": "?"})
+    text = types.types[notes.STRING](data=notes.note_text(note))
+    write(tmp_path / "bag", types, reach, more=[(START, notes.BEGIN_TOPIC, notes.STRING, text)])
+    assert refused(tmp_path, capsys, "--robot", "tabletop") == 1
+    assert "the recorder did not keep this episode" in LAST_ERRORS[-1]
+
+
+@pytest.mark.parametrize(
+    ("robot", "words"),
+    [
+        ("so101_lerobot", "open and closed must be 0 and 1"),
+        ("ur_trajectory", "/joint_states has no joint elbow_joint; it has: "),
+        ("nowhere", "no profile 'nowhere'; there are: "),
+    ],
+)
+def test_another_action_space_than_the_recorded_robot_has(
+    robot: str, words: str, bags: Path, recording: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    shutil.copytree(bags / "reach", tmp_path / "bag")
+    assert refused(tmp_path, capsys, "--recording", str(recording), "--robot", robot) == 1
+    assert words in LAST_ERRORS[-1]
+
+
+def test_an_existing_folder_is_never_written_to(
+    bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(bags), "-o", str(tmp_path), "--recording", str(recording)]
+    assert main(arguments) == 1
+    assert f"{tmp_path} exists; choose another folder by -o" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("most", [3_000, 30_000, 70_000], ids=lambda most: f"{most}_bytes")
+def test_a_full_disk_leaves_nothing(
+    most: int, bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table, the video, or a picture of the report does not fit."""
+    shutil.copytree(bags / "pick", tmp_path / "bag")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        code = refused(tmp_path, capsys, "--recording", str(recording))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1
+    assert "cannot be written: File too large" in LAST_ERRORS[-1]
+    assert str(tmp_path / "out.partial") in LAST_ERRORS[-1]
+
+
+@pytest.mark.long
+def test_interrupted(bags: Path, recording: Path, tmp_path: Path) -> None:
+    """Ctrl-C while it writes."""
+    call = "import sys; from molmoact_ros.cli.dataset import main; sys.exit(main())"
+    command = [sys.executable, "-c", call, str(bags), "-o", str(tmp_path / "out")]
+    command += ["--recording", str(recording), "--checkpoint", str(CHECKPOINT)]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    end = time.monotonic() + 60.0
+    while not (tmp_path / "out.partial" / "videos").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60.0)
+    assert process.returncode == 1
+    assert f"stopped; {tmp_path / 'out'} was not made" in errors.decode()
+    assert list(tmp_path.iterdir()) == []
