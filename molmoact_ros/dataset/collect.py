@@ -245,9 +245,7 @@ class Collector:
             problems.append(str(DataError(path, problem, float(stamps[outside][0]))))
         return problems
 
-    def _split(
-        self, stretches: list[Stretch], dropped: Dropped, lost: dict[str, int]
-    ) -> Built:
+    def _split(self, stretches: list[Stretch], dropped: Dropped, lost: dict[str, int]) -> Built:
         """Choose the held-out episodes; stretches of one episode stay together."""
         keys = list(dict.fromkeys((s.recorded.path, s.segment.start) for s in stretches))
         count = round(self._settings.held_out * len(keys))
@@ -264,4 +262,3 @@ class Collector:
 def _actions(profile: RobotProfile) -> str:
     action = profile.action
     return f"{action.space} [{' '.join(action.columns)}] of '{profile.robot}'"
-

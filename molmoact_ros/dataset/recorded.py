@@ -95,9 +95,7 @@ class Recorded:
     transforms: TransformTree
 
 
-def read_recorded(
-    path: Path, types: Typestore, settings: RecordingSettings | None
-) -> Recorded:
+def read_recorded(path: Path, types: Typestore, settings: RecordingSettings | None) -> Recorded:
     """Read a bag once.
 
     Args:

@@ -44,9 +44,7 @@ def match(
     arrivals = sorted(
         (log, name, number, stamp)
         for name, pictures in cameras.items()
-        for number, (stamp, log) in enumerate(
-            zip(pictures.stamps, pictures.log_times, strict=True)
-        )
+        for number, (stamp, log) in enumerate(zip(pictures.stamps, pictures.log_times, strict=True))
         if start - max_skew <= stamp <= end + max_skew
     )
     found = []

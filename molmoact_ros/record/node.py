@@ -22,7 +22,7 @@ from molmoact_ros.policy_node.cameras import GapCounter
 from molmoact_ros.replay.types import message_types
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.callback_thread import CallbackThread
-from molmoact_ros.ros.diagnostics import Diagnostics, Level, Status
+from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.parameters import declare_parameters, parameter
 from molmoact_ros.ros.running import ClosableNode, StartError, StartFault, run_node
 from molmoact_ros.yaml_config import ProfileError, read_yaml
@@ -266,7 +266,7 @@ class RecorderNode(ClosableNode):
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _status(self) -> Status:
+    def _status(self) -> Diagnosis:
         with self._lock:
             missing = [name for name, channel in self._channels.items() if not channel.kind]
             values = {
@@ -275,8 +275,8 @@ class RecorderNode(ClosableNode):
                 **{f"lost {topic}": count for topic, count in self.lost().items()},
             }
             if any(map(self._is_needed, missing)):
-                return Status(Level.WARN, f"nobody publishes {', '.join(missing)}", values)
-            return Status(Level.OK, self.line(), values)
+                return Diagnosis(Level.WARN, f"nobody publishes {', '.join(missing)}", values)
+            return Diagnosis(Level.OK, self.line(), values)
 
 
 def _answering(act: Callable[[], str]) -> Callable[[Any, Any], Any]:

@@ -115,9 +115,7 @@ def test_statistics_make_a_checkpoint_of_it(
     assert facts["gripper"] == {"column": "gripper", "open": 0.0, "closed": 1.0}
 
 
-def test_trajectories_end_at_the_block(
-    rows: dict[str, np.ndarray], facts: dict[str, Any]
-) -> None:
+def test_trajectories_end_at_the_block(rows: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     reach = of_episode(rows, "reach", facts)
     points = reach["annotation.trajectory"].reshape(-1, 5, 2)
     counts = reach["annotation.trajectory_points"]

@@ -46,6 +46,7 @@ class Recorder:
 
     def start(self, max_bytes: int | None = None) -> None:
         """Start it; a limit of the size of its files stands for a full disk."""
+
         def limit() -> None:
             if max_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
