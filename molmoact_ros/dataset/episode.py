@@ -17,12 +17,12 @@ from .faults import DataError
 from .idle import idle_steps
 from .motion import (
     columns_from_motion,
-    is_still,
     joint_track,
     last_before,
     motion_rows,
     poses_at,
-    steps_too_large,
+    step_too_large,
+    ways,
 )
 from .recorded import Recorded, Track
 from .sampling import Moment, match, steps
@@ -117,13 +117,13 @@ def stretches_of(
             short += len(chosen)
             continue
         stamps = np.array([moment.stamp for moment in chosen])
-        now, motion = motion_rows(profile, moved, stamps, choices.period)
-        row, problem = steps_too_large(profile, now, motion)
+        motion = motion_rows(profile, moved, stamps, choices.period)
+        row, problem = step_too_large(profile, motion.change)
         if problem:
             raise DataError(recorded.path, f"{problem} of the robot's profile", stamps[row])
         measured, closed = _gripper(recorded, stamps, choices.period)
-        still = is_still(profile, now, motion)
-        kept = ~idle_steps(still, closed, round(choices.max_pause / choices.period))
+        pause = round(choices.max_pause / choices.period)
+        kept = ~idle_steps(ways(profile, motion.change), closed, pause)
         if kept.sum() < choices.min_steps:
             short += len(chosen)
             continue
@@ -136,8 +136,8 @@ def stretches_of(
                 segment,
                 part,
                 tuple(moment for moment, keep in zip(chosen, kept, strict=True) if keep),
-                np.column_stack([now, measured])[kept],
-                columns_from_motion(profile, motion, closed)[kept],
+                np.column_stack([motion.state, measured])[kept],
+                columns_from_motion(profile, motion.actions, closed)[kept],
                 project_traces(view, stamps[kept], points, at),
                 _human(recorded, stamps)[kept],
                 int((~kept).sum()),

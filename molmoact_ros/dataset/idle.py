@@ -9,22 +9,22 @@ import numpy as np
 _GRIPPER_STILL = 0.02  # of its range
 
 
-def idle_steps(still: np.ndarray, closed: np.ndarray, most: int) -> np.ndarray:
+def idle_steps(ways: np.ndarray, closed: np.ndarray, most: int) -> np.ndarray:
     """Return ``[T]``: whether a step is left out.
 
-    The first steps of a pause stay, so that a policy learns to stop; what follows goes. Motion is
-    continuous over the cut, for nothing has moved meanwhile.
+    The first steps of a pause stay, so that a policy learns to stop; what follows goes. A pause
+    lasts while everything stays where it was at its begin, so that slow motion is none.
 
     Args:
-        still: ``[T]`` whether the arm hardly moves.
+        ways: ``[T, A]`` where the robot is at the end of each step; differences below 1 are no motion.
         closed: ``[T]`` gripper, 0 open .. 1 closed.
         most: Steps of a pause that stay.
     """
-    change = np.abs(np.diff(closed, prepend=closed[:1])) > _GRIPPER_STILL
-    # The gripper takes time: what follows its change is no pause yet.
-    idle = np.zeros(len(still), dtype=bool)
-    length = 0
-    for i, (at_rest, moved) in enumerate(zip(still, change, strict=True)):
-        length = length + 1 if at_rest and not moved else 0
-        idle[i] = length > most
+    idle = np.zeros(len(ways), dtype=bool)
+    begin = 0
+    for i in range(1, len(ways)):
+        moved = float(np.linalg.norm(ways[i] - ways[begin])) >= 1.0
+        if moved or abs(closed[i] - closed[begin]) > _GRIPPER_STILL:
+            begin = i
+        idle[i] = i - begin > most
     return idle

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from molmoact_ros.control import RobotProfile
 from molmoact_ros.control.mapping import AxisSource
 from molmoact_ros.control.rotation import (
+    between,
     inverse,
     multiply,
     normalised,
@@ -24,6 +26,7 @@ from .faults import DataError
 from .recorded import Recorded, Track
 
 _GIMBAL = 1.0 - 1e-9
+_NO_WAY, _NO_TURN, _NO_JOINT_TURN = 0.002, 0.02, 0.01  # m, rad, rad: what counts as at rest
 
 
 def check_profile(profile: RobotProfile) -> None:
@@ -87,9 +90,23 @@ def joint_track(recorded: Recorded, joints: tuple[str, ...]) -> Track:
     return Track(recorded.joints.stamps, recorded.joints.values[:, columns], recorded.joints.topic)
 
 
-def motion_rows(
-    profile: RobotProfile, track: Track, times: np.ndarray, period: float
-) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Motion:
+    """What a robot did in T steps, in its own axes.
+
+    Attributes:
+        state: ``[T, A]`` at the begin of each step.
+        actions: ``[T, A]`` in the action space: the change in a step, or where it ended.
+        change: ``[T, A]`` in a step, in every action space: joints, or position, m, and rotation
+            vector, rad, in the base frame.
+    """
+
+    state: np.ndarray
+    actions: np.ndarray
+    change: np.ndarray
+
+
+def motion_rows(profile: RobotProfile, track: Track, times: np.ndarray, period: float) -> Motion:
     """Return what a robot did, in its own axes.
 
     Args:
@@ -97,83 +114,78 @@ def motion_rows(
         track: Poses ``[N, 7]``, or positions of the profile's joints.
         times: ``[T]``, s.
         period: From one row to the next, s.
-
-    Returns:
-        State ``[T, A]`` at the times, and motion ``[T, A]`` from each time for one period: the
-        change, or for absolute action spaces where it ended.
     """
     action = profile.action
     if not action.cartesian:
         now, then = at(track, times, slice(None)), at(track, times + period, slice(None))
-        return now, then - now if action.is_delta else then
+        return Motion(now, then - now if action.is_delta else then, then - now)
     (p0, q0), (p1, q1) = poses_at(track, times), poses_at(track, times + period)
     as_numbers = _rpy if action.rotation == "rpy" else to_rotation_vector
-    now = np.column_stack([p0, [as_numbers(q) for q in q0]])
+    state = np.column_stack([p0, [as_numbers(q) for q in q0]])
+    change = np.column_stack([p1 - p0, [between(a, b) for a, b in zip(q0, q1, strict=True)]])
     if not action.is_delta:
-        return now, np.column_stack([p1, [as_numbers(q) for q in q1]])
+        return Motion(state, np.column_stack([p1, [as_numbers(q) for q in q1]]), change)
     rows = []
     for a, b, turn, later in zip(p0, p1, q0, q1, strict=True):
+        back = inverse(turn)
         if action.frame == "tool":
-            back = inverse(turn)
             rows.append(np.append(rotate(back, b - a), as_numbers(multiply(back, later))))
         else:
-            change = multiply(later, inverse(turn))
-            rows.append(np.append(b - a, as_numbers(change)))
-    return now, np.array(rows)
+            rows.append(np.append(b - a, as_numbers(multiply(later, back))))
+    return Motion(state, np.array(rows), change)
 
 
 def columns_from_motion(
-    profile: RobotProfile, motion: np.ndarray, closed: np.ndarray
+    profile: RobotProfile, actions: np.ndarray, closed: np.ndarray
 ) -> np.ndarray:
     """Return actions ``[T, D]`` whose execution is the motion; the inverse of the mapping.
 
     Args:
         profile: Of the robot. Its `action.scale`, with which a first run is slowed down, is no part
             of the data: a policy trained on them moves as the person did where it is 1.
-        motion: ``[T, A]`` of `motion_rows`.
+        actions: ``[T, A]`` of `Motion`.
         closed: ``[T]`` gripper, 0 open .. 1 closed.
     """
     action = profile.action
-    rows = np.zeros((len(motion), len(action.columns)))
+    rows = np.zeros((len(actions), len(action.columns)))
     for i, axis in enumerate(action.all_axes):
         if axis in action.used_axes:
             source = action.axes.get(axis) or AxisSource(axis)
             column = action.columns.index(source.column)
-            rows[:, column] = (motion[:, i] - source.offset) / source.scale
+            rows[:, column] = (actions[:, i] - source.offset) / source.scale
     assert action.gripper is not None  # check_profile
     gripper = action.gripper
     rows[:, -1] = gripper.open + closed * (gripper.closed - gripper.open)
     return rows
 
 
-def steps_too_large(profile: RobotProfile, now: np.ndarray, motion: np.ndarray) -> tuple[int, str]:
+def step_too_large(profile: RobotProfile, change: np.ndarray) -> tuple[int, str]:
     """Return the first row beyond what the robot's profile lets an action ask for.
 
     Args:
         profile: Of the robot.
-        now: ``[T, A]`` state.
-        motion: ``[T, A]`` of `motion_rows`.
+        change: ``[T, A]`` of `Motion`.
 
     Returns:
         Its number and what it is; (-1, "") where there is none.
     """
-    action, limits = profile.action, profile.limits
-    change = motion if action.is_delta else motion - now
-    if action.cartesian:
+    limits = profile.limits
+    if profile.action.cartesian:
+        linear, angular = np.split(change, [3], axis=1)
         checks = [
-            (np.linalg.norm(change[:, :3], axis=1), limits.linear, "linear", "m"),
+            (np.linalg.norm(part, axis=1), limit.max_step, f"limits.{name}", unit)
+            for part, limit, name, unit in (
+                (linear, limits.linear, "linear", "m"),
+                (angular, limits.angular, "angular", "rad"),
+            )
+            if limit is not None
         ]
-        if action.is_delta:  # angles of absolute poses wrap around
-            turn = np.linalg.norm(change[:, 3:], axis=1)
-            checks.append((turn, limits.angular, "angular", "rad"))
-        steps = [(values, limit.max_step, f"limits.{name}", unit) for values, limit, name, unit
-                 in checks if limit is not None]  # fmt: skip
     else:
-        steps = [
+        checks = [
             (np.abs(change[:, i]), limits.joints[name].max_step, f"limits.joints.{name}", "rad")
-            for i, name in enumerate(action.joints)
+            for i, name in enumerate(profile.action.joints)
         ]
-    for values, most, key, unit in steps:
+    for values, most, key, unit in checks:
         beyond = np.flatnonzero(values > most)
         if beyond.size:
             row = int(beyond[0])
@@ -182,13 +194,14 @@ def steps_too_large(profile: RobotProfile, now: np.ndarray, motion: np.ndarray) 
     return -1, ""
 
 
-def is_still(profile: RobotProfile, now: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Return ``[T]``: whether the arm hardly moves in a row."""
-    change = motion if profile.action.is_delta else motion - now
-    if not profile.action.cartesian:
-        return np.asarray((np.abs(change) < 0.004).all(axis=1))  # rad or m
-    turned = np.linalg.norm(change[:, 3:], axis=1) if profile.action.is_delta else 0.0
-    return np.asarray((np.linalg.norm(change[:, :3], axis=1) < 0.001) & (turned < 0.01))
+def ways(profile: RobotProfile, change: np.ndarray) -> np.ndarray:
+    """Return ``[T, A]`` how far the robot has come at the end of each step.
+
+    Differences below 1 are no motion: 2 mm, 0.02 rad of the end effector, 0.01 rad of a joint.
+    """
+    cartesian = np.repeat([_NO_WAY, _NO_TURN], 3)
+    unit = cartesian if profile.action.cartesian else np.full(change.shape[1], _NO_JOINT_TURN)
+    return np.cumsum(change / unit, axis=0)
 
 
 def _rpy(q: np.ndarray) -> np.ndarray:

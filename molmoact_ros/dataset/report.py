@@ -100,7 +100,8 @@ class Report:
             "between the finger tips; throw an episode away with <code>--drop NAME</code>.</p>",
             *self._episodes(built),
             "<h2>Actions</h2>",
-            "<p>Blue: all steps. Green: q01 and q99, between which an answer can be anything; what "
+            "<p>Blue: all steps, their number on a logarithmic axis. Green: q01 and q99, "
+            "between which an answer can be anything; what "
             "is beyond is clipped. Red: what the robot's profile allows at most in one step.</p>",
             f'<img src="{_FOLDER}/actions.png" alt="histograms of the actions">',
             "<h2>Lengths</h2>",

@@ -20,6 +20,7 @@ from .episode import Stretch
 _COLUMNS = 4
 _BLUE, _GREEN, _RED, _GREY = "#3b6fb6", "#2e8b57", "#c0392b", "#9aa5b1"
 _CARTESIAN = ("x", "y", "z")
+_IN_SIGHT = 2.0  # times the largest action: a limit further away is only written
 
 
 def action_histograms(
@@ -36,20 +37,18 @@ def action_histograms(
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.7)
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name, fontsize=10, loc="left")
         axes.tick_params(labelsize=8)
-        axes.xaxis.set_major_locator(_few_ticks())
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         if stats["mask"][i]:
             for key in ("q01", "q99"):
                 axes.axvline(stats[key][i], color=_GREEN, linewidth=1.2)
         limit = _limit(profile, name)
-        widest = float(np.abs(actions[:, i]).max())
-        if limit is not None and limit < 4 * max(widest, 1e-9):
-            for value in (-limit, limit):
-                axes.axvline(value, color=_RED, linewidth=1.2)
-        elif limit is not None:
-            axes.text(0.98, 0.93, f"limit ±{limit:g}", color=_RED, fontsize=8, ha="right",
-                      va="top", transform=axes.transAxes)  # fmt: skip
+        if limit is not None:
+            axes.set_title(f"limit ±{limit:g}", fontsize=8, loc="right", color=_RED)
+            if limit < _IN_SIGHT * float(np.abs(actions[:, i]).max()):
+                for value in (-limit, limit):
+                    axes.axvline(value, color=_RED, linewidth=1.2)
     return _drawn(figure)
 
 
@@ -68,17 +67,13 @@ def lengths(stretches: Sequence[Stretch], facts: dict[str, Any]) -> np.ndarray:
     axes.bar(places, idle, bottom=seconds, color=_GREY, width=0.8)
     axes.set_xlabel("episode")
     axes.set_ylabel("s")
-    axes.xaxis.set_major_locator(_few_ticks(whole=True))
+    axes.set_xticks(places[:: max(len(places) // 20, 1)])
     kinds = ((_BLUE, "training"), (_GREEN, "held out"), (_GREY, "pauses, dropped"))
     axes.legend(
         handles=[Patch(color=colour, label=label) for colour, label in kinds],
         fontsize=8, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False,
     )  # fmt: skip
     return _drawn(figure)
-
-
-def _few_ticks(whole: bool = False) -> Any:
-    return MaxNLocator(nbins=12 if whole else 4, integer=whole)
 
 
 def _limit(profile: RobotProfile, column: str) -> float | None:

@@ -18,7 +18,7 @@ from molmoact_ros.control.rotation import from_rotation_vector, from_rpy, multip
 from molmoact_ros.dataset.camera_view import CameraView
 from molmoact_ros.dataset.cuts import load_cuts
 from molmoact_ros.dataset.idle import idle_steps
-from molmoact_ros.dataset.motion import columns_from_motion, motion_rows, steps_too_large
+from molmoact_ros.dataset.motion import columns_from_motion, motion_rows, step_too_large, ways
 from molmoact_ros.dataset.recorded import Pictures, Track
 from molmoact_ros.dataset.sampling import Moment, match, steps
 from molmoact_ros.dataset.trace import MotionCheck, depth_agrees, project_traces
@@ -61,8 +61,8 @@ def test_executing_the_actions_repeats_the_measured_poses(frame: str, rotation: 
     tool = {"tool_frame": "tcp"} if frame == "tool" else {}
     robot = profile("ur_servo", frame=frame, rotation=rotation, **tool)
     track = pose_track(np.random.default_rng(3))
-    _, motion = motion_rows(robot, track, TIMES, PERIOD)
-    rows = executed(robot, columns_from_motion(robot, motion, np.zeros(len(TIMES))))
+    motion = motion_rows(robot, track, TIMES, PERIOD)
+    rows = executed(robot, columns_from_motion(robot, motion.actions, np.zeros(len(TIMES))))
     position, turn = track.values[0, :3], track.values[0, 3:]
     for row in rows:
         change = from_rpy(row[3:]) if rotation == "rpy" else from_rotation_vector(row[3:])
@@ -81,8 +81,9 @@ def test_joint_actions(name: str) -> None:
     joints = len(robot.action.joints)
     fine = np.arange(0.0, 3.0, 0.01)
     values = np.sin(fine[:, None] + np.arange(joints))
-    now, motion = motion_rows(robot, Track(fine, values, "/joints"), TIMES, PERIOD)
-    columns = columns_from_motion(robot, motion, np.full(len(TIMES), 0.25))
+    motion = motion_rows(robot, Track(fine, values, "/joints"), TIMES, PERIOD)
+    columns = columns_from_motion(robot, motion.actions, np.full(len(TIMES), 0.25))
+    now = motion.state
     assert np.allclose(now[3], np.sin(0.3 + np.arange(joints)), atol=1e-9)
     after = np.sin(0.4 + np.arange(joints))
     done = executed(robot, columns)[3]
@@ -100,11 +101,14 @@ def test_a_unit_and_a_sign_of_the_mapping_are_undone() -> None:
 
 def test_a_step_beyond_the_limits_is_found() -> None:
     robot = profile("ur_servo")
-    motion = np.zeros((4, 6))
-    assert steps_too_large(robot, motion, motion) == (-1, "")
-    motion[2, 1] = 0.2
-    row, text = steps_too_large(robot, np.zeros((4, 6)), motion)
+    change = np.zeros((4, 6))
+    assert step_too_large(robot, change) == (-1, "")
+    change[2, 1] = 0.2
+    row, text = step_too_large(robot, change)
     assert row == 2 and text == "a step of 0.200 m is beyond limits.linear.max_step = 0.08 m"
+    change[1, 5] = 0.5
+    assert "limits.linear" in step_too_large(robot, change)[1]
+    assert step_too_large(robot, change * [0, 0, 0, 1, 1, 1])[0] == 1
 
 
 def pictures(stamps: np.ndarray, topic: str) -> Pictures:
@@ -139,12 +143,16 @@ def test_a_gap_parts_an_episode() -> None:
     assert [len(stretch) for stretch in stretches] == [20, 17]
 
 
-def test_pauses_but_not_the_wait_for_the_gripper_are_idle() -> None:
-    still = np.array([0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1], dtype=bool)
-    idle = [False] * 5 + [True] * 3 + [False] * 3
-    assert idle_steps(still, np.zeros(11), most=3).tolist() == idle
-    closing = np.array([0, 0, 0, 0.3, 0.6, 0.9, 1, 1, 1, 1, 1])
-    assert not idle_steps(still, closing, most=3).any()
+def test_pauses_but_neither_slow_motion_nor_the_gripper_are_idle() -> None:
+    robot = profile("ur_servo")
+    change = np.zeros((12, 6))
+    change[[0, 1, 8, 9, 10, 11], 0] = 0.01
+    idle = [False] * 5 + [True] * 3 + [False] * 4
+    assert idle_steps(ways(robot, change), np.zeros(12), most=3).tolist() == idle
+    closing = np.array([0, 0, 0, 0.3, 0.6, 0.9, 1, 1, 1, 1, 1, 1])
+    assert not idle_steps(ways(robot, change), closing, most=3).any()
+    slow = np.tile([0.0008, 0.0, 0.0, 0.0, 0.0, 0.0], (12, 1))  # 8 mm/s
+    assert not idle_steps(ways(robot, slow), np.zeros(12), most=3).any()
 
 
 def transform(parent: str, child: str, stamp: float, x: float, yaw: float = 0.0) -> Any:
