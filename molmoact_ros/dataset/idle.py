@@ -16,7 +16,7 @@ def idle_steps(ways: np.ndarray, closed: np.ndarray, most: int) -> np.ndarray:
     lasts while everything stays where it was at its begin, so that slow motion is none.
 
     Args:
-        ways: ``[T, A]`` where the robot is at the end of each step; differences below 1 are no motion.
+        ways: ``[T, A]`` where the robot is after each step; below 1 is no motion.
         closed: ``[T]`` gripper, 0 open .. 1 closed.
         most: Steps of a pause that stay.
     """

@@ -34,9 +34,11 @@ COMMANDS = {str(page.relative_to(ROOT)): list(commands(page)) for page in PAGES}
 LAUNCH = ("ros2", "launch", "molmoact_ros")
 RUN = ("ros2", "run", "molmoact_ros")
 TOOLS = (
+    "molmoact-dataset",
     "molmoact-evaluate",
     "molmoact-inspect",
     "molmoact-predict",
+    "molmoact-record",
     "molmoact-replay",
     "molmoact-selfcheck",
 )
@@ -133,9 +135,9 @@ def test_topics_and_services_exist(
 @pytest.mark.parametrize("found", [p for tool in TOOLS for p in starting_with(tool)])
 def test_options_of_the_commands_exist(found: list[list[str]]) -> None:
     pytest.importorskip("torch")
-    from molmoact_ros.cli import evaluate, inspect, predict, replay, selfcheck
+    from molmoact_ros.cli import dataset, evaluate, inspect, predict, record, replay, selfcheck
 
-    modules = (evaluate, inspect, predict, replay, selfcheck)
+    modules = (dataset, evaluate, inspect, predict, record, replay, selfcheck)
     mains = {tool: module.main for tool, module in zip(TOOLS, modules, strict=True)}
     for words in found:
         arguments = [word for word in words[1:] if not word.startswith(">")]

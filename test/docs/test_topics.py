@@ -20,6 +20,7 @@ from molmoact_ros.demo.graph import NodeSpec, demo_graph  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "checkpoints" / "tabletop"
+RECORDING = ROOT / "config" / "recording" / "tabletop.yaml"
 # Of every node: log, time, parameters, life cycle; and what actions are made of.
 COMMON = re.compile(
     r"/(rosout|parameter_events|clock)"
@@ -150,10 +151,11 @@ def test_executor(
     [
         NodeSpec("markers_node", "molmoact_markers", (), {"surface": "depth"}),
         NodeSpec("tabletop_node", "tabletop"),
+        NodeSpec("recorder_node", "molmoact_recorder", (), {"recording": str(RECORDING)}),
     ],
     ids=lambda spec: spec.name,
 )
-def test_markers_and_simulator(
+def test_markers_simulator_and_recorder(
     start: Callable, client: Any, interfaces: dict[str, list[Any]], spec: NodeSpec
 ) -> None:
     rows = interfaces[spec.name]

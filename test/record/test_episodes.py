@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from molmoact_ros.control.robot_profile import load_profile, robot_path
 from molmoact_ros.output_files import WriteError
 from molmoact_ros.record import notes
 from molmoact_ros.record.definitions import know
@@ -139,3 +140,16 @@ def test_two_cameras_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cell.yaml").write_text(text)
     with pytest.raises(ProfileError, match="cameras.camera: is given twice"):
         load_settings(tmp_path / "cell.yaml")
+
+
+@pytest.mark.parametrize("name", ["tabletop", "ur5e", "franka", "so101"])
+def test_the_examples_fit_their_robots(name: str) -> None:
+    settings = load_settings(RECORDING.with_name(f"{name}.yaml"))
+    # The SO-101's own profile is a copy that the user makes.
+    robot = "so101_lerobot" if settings.robot == "so101_own.yaml" else settings.robot
+    profile = load_profile(robot_path(robot))
+    if settings.end_effector.pose and name != "tabletop":
+        assert settings.end_effector.pose.lstrip("/") == profile.topics["ee_pose"]
+    if not profile.action.cartesian:
+        assert settings.joint_states.lstrip("/") == profile.topics["joint_states"]
+    assert settings.uses_tf == (name in ("franka", "so101"))
