@@ -44,10 +44,12 @@ NODES = {
     "molmoact_console": (
         ConsoleParameters,
         "Executable `console_node`. Example: [config/demo.yaml](../config/demo.yaml).",
+    ),
     "molmoact_recorder": (
         RecorderParameters,
         "Executable `recorder_node`; `molmoact-record` adds a keyboard. What is recorded "
-        "is in a file such as [config/recording/tabletop.yaml](../config/recording/tabletop.yaml).",
+        "is in a file such as [config/recording/tabletop.yaml](../config/recording/tabletop.yaml). "
+        "Code: `record/node.py`.",
     ),
     "tabletop": (
         TabletopParameters,

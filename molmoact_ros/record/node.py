@@ -21,8 +21,8 @@ from molmoact_ros.output_files import WriteError
 from molmoact_ros.policy_node.cameras import GapCounter
 from molmoact_ros.replay.types import message_types
 from molmoact_ros.ros import qos
-from molmoact_ros.ros.callback_thread import CallbackThread
 from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
+from molmoact_ros.ros.node_thread import CallbackThread
 from molmoact_ros.ros.parameters import declare_parameters, parameter
 from molmoact_ros.ros.running import ClosableNode, StartError, StartFault, run_node
 from molmoact_ros.yaml_config import ProfileError, read_yaml

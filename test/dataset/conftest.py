@@ -186,7 +186,7 @@ def pick(types: Typestore) -> Messages:
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recording file of the tabletop, with a depth camera."""
+    """Return the recording file of the tabletop, with a depth camera."""
     content = yaml.safe_load(RECORDING.read_text())
     content["cameras"]["camera"]["depth"] = DEPTH
     assert content["instruction"] == INSTRUCTION
@@ -199,7 +199,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bags(
     tmp_path_factory: pytest.TempPathFactory, types: Typestore, reach: Messages, pick: Messages
 ) -> Path:
-    """A folder with both."""
+    """Write both into a folder."""
     folder = tmp_path_factory.mktemp("bags")
     write_bag(folder / "reach", types, reach)
     write_bag(folder / "pick", types, pick)

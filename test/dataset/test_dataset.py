@@ -30,7 +30,7 @@ KEY = "observation.images.camera"
 
 @pytest.fixture(scope="module")
 def made(bags: Path, recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of both bags, with depth codes of the depth camera."""
+    """Make a data set of both bags, with depth codes of the depth camera."""
     out = tmp_path_factory.mktemp("made") / "cell"
     arguments = [str(bags), "-o", str(out), "--recording", str(recording)]
     arguments += ["--checkpoint", str(CHECKPOINT), "--license", "CC-BY-4.0"]

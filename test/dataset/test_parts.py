@@ -44,7 +44,7 @@ def executed(robot: RobotProfile, columns: np.ndarray) -> np.ndarray:
 
 
 def pose_track(rng: np.random.Generator) -> Track:
-    """A smooth random motion."""
+    """Return a smooth random motion."""
     fine = np.arange(0.0, 3.0, 0.01)
     way = np.cumsum(rng.normal(0.0, 0.001, (len(fine), 3)), axis=0)
     turn = from_rpy(np.array([3.0, 0.2, -2.9]))

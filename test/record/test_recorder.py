@@ -105,7 +105,7 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def cell(start: Callable, ros_environment: dict[str, str]) -> Iterator[None]:
-    """Simulator and person."""
+    """Start simulator and person."""
     start(NodeSpec("tabletop_node", SIMULATOR, parameters={"seed": 3}))
     program = Path(__file__).with_name("person.py")
     environment = {**os.environ, **ros_environment}
