@@ -124,6 +124,10 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
     for path in found:
         if names.count(path.resolve()) > 1:
             raise DataError(path, "is given twice")
+        if [other.stem for other in found].count(path.stem) > 1:
+            raise DataError(
+                path, "another bag has the same name, which --drop could not tell apart"
+            )
     return found
 
 

@@ -158,6 +158,12 @@ def _pose_track(
     recorded: Recorded, segment: Segment, profile: RobotProfile, period: float
 ) -> Track:
     if recorded.pose is not None:
+        if recorded.pose_frame not in ("", profile.frame):
+            raise DataError(
+                recorded.path,
+                f"{recorded.pose.topic} is in frame '{recorded.pose_frame}', the robot's profile "
+                f"has frame: {profile.frame}; give another --robot, or publish the pose in it",
+            )
         return recorded.pose
     frame = recorded.settings.end_effector.frame
     stamps = recorded.transforms.stamps(frame)

@@ -71,6 +71,7 @@ class Recorded:
         pictures: By topic, of all cameras and depth cameras.
         infos: First CameraInfo by topic.
         pose: ``[N, 7]`` position and quaternion of the end effector; None: from TF.
+        pose_frame: In which it is given; empty: the messages do not say.
         joints: Of JointState, by joint name; `joint_names` are its columns.
         joint_names: Likewise.
         gripper: ``[N, 1]`` commands.
@@ -88,6 +89,7 @@ class Recorded:
     pictures: Mapping[str, Pictures]
     infos: Mapping[str, Any]
     pose: Track | None
+    pose_frame: str
     joints: Track | None
     joint_names: tuple[str, ...]
     gripper: Track | None
@@ -220,6 +222,7 @@ class _Reader:
             pictures={t: self._pictures(t, frame) for t, frame in frames.items()},
             infos={topic: self.first[topic] for topic in self.infos if topic in self.first},
             pose=self._track(s.end_effector.pose),
+            pose_frame=self._frame(s.end_effector.pose),
             joints=self._track(s.joint_states),
             joint_names=self.joint_names,
             gripper=self._track(self.gripper),
@@ -230,6 +233,9 @@ class _Reader:
     def _pictures(self, topic: str, frame: str) -> Pictures:
         stamps, logs, _ = zip(*self.rows[topic], strict=True)
         return Pictures(np.array(stamps), np.array(logs), frame, topic, self.kinds[topic])
+
+    def _frame(self, topic: str) -> str:
+        return str(self.first[topic].header.frame_id).lstrip("/") if topic in self.first else ""
 
     def _track(self, topic: str) -> Track | None:
         if topic not in self.rows:
@@ -267,8 +273,10 @@ def picture_messages(
     Yields:
         Number and message.
     """
-    wanted = set(numbers)
+    wanted, last = set(numbers), max(numbers)
     with Bag(path, types) as bag:
         for number, message in enumerate(bag.messages([topic])):
             if number in wanted:
                 yield number, message.content
+            if number == last:
+                return

@@ -92,6 +92,13 @@ def not_a_number(message: Any) -> None:
     message.pose.position.y = float("nan")
 
 
+def in_another_frame(topic: str, moment: float, message: Any) -> Any:
+    moved = copy.deepcopy(message)
+    if topic == POSE:
+        object.__setattr__(moved.header, "frame_id", "flange")
+    return moved
+
+
 def no_states(topic: str, moment: float, message: Any) -> Any:
     return None if topic == POSE and MIDDLE < moment < MIDDLE + 0.8 else message
 
@@ -131,6 +138,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> i
         (at_middle(POSE, jump), "bag at 1700000000.900 s: a step of 0.5"),
         (at_middle(POSE, not_a_number), f"bag at 1700000001.000 s: {POSE} holds a value that is "
          "not finite"),
+        (in_another_frame, f"{POSE} is in frame 'flange', the robot's profile has frame: base_link"),
         (no_states, f"{POSE} has no state for 0.8"),
         (one_frame, "bag at 1700000000.000 s: the episode 'reach the red block' has 1 picture(s)"),
         (at_middle(IMAGE, broken_picture), f"bag at 1700000001.000 s: {IMAGE}: "),
@@ -259,6 +267,20 @@ def test_another_action_space_than_the_recorded_robot_has(
     shutil.copytree(bags / "reach", tmp_path / "bag")
     assert refused(tmp_path, capsys, "--recording", str(recording), "--robot", robot) == 1
     assert words in LAST_ERRORS[-1]
+
+
+def test_two_bags_of_one_name(
+    bags: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("monday", "tuesday"):
+        shutil.copytree(bags / "reach", tmp_path / folder / "run1")
+    arguments = ["-o", str(tmp_path / "out"), "--recording", str(recording)]
+    assert main([str(tmp_path / "monday"), str(tmp_path / "tuesday"), *arguments]) == 1
+    assert (
+        f"{tmp_path / 'monday' / 'run1'}: another bag has the same name" in capsys.readouterr().err
+    )
+    assert main([str(tmp_path / "monday"), str(tmp_path / "monday"), *arguments]) == 1
+    assert "is given twice" in capsys.readouterr().err
 
 
 def test_an_existing_folder_is_never_written_to(
