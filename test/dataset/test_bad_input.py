@@ -138,7 +138,8 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> i
         (at_middle(POSE, jump), "bag at 1700000000.900 s: a step of 0.5"),
         (at_middle(POSE, not_a_number), f"bag at 1700000001.000 s: {POSE} holds a value that is "
          "not finite"),
-        (in_another_frame, f"{POSE} is in frame 'flange', the robot's profile has frame: base_link"),
+        (in_another_frame, f"{POSE} is in frame 'flange', the robot's profile has frame: "
+         "base_link"),
         (no_states, f"{POSE} has no state for 0.8"),
         (one_frame, "bag at 1700000000.000 s: the episode 'reach the red block' has 1 picture(s)"),
         (at_middle(IMAGE, broken_picture), f"bag at 1700000001.000 s: {IMAGE}: "),
