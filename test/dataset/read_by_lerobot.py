@@ -10,6 +10,7 @@ It runs with .venv/lerobot in front of the path (scripts/requirements/lerobot.tx
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,4 +46,5 @@ chunk = LeRobotDataset(
     delta_timestamps={"action": [i / data.fps for i in range(8)]},
 )
 arrays["last_chunk"] = chunk[0]["action"].numpy()
-np.savez(out, facts=json.dumps(facts), steps=steps, **arrays)
+content: dict[str, Any] = {"facts": json.dumps(facts), "steps": steps, **arrays}
+np.savez(out, **content)

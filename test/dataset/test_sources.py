@@ -67,7 +67,10 @@ def test_the_recorders_notes_need_no_other_file(
     profile = yaml.safe_load((ROOT / "config" / "robots" / "tabletop.yaml").read_text())
     begin = notes.BeginNote("go to red", content, {**profile, "robot": "my_arm"})
     end = notes.EndNote(True, 3.0, {}, {"/joint_states": 7})
-    texts = [(START, notes.BEGIN_TOPIC, begin), (START + 3.0, notes.END_TOPIC, end)]
+    texts: list[tuple[float, str, Any]] = [
+        (START, notes.BEGIN_TOPIC, begin),
+        (START + 3.0, notes.END_TOPIC, end),
+    ]
     make = types.types[notes.STRING]
     more = [(time, topic, notes.STRING, make(data=notes.note_text(n))) for time, topic, n in texts]
     drives = types.types["std_msgs/msg/Bool"]

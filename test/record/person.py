@@ -9,6 +9,8 @@ publishes an instruction, and from /operator/go on commands, until it is stopped
 """
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -23,10 +25,10 @@ from molmoact_ros.sim.expert import STEP_SECONDS, expert_move
 task = Task.parse(sys.argv[1])
 rclpy.init()
 node = rclpy.create_node("person")
-seen: dict = {}
+seen: dict[str, Any] = {}
 
 
-def see(name: str):
+def see(name: str) -> Callable[[Any], None]:
     return lambda message: seen.__setitem__(name, message)
 
 
