@@ -19,7 +19,7 @@ TOPIC = "operator_heartbeat"
 
 
 class Operator:
-    """Beats at 10 Hz until it is told not to."""
+    """Publishes beats at 10 Hz until it is stopped."""
 
     def __init__(self, lab: Any) -> None:
         self._lab = lab
@@ -65,9 +65,9 @@ def test_motion_ends_with_the_heartbeat_and_does_not_come_back_with_it(
     assert "no ~/operator_heartbeat for 0.5 s" in lab.status.reason
     assert lab.count("stopped_operator") == 1
     # It is back, and nothing moves before somebody has enabled motion.
-    heard = len(lab.twists)
+    received = len(lab.twists)
     operator.beats.set()
     time.sleep(3 * TIMEOUT)
-    assert len(lab.twists) == heard and lab.status.state == DISABLED
+    assert len(lab.twists) == received and lab.status.state == DISABLED
     lab.until(lambda: lab.enable().success, "motion")
     lab.until_moving()
