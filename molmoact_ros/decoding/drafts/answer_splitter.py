@@ -143,9 +143,9 @@ class AnswerReader:
         the tokenizer would not have chosen for a value do not matter.
 
         Returns:
-            None when the answer does not end with EOS, or holds no value.
+            None when the answer does not end with EOS, holds no value, or an id below 0.
         """
-        if not ids or ids[-1] != self.eos_id:
+        if not ids or ids[-1] != self.eos_id or min(ids) < 0:
             return None
         answer = self._tokens(ids[:-1])
         slots = self._slots(answer)
