@@ -138,6 +138,7 @@ class ConsolePage:
                     self._pictures[feed] = self._first
                 continue
             with self._other_place, ui.element("div"):
+                ui.label(feed.topic.lstrip("/")).classes("soft")
                 self._pictures[feed] = Picture(feed, f"/picture/{number}", rate)
         with self._other_place, ui.element("div"):
             ui.label("decoded depth, relative").classes("soft")
