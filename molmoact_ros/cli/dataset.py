@@ -110,6 +110,12 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         help="from one action to the next (default: 0.1)",
     )
     group.add_argument(
+        "--actions",
+        choices=("measured", "commanded"),
+        default="measured",
+        help="measured motion, or the recorded TwistStamped of an ee_delta (default: measured)",
+    )
+    group.add_argument(
         "--max-camera-skew",
         type=_seconds,
         default=0.05,
@@ -184,7 +190,12 @@ def _settings(options: argparse.Namespace) -> BuildSettings:
     from molmoact_ros.dataset.episode import Choices
     from molmoact_ros.record.settings import load_settings
 
-    choices = Choices(options.control_period, options.max_camera_skew, options.max_pause)
+    choices = Choices(
+        options.control_period,
+        options.max_camera_skew,
+        options.max_pause,
+        options.actions == "commanded",
+    )
     return BuildSettings(
         out=options.out,
         choices=choices,

@@ -17,6 +17,7 @@ from .faults import DataError
 from .idle import idle_steps
 from .motion import (
     columns_from_motion,
+    commanded,
     joint_track,
     last_before,
     motion_rows,
@@ -39,12 +40,14 @@ class Choices:
         period: Control period, s.
         max_skew: Largest difference between the cameras' stamps, s.
         max_pause: s of a pause that stay.
+        commanded: Whether actions are what was commanded, instead of the measured motion.
         min_steps: Shorter stretches are dropped.
     """
 
     period: float
     max_skew: float = 0.05
     max_pause: float = 0.5
+    commanded: bool = False
     min_steps: int = 2
 
 
@@ -118,7 +121,10 @@ def stretches_of(
             continue
         stamps = np.array([moment.stamp for moment in chosen])
         motion = motion_rows(profile, moved, stamps, choices.period)
-        row, problem = step_too_large(profile, motion.change)
+        actions, change = motion.actions, motion.change
+        if choices.commanded:
+            actions = change = commanded(profile, recorded, stamps, choices.period)
+        row, problem = step_too_large(profile, change)
         if problem:
             raise DataError(recorded.path, f"{problem} of the robot's profile", stamps[row])
         measured, closed = _gripper(recorded, stamps, choices.period)
@@ -137,7 +143,7 @@ def stretches_of(
                 part,
                 tuple(moment for moment, keep in zip(chosen, kept, strict=True) if keep),
                 np.column_stack([motion.state, measured])[kept],
-                columns_from_motion(profile, motion.actions, closed)[kept],
+                columns_from_motion(profile, actions, closed)[kept],
                 project_traces(view, stamps[kept], points, at),
                 _human(recorded, stamps)[kept],
                 int((~kept).sum()),

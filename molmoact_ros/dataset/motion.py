@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from molmoact_ros.control import RobotProfile
+from molmoact_ros.control.chunk import EE_DELTA
 from molmoact_ros.control.mapping import AxisSource
 from molmoact_ros.control.rotation import (
     between,
+    from_rotation_vector,
     inverse,
     multiply,
     normalised,
@@ -26,6 +28,7 @@ from .faults import DataError
 from .recorded import Recorded, Track
 
 _GIMBAL = 1.0 - 1e-9
+_TWIST_HOLDS = 0.25  # s; a driver stops when no other twist comes
 _NO_WAY, _NO_TURN, _NO_JOINT_TURN = 0.002, 0.02, 0.01  # m, rad, rad: what counts as at rest
 
 
@@ -133,6 +136,52 @@ def motion_rows(profile: RobotProfile, track: Track, times: np.ndarray, period: 
         else:
             rows.append(np.append(b - a, as_numbers(multiply(later, back))))
     return Motion(state, np.array(rows), change)
+
+
+def commanded(
+    profile: RobotProfile, recorded: Recorded, times: np.ndarray, period: float
+) -> np.ndarray:
+    """Return what was commanded in T steps, ``[T, 6]`` of an `ee_delta`: the integral of the twist.
+
+    Args:
+        profile: Of the robot.
+        recorded: The bag.
+        times: ``[T]``, s.
+        period: From one row to the next, s.
+
+    Raises:
+        DataError: The action space is another one, or no such twist was recorded.
+    """
+    action, path = profile.action, recorded.path
+    if action.space != EE_DELTA:
+        raise DataError(path, f"--actions commanded is for ee_delta, not for {action.space}")
+    if recorded.twist is None:
+        raise DataError(path, "--actions commanded: no TwistStamped among recording.commands")
+    frame = action.tool_frame if action.frame == "tool" else profile.frame
+    if recorded.twist_frame not in ("", frame):
+        raise DataError(
+            path,
+            f"{recorded.twist.topic} is in frame '{recorded.twist_frame}', the actions of the "
+            f"robot's profile are in '{frame}'",
+        )
+    stamps, values = recorded.twist.stamps, recorded.twist.values
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if bad.size:
+        raise DataError(
+            path, f"{recorded.twist.topic} holds a value that is not finite", stamps[bad[0]]
+        )
+    held = np.minimum(np.diff(stamps, append=stamps[-1] + _TWIST_HOLDS), _TWIST_HOLDS)
+    passed = np.concatenate([np.zeros((1, 6)), np.cumsum(values * held[:, None], axis=0)])
+
+    def integral(moments: np.ndarray) -> np.ndarray:
+        places = np.searchsorted(stamps, moments, side="right") - 1
+        since = np.clip(moments - stamps[places], 0.0, held[places])[:, None]
+        return np.where(places[:, None] < 0, 0.0, passed[places] + values[places] * since)
+
+    rows = integral(times + period) - integral(times)
+    if action.rotation == "rpy":
+        rows[:, 3:] = [_rpy(from_rotation_vector(row)) for row in rows[:, 3:]]
+    return rows
 
 
 def columns_from_motion(

@@ -20,6 +20,7 @@ from .faults import DataError
 from .transform_tree import TransformTree
 
 _TF = ("/tf", "/tf_static")
+_TWIST = "geometry_msgs/msg/TwistStamped"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Recorded:
         joints: Of JointState, by joint name; `joint_names` are its columns.
         joint_names: Likewise.
         gripper: ``[N, 1]`` commands.
+        twist: ``[N, 6]`` of the first TwistStamped topic among the commands, m/s and rad/s.
+        twist_frame: In which it is given; empty: the messages do not say.
         human: ``[N, 1]`` whether a person moves the robot.
         transforms: Of TF.
     """
@@ -93,6 +96,8 @@ class Recorded:
     joints: Track | None
     joint_names: tuple[str, ...]
     gripper: Track | None
+    twist: Track | None
+    twist_frame: str
     human: Track | None
     transforms: TransformTree
 
@@ -161,6 +166,7 @@ class _Reader:
         self.depths = [c.depth for c in s.cameras.values() if c.depth]
         self.infos = [c.info for c in s.cameras.values() if c.info]
         self.gripper = s.gripper.command if s.gripper else ""
+        self.twist = next((t for t in s.commands if self.kinds.get(t) == _TWIST), "")
         own = notes.INSTRUCTION_TOPIC in self.kinds
         self.instruction = notes.INSTRUCTION_TOPIC if own else s.instruction
         wanted = [*self.images, *self.depths, *self.infos, s.end_effector.pose, s.joint_states]
@@ -170,7 +176,7 @@ class _Reader:
             if topic not in self.kinds and not optional:
                 known = ", ".join(sorted(self.kinds)) or "none"
                 raise DataError(self.bag.path, f"no messages on {topic}; it has: {known}")
-        names = [*wanted, s.human, *(_TF if s.uses_tf else ())]
+        names = [*wanted, s.human, self.twist, *(_TF if s.uses_tf else ())]
         self.topics = [name for name in dict.fromkeys(names) if name in self.kinds]
 
     def take(self, topic: str, log_time: float, content: Any) -> None:
@@ -194,6 +200,8 @@ class _Reader:
             stamp, value = stamp_of(content), self._joints(content)
         elif topic == self.gripper:
             value = _first_number(content)
+        elif topic == self.twist:
+            value = _twist(content)
         else:  # instruction and human
             value = content.data
         self.rows.setdefault(topic, []).append((stamp, log_time, value))
@@ -226,6 +234,8 @@ class _Reader:
             joints=self._track(s.joint_states),
             joint_names=self.joint_names,
             gripper=self._track(self.gripper),
+            twist=self._track(self.twist),
+            twist_frame=self._frame(self.twist),
             human=self._track(s.human),
             transforms=self.tree,
         )
@@ -248,6 +258,11 @@ class _Reader:
 def _pose(content: Any) -> np.ndarray:
     p, q = content.pose.position, content.pose.orientation
     return np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+
+
+def _twist(content: Any) -> np.ndarray:
+    v, w = content.twist.linear, content.twist.angular
+    return np.array([v.x, v.y, v.z, w.x, w.y, w.z])
 
 
 def _first_number(content: Any) -> float:

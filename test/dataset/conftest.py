@@ -31,6 +31,7 @@ DEPTH = "/tabletop/camera/depth"
 POSE = "/tabletop/ee_pose"
 JOINTS = "/joint_states"
 GRIPPER = "/tabletop/gripper"
+TWIST = "/tabletop/twist"
 INSTRUCTION = "/operator/instruction"
 TYPES = {
     IMAGE: "sensor_msgs/msg/CompressedImage",
@@ -38,6 +39,7 @@ TYPES = {
     DEPTH: "sensor_msgs/msg/Image",
     POSE: "geometry_msgs/msg/PoseStamped",
     JOINTS: "sensor_msgs/msg/JointState",
+    TWIST: "geometry_msgs/msg/TwistStamped",
     GRIPPER: "std_msgs/msg/Float64MultiArray",
     INSTRUCTION: "std_msgs/msg/String",
 }
@@ -80,6 +82,7 @@ class Cell:
             sim.command_twist(move / PERIOD, np.zeros(3))
             sim.command_gripper(closed)
             messages.append((stamp + 0.002, GRIPPER, self.number(closed)))
+            messages.append((stamp, TWIST, self.twist(stamp, move / PERIOD)))
             for part in range(STATES):
                 messages += self.states(sim, stamp + part * PERIOD / STATES)
                 sim.step(PERIOD / STATES)
@@ -95,6 +98,15 @@ class Cell:
         """Return a Float64MultiArray of one number."""
         layout = self.make("std_msgs/msg/MultiArrayLayout", dim=[], data_offset=0)
         return self.make("std_msgs/msg/Float64MultiArray", layout=layout, data=np.array([value]))
+
+    def twist(self, stamp: float, speed: np.ndarray) -> Any:
+        """Return a TwistStamped of a speed ``[3]``, m/s."""
+        linear, angular = (
+            self.make("geometry_msgs/msg/Vector3", x=float(x), y=float(y), z=float(z))
+            for x, y, z in (speed, np.zeros(3))
+        )
+        twist = self.make("geometry_msgs/msg/Twist", linear=linear, angular=angular)
+        return self.make(TYPES[TWIST], header=self.header(stamp, "base_link"), twist=twist)
 
     def pictures(self, sim: Tabletop, stamp: float) -> Messages:
         """Return what the camera publishes."""

@@ -29,6 +29,7 @@ INFO = "/tabletop/camera/camera_info"
 DEPTH = "/tabletop/camera/depth"
 POSE = "/tabletop/ee_pose"
 JOINTS = "/joint_states"
+TWIST = "/tabletop/twist"
 INSTRUCTION = "/operator/instruction"
 START = 1_700_000_000.0
 MIDDLE = START + 1.0
@@ -97,6 +98,14 @@ def in_another_frame(topic: str, moment: float, message: Any) -> Any:
     if topic == POSE:
         object.__setattr__(moved.header, "frame_id", "flange")
     return moved
+
+
+def no_twist(message: Any) -> None:
+    object.__setattr__(message.twist.linear, "x", float("inf"))
+
+
+def fast(message: Any) -> None:
+    object.__setattr__(message.twist.linear, "x", 5.0)
 
 
 def no_states(topic: str, moment: float, message: Any) -> Any:
@@ -267,6 +276,24 @@ def test_another_action_space_than_the_recorded_robot_has(
 ) -> None:  # fmt: skip
     shutil.copytree(bags / "reach", tmp_path / "bag")
     assert refused(tmp_path, capsys, "--recording", str(recording), "--robot", robot) == 1
+    assert words in LAST_ERRORS[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without(TWIST), "--actions commanded: no TwistStamped among recording.commands"),
+        (at_middle(TWIST, no_twist), f"bag at 1700000001.000 s: {TWIST} holds a value that is not"),
+        (at_middle(TWIST, fast), "bag at 1700000001.000 s: a step of 0.500 m is beyond limits"),
+    ],
+)
+def test_bad_commands(
+    change: Change, words: str, reach: Any, types: Typestore, write: Callable[..., Path],
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    write(tmp_path / "bag", types, reach, change)
+    more = ("--recording", str(recording), "--actions", "commanded")
+    assert refused(tmp_path, capsys, *more) == 1
     assert words in LAST_ERRORS[-1]
 
 

@@ -17,6 +17,8 @@ from rosbags.typesys.store import Typestore
 
 from molmoact_ros.cli.dataset import main
 from molmoact_ros.record import notes
+from molmoact_ros.sim import Tabletop, Task
+from molmoact_ros.sim.expert import expert_move
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "checkpoints" / "tabletop"
@@ -83,6 +85,26 @@ def test_the_recorders_notes_need_no_other_file(
     assert [e["instruction"] for e in facts["episodes"]] == ["go to red"]
     table = pq.read_table(tmp_path / "out" / "data" / "chunk-000" / "file-000.parquet")
     assert table["annotation.human"].to_pylist()[:13] == [False] * 7 + [True] * 4 + [False] * 2
+
+
+def test_commands_instead_of_the_measured_motion(
+    bags: Path, recording: Path, tmp_path: Path
+) -> None:
+    arguments = [str(bags / "reach"), "--recording", str(recording)]
+    rows = {}
+    for kind in ("measured", "commanded"):
+        assert main([*arguments, "-o", str(tmp_path / kind), "--actions", kind]) == 0
+        table = pq.read_table(tmp_path / kind / "data" / "chunk-000" / "file-000.parquet")
+        rows[kind] = np.array(table["action"].to_pylist())[:10, :3]
+    sim = Tabletop(3)
+    move, _ = expert_move(
+        Task("reach", "red"), sim.ee_pose()[0], sim.finger_opening(), sim.block_places()
+    )
+    sim.close()
+    assert np.allclose(rows["commanded"][0], move, atol=1e-6), "as the person has commanded"
+    assert not np.allclose(rows["measured"][0], move, atol=1e-4), "the arm lags at first"
+    total = [rows[kind].sum(axis=0) for kind in ("measured", "commanded")]
+    assert np.allclose(*total, atol=0.01), "but follows"
 
 
 @pytest.mark.long
