@@ -29,7 +29,7 @@ FLAT = {
 WITHOUT_DRIVER = {"tabletop", "google_robot"}  # the simulator, and an arm of one's own
 # Names of the docs that a reader puts in: cameras, topics and controllers of one's own.
 OWN_NAMES = re.compile(
-    r"/(front|wrist|left|right|robot1)(/\S*)?|/(ee_pose|joint_states|diagnostics|clock|rosout)"
+    r"/(front|wrist|left|right|robot1|operator)(/\S*)?|/(ee_pose|joint_states|diagnostics|clock|rosout)"
     r"|/camera(_info)?|/?my_\S*"
 )
 
