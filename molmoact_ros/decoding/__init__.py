@@ -3,7 +3,7 @@
 """Exact greedy decoding, many tokens per pass."""
 
 from molmoact_ros.decoding.check import PassReport
-from molmoact_ros.decoding.drafts import SOURCES, Draft
+from molmoact_ros.decoding.drafts import SOURCES, AnswerReader, Draft, Grammar
 from molmoact_ros.decoding.engine import Decoder, StoppedError, TokenDraft, generate
 from molmoact_ros.decoding.tree import TokenTree
 
@@ -13,11 +13,13 @@ from .static_cache import ContextTooLongError
 
 __all__ = [
     "SOURCES",
+    "AnswerReader",
     "ContextTooLongError",
     "Decoder",
     "DepthTeacher",
     "Draft",
     "GenerationResult",
+    "Grammar",
     "PassReport",
     "StoppedError",
     "TokenDraft",

@@ -9,6 +9,9 @@ guess costs time, never correctness: the ids are those of plain greedy decoding.
 
 Tie rule: the smallest token id among equal largest logits, as torch.argmax has it.
 
+Where a form of the answer is given, each slot along the confirmed path takes the best token that
+the form allows behind that very path; where the argmax is allowed, nothing changes.
+
 Passes of different shapes round differently, and so does attention to keys that lie in another
 order in memory. A `repeatable` decoder therefore computes every token of every answer, drafted or
 not, in a block of one size, and takes tokens only from slots whose keys lie in the order of their
@@ -24,22 +27,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from molmoact_ros.decoding.blocks import DEFAULT_COSTS, block_sizes_for, choose_block
 from molmoact_ros.decoding.capture import computing_on
 from molmoact_ros.decoding.check import PassReport
+from molmoact_ros.decoding.drafts.grammar import State
 from molmoact_ros.decoding.pass_set import PassSet
 from molmoact_ros.decoding.tree import EMPTY_TREE, TokenTree, block_layout, count_sources
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.device import device_faults
 
 from .generation_result import GenerationResult
+from .progress import Progress
 from .static_cache import ContextTooLongError, StaticCache
 
 
@@ -58,18 +61,6 @@ class TokenDraft(Protocol):
         Where `provisional` tokens follow the emitted ones, the guesses are about what follows
         those; they are not certain yet, so nothing is to be learned from them.
         """
-
-
-@dataclass
-class _Progress:
-    """The answer under construction."""
-
-    ids: list[int] = field(default_factory=list)
-    tokens_per_pass: list[int] = field(default_factory=list)
-    drafted: dict[str, int] = field(default_factory=dict)
-    accepted: dict[str, int] = field(default_factory=dict)
-    probes: list[tuple[list[int], list[int], Tensor]] = field(default_factory=list)
-    provisional: TokenTree = EMPTY_TREE  # a chain that probably follows `ids`
 
 
 class StoppedError(RuntimeError):
@@ -189,6 +180,7 @@ class Decoder:
         draft: TokenDraft | None = None,
         probe_ids: Tensor | None = None,
         should_stop: Callable[[], bool] | None = None,
+        form: State = (),
     ) -> GenerationResult:
         """Greedily continue one prompt.
 
@@ -198,6 +190,8 @@ class Decoder:
             draft: guesses; None: one token per pass.
             probe_ids: int64 [P] token ids whose probabilities are recorded, see GenerationResult.
             should_stop: asked before every pass; when it returns true, the answer is given up.
+            form: what the answer may be, `Grammar.begin()`: where the argmax leaves it, the token
+                with the largest logit of those that it allows is taken; (): any answer.
 
         Raises:
             StoppedError: when `should_stop` returned true.
@@ -207,7 +201,7 @@ class Decoder:
             ValueError: when the batch does not hold exactly one prompt, or max_new_tokens < 1.
         """
         with self._device():
-            return self._generate(batch, max_new_tokens, draft, probe_ids, should_stop)
+            return self._generate(batch, max_new_tokens, draft, probe_ids, should_stop, form)
 
     def _generate(
         self,
@@ -216,6 +210,7 @@ class Decoder:
         draft: TokenDraft | None,
         probe_ids: Tensor | None,
         should_stop: Callable[[], bool] | None,
+        form: State,
     ) -> GenerationResult:
         device = self._model.device
         inputs = {key: torch.as_tensor(value).to(device) for key, value in batch.items()}
@@ -229,7 +224,7 @@ class Decoder:
             **{key: inputs.get(key) for key in ("images", "pooled_patches_idx", "image_masks")},
         )
         marks.append(self._time())
-        progress = _Progress()
+        progress = Progress(form=form)
         self._prefill(embeds, progress, probe_ids)
         marks.append(self._time())
         if draft is not None:
@@ -249,8 +244,9 @@ class Decoder:
             tokens_per_pass=tuple(progress.tokens_per_pass),
             drafted=progress.drafted,
             accepted=progress.accepted,
+            overruled=progress.overruled,
             seconds={s: marks[i + 1] - marks[i] for i, s in enumerate(stages)},
-            probes=_probabilities(progress, probe_ids),
+            probes=progress.probabilities(probe_ids),
         )
 
     def _checked_prompt(self, inputs: dict[str, Tensor], max_new_tokens: int) -> Tensor:
@@ -269,17 +265,19 @@ class Decoder:
             )
         return ids
 
-    def _prefill(self, embeds: Tensor, progress: _Progress, probe_ids: Tensor | None) -> None:
+    def _prefill(self, embeds: Tensor, progress: Progress, probe_ids: Tensor | None) -> None:
         length = embeds.shape[1]
         positions = torch.arange(length, device=embeds.device)[None]
         hidden = self._model.run(embeds, positions, self._cache.sliced(length))
         logits = self._model.lm_head(hidden[:, -1])  # all other positions are known already
         self._cache.length = length
-        self._emit(progress, [int(logits.argmax(-1))], logits, [0], probe_ids)
+        choices = [int(logits.argmax(-1))]
+        progress.overrule(EMPTY_TREE, choices, logits)
+        self._emit(progress, choices, logits, [0], probe_ids)
 
     def _step(
         self,
-        progress: _Progress,
+        progress: Progress,
         max_new_tokens: int,
         draft: TokenDraft | None,
         probe_ids: Tensor | None,
@@ -300,6 +298,7 @@ class Decoder:
         tokens = [progress.ids[-1], *tree.tokens, *[0] * (size - 1 - len(tree))]
         logits = self._passes.of_size(size)(tokens, depths, visible)
         choices = logits.argmax(-1).tolist()  # the pass's only wait for the device
+        progress.overrule(tree, choices, logits)
 
         path = tree.follow(choices)
         # A main path's node i is in slot i + 1 and at depth i + 1: its keys are in order.
@@ -317,14 +316,14 @@ class Decoder:
 
     def _emit(
         self,
-        progress: _Progress,
+        progress: Progress,
         tokens: list[int],
         logits: Tensor,
         slots: list[int],
         probe_ids: Tensor | None,
     ) -> None:
         positions = list(range(len(progress.ids), len(progress.ids) + len(tokens)))
-        progress.ids += tokens
+        progress.append(tokens, slots)
         if probe_ids is not None:
             # All rows, as naming a few would send their numbers to the device and wait for it.
             progress.probes.append((positions, slots, logits.index_select(-1, probe_ids)))
@@ -358,6 +357,7 @@ def generate(
     *,
     probe_ids: Tensor | None = None,
     repeatable: bool | None = None,
+    form: State = (),
 ) -> GenerationResult:
     """Greedily continue one prompt with a decoder made for it; see Decoder.generate.
 
@@ -365,7 +365,7 @@ def generate(
     """
     capacity = torch.as_tensor(batch["input_ids"]).shape[-1] + max_new_tokens
     decoder = Decoder(model, capacity, cuda_graphs=False, repeatable=repeatable)
-    return decoder.generate(batch, max_new_tokens, draft, probe_ids)
+    return decoder.generate(batch, max_new_tokens, draft, probe_ids, form=form)
 
 
 def _eos_ids(model: MolmoActForActionReasoning) -> frozenset[int]:
@@ -374,18 +374,3 @@ def _eos_ids(model: MolmoActForActionReasoning) -> frozenset[int]:
         if eos is not None:
             return frozenset([eos] if isinstance(eos, int) else eos)
     return frozenset()
-
-
-def _probabilities(progress: _Progress, probe_ids: Tensor | None) -> dict[int, np.ndarray]:
-    """Softmax over the probe ids where one of them was emitted; one transfer for all."""
-    if probe_ids is None:
-        return {}
-    wanted = set(probe_ids.tolist())
-    blocks = [logits for _, _, logits in progress.probes]
-    rows = iter(torch.cat(blocks).float().softmax(-1).cpu().split([len(block) for block in blocks]))
-    return {
-        position: block[slot].numpy()
-        for (positions, slots, _), block in zip(progress.probes, rows, strict=True)
-        for position, slot in zip(positions, slots, strict=True)
-        if progress.ids[position] in wanted
-    }

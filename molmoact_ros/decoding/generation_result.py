@@ -20,6 +20,7 @@ class GenerationResult:
         tokens_per_pass: how many tokens each of these passes added (the prefill added one more).
         drafted: tokens proposed, per source.
         accepted: proposed tokens that greedy decoding confirmed, per source.
+        overruled: tokens of `ids` that are not the model's own choice, as the form forbids that.
         seconds: wall time of "vision" (embedding the prompt and its images), "prefill", "decode".
         probes: position in `ids` -> float32 [len(probe_ids)], the softmax over the probe ids alone,
             for every emitted token that is one of the probe ids.
@@ -31,5 +32,6 @@ class GenerationResult:
     tokens_per_pass: tuple[int, ...] = ()
     drafted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
+    overruled: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     probes: dict[int, np.ndarray] = field(default_factory=dict)

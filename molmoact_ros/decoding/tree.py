@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -115,23 +116,26 @@ class TokenTree:
             chain.reach + self.reach,
         )
 
+    def child(self, node: int, token: int) -> int | None:
+        """Return the first node that proposes `token` behind `node`, which may be ROOT."""
+        return self._children.get((node, token))
+
+    @cached_property
+    def _children(self) -> dict[tuple[int, int], int]:
+        nodes = reversed(list(enumerate(zip(self.tokens, self.parents, strict=True))))
+        return {(parent, token): node for node, (token, parent) in nodes}
+
     def follow(self, choices: Sequence[int]) -> list[int]:
         """Nodes that greedy decoding confirms, from the root down.
 
         Args:
             choices: the model's argmax in every slot (slot 0 is the root, node i is slot i + 1).
         """
-        children = {
-            (parent, token): node
-            for node, (token, parent) in reversed(
-                list(enumerate(zip(self.tokens, self.parents, strict=True)))
-            )
-        }
         path: list[int] = []
-        node: int | None = children.get((ROOT, choices[0]))
+        node = self.child(ROOT, choices[0])
         while node is not None:
             path.append(node)
-            node = children.get((node, choices[node + 1]))
+            node = self.child(node, choices[node + 1])
         return path
 
 

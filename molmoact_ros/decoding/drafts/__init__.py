@@ -5,5 +5,6 @@
 from molmoact_ros.decoding.drafts.draft import SOURCES, Draft
 
 from .answer_splitter import AnswerReader
+from .grammar import Grammar
 
-__all__ = ["SOURCES", "AnswerReader", "Draft"]
+__all__ = ["SOURCES", "AnswerReader", "Draft", "Grammar"]

@@ -63,3 +63,24 @@ class Template:
                 tuple(p for ids, p in known.items() if is_literal and ids != own.ids)  # type: ignore[union-attr]
             )
         return found
+
+    @cached_property
+    def point_ends(self) -> dict[int, list[int]]:
+        """Places of the literals behind whole points, by place: those with other tokens instead.
+
+        Where a well-formed trajectory can go on or close; `alternatives` are mere guesses.
+        """
+        counts = [0] * GROUPS
+        ends: dict[int, dict[Tokens, list[int]]] = {}
+        for place, (slot, literal) in enumerate(pairwise(self.elements), start=1):
+            if isinstance(slot, Slot):
+                counts[slot.group] += 1
+                if slot.group >= NUMBER and counts[slot.group] % 2 == 0:
+                    if isinstance(literal, Literal):
+                        ends.setdefault(slot.group, {}).setdefault(literal.ids, []).append(place)
+        return {
+            place: [other[0] for ids, other in known.items() if ids != own]
+            for known in ends.values()
+            for own, places in known.items()
+            for place in places
+        }

@@ -36,6 +36,10 @@ class TokenTrie:
         """Return the value that these tokens spell, if they do."""
         return self._values.get(ids)
 
+    def following(self, prefix: Tokens) -> set[int]:
+        """Return the tokens that go on with some value after `prefix`."""
+        return self._next.get(prefix, set())
+
     def is_open(self, prefix: Tokens) -> bool:
         """Whether some value goes on after `prefix`."""
         return prefix in self._next
