@@ -70,3 +70,13 @@ def action_distribution(
         expectation=stats.unnormalize(value),
         spread=np.sqrt(np.maximum(variance, 0.0)).reshape(shape) * unit,
     )
+
+
+def single_token_bins(
+    vocabulary: Mapping[str, int], action_tokenizer: ActionTokenizer
+) -> list[int] | None:
+    """Token ids of the 256 bins, ascending, or None where a value takes several tokens."""
+    ids = [vocabulary.get(string) for string in action_tokenizer.strings]
+    if action_tokenizer.codebook != "byte_level" or None in ids:
+        return None
+    return [token for token in ids if token is not None]

@@ -80,4 +80,5 @@ def reasoning_fields(reasoning: Reasoning, instruction: str) -> dict[str, Any]:
         "draft_sources": sources,
         "drafted_tokens": np.array([reasoning.drafted[s] for s in sources], dtype=np.uint32),
         "accepted_tokens": np.array(accepted, dtype=np.uint32),
+        "overruled_tokens": reasoning.overruled,
     }

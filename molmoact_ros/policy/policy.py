@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from molmoact_ros.answer import ActionStats, ActionTokenizer, DepthTokenizer, parse_answer
-from molmoact_ros.answer.confidence import action_distribution
+from molmoact_ros.answer.confidence import action_distribution, single_token_bins
 from molmoact_ros.answer.trust import TrustMonitor, record_chunk
 from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult, PassReport
 from molmoact_ros.model import MolmoActForActionReasoning
@@ -30,10 +30,11 @@ from molmoact_ros.model.memory import CONTEXT_LENGTH, return_memory, stored_byte
 from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.processing.image_inputs import check_frame
 
+from .answer_forms import AnswerForms
 from .checkpoint_profile import GENERIC, CheckpointProfile
 from .model_input import WARM_UP_SIZE, model_input
 from .preflight import PolicyRequest, Preflight, check_policy
-from .types import Observation, Reasoning
+from .types import MAX_OVERRULED, Observation, Reasoning
 
 __all__ = ["ActionDecoding", "MolmoActPolicy", "Observation", "Reasoning"]
 
@@ -48,6 +49,7 @@ class MolmoActPolicy:
 
     Attributes:
         repeatable: Whether drafts cannot change an id in any number type.
+        forms: What constrained answers are kept to, None where they are not constrained.
         pass_report: What `warm_up` found when it checked the network's passes, None before.
     """
 
@@ -65,6 +67,8 @@ class MolmoActPolicy:
         action_decoding: ActionDecoding = "argmax",
         draft_sources: Iterable[str] = SOURCES,
         repeatable: bool | None = None,
+        constrained: bool = False,
+        max_overruled: int = MAX_OVERRULED,
     ) -> None:
         """Put the parts together.
 
@@ -84,6 +88,10 @@ class MolmoActPolicy:
                 many passes an answer takes, never the answer. None of them: plain decoding.
             repeatable: Whether that holds to the last id in every number type, at the price of
                 passes of full size (docs/performance.md); None: on GPUs, where they cost little.
+            constrained: Whether answers are kept to the form of the checkpoint's first well-formed
+                one (docs/performance.md); it changes ids only where an answer leaves that form.
+            max_overruled: Tokens of a constrained answer that may be overruled; with more it is
+                not valid.
 
         Raises:
             DeviceMemoryError: The cache does not fit on the device.
@@ -117,9 +125,12 @@ class MolmoActPolicy:
             columns=self.stats.dof,
             sources=draft_sources,
         )
+        forms = AnswerForms(processor.tokenizer, self.action_tokenizer, max_overruled)
+        self.forms = forms if constrained else None
         self._last_answer: list[int] | None = None
         self._last_stamp: float | None = None
-        self._bin_ids = _single_token_bins(processor, self.action_tokenizer)
+        bins = single_token_bins(processor.tokenizer.get_vocab(), self.action_tokenizer)
+        self._bin_ids = None if bins is None else torch.tensor(bins)
 
     @classmethod
     def from_pretrained(
@@ -222,7 +233,7 @@ class MolmoActPolicy:
         with _stopwatch(seconds, "total"):
             with _stopwatch(seconds, "preprocess"):
                 batch = self._prepare(observation)
-            result = self._generate(batch, observation.stamp, should_stop)
+            result = self._generate(batch, observation, should_stop)
             with _stopwatch(seconds, "parse"):
                 reasoning = self._read(result, observation.trajectory_hint)
                 reasoning = self._check_trust(reasoning, observation)
@@ -294,13 +305,15 @@ class MolmoActPolicy:
         return model_input(self.processor, self.profile, images, instruction, hint)
 
     def _generate(
-        self, batch: Any, stamp: float | None, should_stop: Callable[[], bool] | None
+        self, batch: Any, observation: Observation, should_stop: Callable[[], bool] | None
     ) -> GenerationResult:
         """Decode the answer, with the answers before it as its draft."""
+        stamp, steered = observation.stamp, observation.trajectory_hint is not None
         if self._last_answer is not None:
             self._draft.observe(self._last_answer, executed_steps=self._steps_until(stamp))
+        form = self.forms[steered].begin() if self.forms else ()
         result = self._decoder.generate(
-            batch, self._max_new_tokens, self._draft, self._bin_ids, should_stop
+            batch, self._max_new_tokens, self._draft, self._bin_ids, should_stop, form
         )
         self._last_answer, self._last_stamp = result.ids, stamp
         return result
@@ -325,6 +338,9 @@ class MolmoActPolicy:
             steered=hint is not None,
             finished=result.ended,
         )
+        problems = answer.problems
+        if self.forms:
+            problems = self.forms.check(result, answer, hint is not None)
         actions = answer.actions
         beliefs = action_distribution(
             result.probes, len(actions), self.stats, self.action_tokenizer
@@ -344,8 +360,8 @@ class MolmoActPolicy:
             trajectory=predicted if hint is None else np.asarray(hint, dtype=np.float64),
             trajectory_source="predicted" if hint is None else "user",
             actions=actions,
-            valid=answer.valid,
-            problems=answer.problems,
+            valid=not problems,
+            problems=problems,
             confidence=None if beliefs is None else beliefs.confidence,
             spread=None if beliefs is None else beliefs.spread,
             unnorm_key=self.stats.key,
@@ -355,6 +371,7 @@ class MolmoActPolicy:
             drafted=result.drafted,
             accepted=result.accepted,
             tokens_per_pass=result.tokens_per_pass,
+            overruled=result.overruled,
         )
 
     def _check_trust(self, reasoning: Reasoning, observation: Observation) -> Reasoning:
@@ -372,15 +389,6 @@ def _check_images(images: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.ui
     if not images:
         raise ValueError("The observation has no image; the policy needs at least one camera")
     return [check_frame(image, f"Image '{name}'") for name, image in images.items()]
-
-
-def _single_token_bins(
-    processor: MolmoActProcessor, actions: ActionTokenizer
-) -> torch.Tensor | None:
-    """Token ids of the 256 bins, ascending, or None where a value takes several tokens."""
-    vocabulary = processor.tokenizer.get_vocab()
-    ids = [vocabulary.get(string) for string in actions.strings]
-    return torch.tensor(ids) if None not in ids and actions.codebook == "byte_level" else None
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from molmoact_ros.control import ActionChunk
 
+MAX_OVERRULED = 8  # tokens of one answer; docs/performance.md has how many there were
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -55,6 +57,7 @@ class Reasoning:
         tokens_per_pass: Tokens that each of them confirmed.
         drafted: Tokens proposed, by source of the draft.
         accepted: Tokens of those that were kept, by source.
+        overruled: Tokens that are not the model's own choice (`constrained`, docs/performance.md).
         timings: Seconds by stage: preprocess, vision, prefill, decode, parse, total; the policy
             node adds image_age, from the first image's stamp to the start of the inference.
     """
@@ -74,6 +77,7 @@ class Reasoning:
     drafted: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
     tokens_per_pass: tuple[int, ...] = ()
+    overruled: int = 0
     timings: Mapping[str, float] = field(default_factory=dict)
 
 

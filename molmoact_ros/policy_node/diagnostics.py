@@ -88,6 +88,11 @@ def decoding_status(session: PolicySession | None) -> Diagnosis:
     if last is not None:
         message = f"{len(last.ids)} tokens in {last.forward_passes} passes"
         values["answers learned from"] = session.policy.drafts_learn
+        if (forms := session.policy.forms) is not None:
+            constrained = forms[last.trajectory_source == "user"].learned
+            values |= {"constrained": constrained, "tokens overruled": last.overruled}
+            if not constrained:
+                message += "; not constrained yet: no well-formed answer could be learned from"
         values |= {
             f"{source}: accepted of drafted": f"{last.accepted.get(source, 0)} of {drafted}"
             for source, drafted in sorted(last.drafted.items())

@@ -14,7 +14,7 @@ from molmoact_ros.answer.prompts import MAX_INSTRUCTION
 from molmoact_ros.control import ACTION_SPACES
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
-from molmoact_ros.policy.types import ActionFormat
+from molmoact_ros.policy.types import MAX_OVERRULED, ActionFormat
 from molmoact_ros.ros.parameters import parameter
 from molmoact_ros.ros.running import StartError, StartFault
 from molmoact_ros.small_files import one_line
@@ -54,6 +54,16 @@ class PolicyParameters:
         None,
         "Drafts never change a token of an answer, in every number type; passes of full size cost "
         "little on a GPU, several times the time on a CPU. Not set: on GPUs.",
+    )
+    constrained: bool = parameter(
+        False,
+        "Keep answers to the form of the checkpoint's first well-formed one: rows, columns, "
+        "wording and legal values. Tokens change only where an answer would leave that form.",
+    )
+    max_overruled: int = parameter(
+        MAX_OVERRULED,
+        "Tokens of a constrained answer that may be overruled; an answer with more is not valid.",
+        limits=(0, 4096),
     )
     threads: int = parameter(0, "CPU threads of the network; 0: torch's choice.", limits=(0, 256))
     rows: int = parameter(
@@ -223,6 +233,8 @@ def load_node_policy(
             max_new_tokens=parameters.max_new_tokens or None,
             action_decoding=parameters.action_decoding,
             repeatable=parameters.repeatable,
+            constrained=parameters.constrained,
+            max_overruled=parameters.max_overruled,
         )
     except (StartError, DeviceLostError):
         raise  # the first from `progress`

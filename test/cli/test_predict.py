@@ -136,5 +136,6 @@ def test_repeatable_is_a_choice(
         return made[-1]
 
     monkeypatch.setattr(MolmoActPolicy, "from_preflight", watch)
-    _run(tmp_path, *arguments)
+    _run(tmp_path, *arguments, "--constrained")
     assert [policy.repeatable for policy in made] == [repeatable]
+    assert made[0].forms is not None

@@ -54,6 +54,7 @@ class ScriptedPolicy:
             forward_passes=2,
             drafted={"time": 5, "grammar": 7},
             accepted={"time": 4},
+            overruled=3,
             timings={"decode": 0.25, "total": 0.5},
         )
 

@@ -43,6 +43,7 @@ def reasoning(**changes: Any) -> Reasoning:
         "ids": (1, 2, 3),
         "forward_passes": 2,
         "drafted": {"time": 5, "grammar": 7},
+        "overruled": 3,
         "accepted": {"time": 4},
         "timings": {"prefill": 0.1, "total": 0.5},
     }
@@ -126,6 +127,7 @@ def test_reasoning_holds_everything() -> None:
     assert (message.generated_tokens, message.forward_passes) == (3, 2)
     assert message.draft_sources == ["grammar", "time"]
     assert (list(message.drafted_tokens), list(message.accepted_tokens)) == ([7, 5], [0, 4])
+    assert message.overruled_tokens == 3
 
 
 def test_an_answer_without_depth_has_an_empty_grid() -> None:
