@@ -75,6 +75,13 @@ VARIANTS = (
     Variant("inference of 0.5 s, stop and look", answer_seconds=0.5),
     Variant("bfloat16", policy={"dtype": "bfloat16"}),
     *(Variant(mode, policy={"dtype": "bfloat16", "quantization": mode}) for mode in QUANTIZATIONS),
+    *(
+        Variant(
+            f"{mode}, answers kept to their form",
+            policy={"dtype": "bfloat16", "quantization": mode, "constrained": True},
+        )
+        for mode in ("int4", "fp8")
+    ),
     Variant(
         f"chunks with a confidence below {MIN_CONFIDENCE} refused",
         execution={"min_confidence": MIN_CONFIDENCE},
