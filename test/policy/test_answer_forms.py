@@ -41,7 +41,9 @@ def _check(
     return forms.check(GenerationResult(ids, True, 1, **of), answer, steered)
 
 
-def test_a_policy_keeps_the_form_and_does_not_trust_an_answer_that_was_forced(free) -> None:
+def test_a_policy_keeps_the_form_and_does_not_trust_an_answer_that_was_forced(
+    free: MolmoActPolicy,
+) -> None:
     assert free.forms is None
     policy = MolmoActPolicy(
         free.model, free.processor, unnorm_key=KEY, max_new_tokens=300, constrained=True
@@ -57,12 +59,14 @@ def test_a_policy_keeps_the_form_and_does_not_trust_an_answer_that_was_forced(fr
 
 
 @pytest.mark.parametrize(("overruled", "trusted"), [(0, True), (3, True), (4, False)])
-def test_few_overruled_tokens_are_trusted(free, overruled, trusted) -> None:
+def test_few_overruled_tokens_are_trusted(
+    free: MolmoActPolicy, overruled: int, trusted: bool
+) -> None:
     forms = AnswerForms(free.processor.tokenizer, free.action_tokenizer, 3)
     assert (_check(free, forms, overruled=overruled) == ()) == trusted
 
 
-def test_a_steered_answer_has_a_form_of_its_own(free) -> None:
+def test_a_steered_answer_has_a_form_of_its_own(free: MolmoActPolicy) -> None:
     forms = AnswerForms(free.processor.tokenizer, free.action_tokenizer, 8)
     assert _check(free, forms, "Based on" + TEXT.partition("Based on")[2], steered=True) == ()
     assert forms[True].learned
@@ -72,7 +76,9 @@ def test_a_steered_answer_has_a_form_of_its_own(free) -> None:
 @pytest.mark.parametrize(
     ("text", "overruled"), [(TEXT, 1), (TEXT.replace("<DEPTH_0>", "", 1), 0), (TEXT[:-2], 0)]
 )
-def test_nothing_is_learned_from_overruled_and_malformed_answers(free, text, overruled) -> None:
+def test_nothing_is_learned_from_overruled_and_malformed_answers(
+    free: MolmoActPolicy, text: str, overruled: int
+) -> None:
     forms = AnswerForms(free.processor.tokenizer, free.action_tokenizer, 8)
     _check(free, forms, text, overruled=overruled)
     assert not forms[False].learned

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("node")
 
 @pytest.fixture(scope="module")
 def node(start: Any, golden_parameters: dict[str, Any]) -> Any:
-    parameters = {**golden_parameters, "cameras": ["camera"]}
+    parameters = {**golden_parameters, "cameras": ["camera"], "constrained": True}
     return start(NodeSpec("policy_node", POLICY, parameters=parameters))
 
 
@@ -144,6 +144,18 @@ def test_a_frame_of_another_time_is_not_used_and_diagnosed(
     assert expected in status.message
     assert status.level == status.WARN
     robot.next_answer()
+
+
+def test_what_cannot_be_constrained_yet_is_reported(robot: Any) -> None:
+    """Random weights give no well-formed answer to learn from."""
+    robot.next_answer()
+    status = robot.client.wait_for(
+        lambda: [s for s in robot.statuses("decoding") if "tokens in" in s.message], "a report"
+    )[-1]
+    assert "not constrained yet: no well-formed answer" in status.message
+    values = {v.key: v.value for v in status.values}
+    assert (values["constrained"], values["tokens overruled"]) == ("False", "0")
+    assert robot.next_answer().overruled_tokens == 0
 
 
 def test_a_refused_instruction_stops_until_a_good_one_comes(robot: Any) -> None:
