@@ -125,8 +125,9 @@ class MolmoActPolicy:
             columns=self.stats.dof,
             sources=draft_sources,
         )
-        forms = AnswerForms(processor.tokenizer, self.action_tokenizer, max_overruled)
-        self.forms = forms if constrained else None
+        self.forms: AnswerForms | None = None
+        if constrained:
+            self.forms = AnswerForms(processor.tokenizer, self.action_tokenizer, max_overruled)
         self._last_answer: list[int] | None = None
         self._last_stamp: float | None = None
         bins = single_token_bins(processor.tokenizer.get_vocab(), self.action_tokenizer)
