@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_files import GOLDEN
 
 ROOT = Path(__file__).parents[1]
-DATA = ROOT / "test" / "data"
 PATIENCE = 60.0  # s; the machine may be busy
 ACQUAINTED = 0.5  # s from when a client sees a server to when the server sees the client, amply
 
@@ -143,7 +143,7 @@ def _ordinary_priority() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of the golden data."""
-    return DATA / "golden"
+    return GOLDEN
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,8 @@ class CommandBar:
                     button("Clear halt", clear).props("id=clear"),
                 ]
                 self._approve = button("Approve", approve).props("id=approve")
-            self._halt_text = ui.label("").classes("says text").props("id=halted role=status")
-            self._reply = ui.label("").classes("says soft").props("id=reply role=status")
+            self._halt_text = ui.label("").classes("reply text").props("id=halted role=status")
+            self._reply = ui.label("").classes("reply soft").props("id=reply role=status")
 
     def refresh(
         self,

@@ -19,7 +19,7 @@ class Page:
     Attributes:
         key: Of the browser's tab; survives a reload.
         name: For a person.
-        beat: s when it was heard of last.
+        beat: s of its last beat.
     """
 
     key: str
@@ -77,7 +77,7 @@ class Control:
         return self._pages.get(self._holder) if self._holder else None
 
     def _forget(self, now: float) -> None:
-        """Take a page out of control that was not heard of for a while; it is still open."""
+        """Take a page out of control that has not beaten for a while; it is still open."""
         page = self._pages.get(self._holder) if self._holder else None
         if page is None or now - page.beat > _LOST:
             self._holder = None

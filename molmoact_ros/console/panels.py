@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a page tells besides the pictures: the policy's answers, diagnostics, what is in force."""
+"""What a page shows besides the pictures: the policy's answers, diagnostics, what is in force."""
 
 from __future__ import annotations
 

@@ -206,11 +206,11 @@ class Robot:
         client.call_async(request).add_done_callback(answered)
 
     def _publish(self, name: str, publisher: Any, message: Any) -> None:
-        heard = publisher.get_subscription_count() > 0
-        text = "sent" if heard else f"nobody subscribes to {publisher.topic_name}"
-        if heard:
+        is_received = publisher.get_subscription_count() > 0
+        text = "sent" if is_received else f"nobody subscribes to {publisher.topic_name}"
+        if is_received:
             publisher.publish(message)
-        self._note(Reply(name, heard, text, time.monotonic()))
+        self._note(Reply(name, is_received, text, time.monotonic()))
 
     def _note(self, reply: Reply) -> None:
         self._replies = (*self._replies[-_REPLIES:], reply)
@@ -307,7 +307,7 @@ class Robot:
         }
 
     def _question(self, name: str, client: Any, request: Any, take: Callable[[Any], None]) -> None:
-        """Call a service that tells something, one question at a time."""
+        """Call a service that reads something, one request at a time."""
         now = time.monotonic()
         if not client.service_is_ready() or now - self._asked.get(name, -_LOST) < _LOST:
             return

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the page says about the robot: a pure function of what was received, and when."""
+"""What the page shows of the robot: a pure function of what was received, and when."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWER_AGE = 10.0  # answers come as fast as the checkpoint can
 DIAGNOSTIC_AGE = 2.5  # published once a second
 # s between stamp and arrival that still count as live; more: old pictures, or clocks differ.
 _DELAY = 1.0
-_PATIENCE = 1.0  # s after which a request or a node that says nothing is reported as missing
+_PATIENCE = 1.0  # s after which a request or a silent node is reported as missing
 _WORDS = {
     DISABLED: "Motion is off",
     READY: "Ready",
@@ -165,7 +165,7 @@ class HaltView:
 
 
 def halt_view(snapshot: Snapshot, request: HaltRequest | None) -> HaltView:
-    """Return what the halt button says; only a live status HALTED confirms."""
+    """Return the text of the halt button; only a live status HALTED confirms."""
     live = executor_is_live(snapshot)
     if live and snapshot.executor is not None and snapshot.executor.state == HALTED:
         return HaltView("confirmed", f"Halted: {snapshot.executor.reason.removeprefix('halted: ')}")

@@ -74,7 +74,7 @@ def camera_view(recorded: Recorded, name: str, camera: Camera, frame: str) -> Ca
         frame: The robot's frame.
 
     Raises:
-        DataError: It is not calibrated, or nobody says where it is.
+        DataError: Its calibration or its pose is missing.
     """
     return CameraView(_intrinsics(recorded, name, camera), _pose(recorded, name, camera, frame))
 
@@ -112,7 +112,7 @@ def _pose(
         recorded.transforms.lookup(frame, optical, recorded.start)
     except LookupError as error:
         raise DataError(
-            recorded.path, f"nobody says where camera '{name}' is: {error}; publish it as a static "
+            recorded.path, f"the pose of camera '{name}' is unknown: {error}; publish it as a "
             f"transform, or give cameras.{name}.pose in the recording file"
         ) from None  # fmt: skip
     return lambda stamp: recorded.transforms.lookup(frame, optical, stamp)

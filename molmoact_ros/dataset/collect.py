@@ -232,7 +232,7 @@ class Collector:
         return [f"--drop {name}: no such episode; there are: {' '.join(known)}" for name in unknown]
 
     def _outside(self, stretches: Sequence[Stretch]) -> list[str]:
-        """Return what says that a camera's pose is wrong."""
+        """Return the signs of a wrong camera pose."""
         problems = []
         for path in dict.fromkeys(s.recorded.path for s in stretches):
             own = [s for s in stretches if s.recorded.path == path]

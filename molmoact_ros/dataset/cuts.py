@@ -25,7 +25,7 @@ class Cut:
         bag: Name of the bag, patterns (* and ?) allowed.
         start: s from the beginning of the bag, or a stamp.
         end: Likewise.
-        instruction: What the robot was told; empty: as the instruction topic says.
+        instruction: Of the episode; empty: the instruction topic's.
         failed: Whether the task failed: it is counted, and left out.
     """
 
@@ -47,7 +47,7 @@ class Segment:
     Attributes:
         start: s, stamp.
         end: s, stamp.
-        instruction: What the robot was told.
+        instruction: Of the episode.
         failed: Whether it is left out as failed.
     """
 
@@ -107,9 +107,9 @@ def _segment(recorded: Recorded, cut: Cut) -> Segment:
     if start >= recorded.stop or end <= recorded.start:
         raise DataError(recorded.path, f"--cuts: it ends at {recorded.stop:.3f} s", start)
     text = cut.instruction
-    for time, said in recorded.instructions:
+    for time, instruction in recorded.instructions:
         if not cut.instruction and time <= start:
-            text = said
+            text = instruction
     if not text.strip() and not cut.failed:
         raise DataError(recorded.path, "--cuts: no instruction for this part", start)
     return Segment(start, end, text.strip(), cut.failed)

@@ -41,11 +41,11 @@ class DepthCodes:
             CheckpointError: There is none, or it is broken.
             FileNotFoundError: The folder holds none.
         """
-        from molmoact_ros.decoding.depth_teacher import DepthTeacher  # torch takes seconds
         from molmoact_ros.model import load_vqvae
+        from molmoact_ros.model.depth_encoder import DepthEncoder  # torch takes seconds
 
         file = _find_vqvae(checkpoint)
-        self._teacher = DepthTeacher(load_vqvae(file), ROWS, COLUMNS)
+        self._encoder = DepthEncoder(load_vqvae(file), ROWS, COLUMNS)
         self._estimator = estimator
         self.source = source
         self.vqvae_sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -66,10 +66,10 @@ class DepthCodes:
             ValueError: The depth image holds no measured point.
         """
         if self._estimator is not None:
-            codes = self._teacher.codes(self._estimator.disparity(rgb))
+            codes = self._encoder.codes(self._estimator.disparity(rgb))
         else:
             assert metres is not None
-            codes = self._teacher.codes_of_metric(metres)
+            codes = self._encoder.codes_of_metric(metres)
         return np.array(codes, dtype=np.uint8)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a data set says about itself: meta/molmoact.json and README.md."""
+"""The description of a data set: meta/molmoact.json and README.md."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class TransformTree:
         """Return the pose of frame ``source`` in ``target`` at a time, s.
 
         Raises:
-            LookupError: They are not connected, or not at that time; the text says which.
+            LookupError: They are not connected, or not at that time; the text names the reason.
         """
         to_root = self._from_root(target.lstrip("/"), stamp)
         from_root = self._from_root(source.lstrip("/"), stamp)

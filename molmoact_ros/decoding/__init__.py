@@ -7,7 +7,6 @@ from molmoact_ros.decoding.drafts import SOURCES, AnswerReader, Draft, Grammar
 from molmoact_ros.decoding.engine import Decoder, StoppedError, TokenDraft, generate
 from molmoact_ros.decoding.tree import TokenTree
 
-from .depth_teacher import DepthTeacher
 from .generation_result import GenerationResult
 from .static_cache import ContextTooLongError
 
@@ -16,7 +15,6 @@ __all__ = [
     "AnswerReader",
     "ContextTooLongError",
     "Decoder",
-    "DepthTeacher",
     "Draft",
     "GenerationResult",
     "Grammar",

@@ -32,7 +32,7 @@ _MEGABYTE = 1_000_000
 
 
 class EpisodeError(RuntimeError):
-    """What was asked for is not possible now; the text says why."""
+    """What was asked for is not possible now; the text gives the reason."""
 
 
 class Episodes:

@@ -22,7 +22,7 @@ class BeginNote:
     """At the begin.
 
     Attributes:
-        instruction: What the robot is being told.
+        instruction: Of the episode.
         recording: Content of the recording file.
         robot_profile: Content of the robot's profile.
     """

@@ -134,7 +134,7 @@ class RecordingSettings:
         robot: Profile of config/robots, or a YAML file.
         cameras: By the names that the data set gives them; the first carries depth and trajectory.
         end_effector: Its measured pose.
-        instruction: String topic with what the robot is being told.
+        instruction: String topic with the present instruction.
         joint_states: Topic of JointState; empty: none.
         gripper: None: the robot has none.
         commands: Further topics with what moves the robot.

@@ -4,27 +4,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.answer import DepthTokenizer, normalize_depth
 from molmoact_ros.model import load_vqvae
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "vqvae" / "vqvae_tiny.npz"
+VQVAE = GOLDEN / "vqvae" / "vqvae_tiny.npz"
 
 
 def test_normalised_pictures() -> None:
-    arrays = np.load(GOLDEN)
+    arrays = np.load(VQVAE)
     for decoded, normalized in zip(arrays["decoded"], arrays["normalized"], strict=True):
         np.testing.assert_array_equal(normalize_depth(decoded), normalized)
 
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_codes_to_relative_depth(suffix: str) -> None:
-    arrays = np.load(GOLDEN)
-    network = load_vqvae(GOLDEN.with_suffix(f".{suffix}"))
+    arrays = np.load(VQVAE)
+    network = load_vqvae(VQVAE.with_suffix(f".{suffix}"))
     tokenizer = DepthTokenizer(rows=6, cols=6, codes=16, network=network)
     for codes, normalized in zip(arrays["codes"], arrays["normalized"], strict=True):
         picture = tokenizer.relative_depth(tokenizer.decode(tokenizer.encode(codes)))

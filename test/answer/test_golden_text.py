@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.answer import (
     ActionStats,
@@ -23,11 +23,11 @@ from molmoact_ros.answer import (
 from molmoact_ros.answer.depth import find_depth_spans
 from molmoact_ros.answer.trajectory import parse_trajectories
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "text"
+TEXTS = GOLDEN / "text"
 
 
 def _golden(name: str) -> Any:
-    return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
+    return json.loads((TEXTS / name).read_text(encoding="utf-8"))
 
 
 PARSE = _golden("parse_cases.json")

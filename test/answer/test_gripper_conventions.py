@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.answer.gripper_conventions import (
     CONVENTIONS,
@@ -17,9 +17,7 @@ from molmoact_ros.answer.gripper_conventions import (
 )
 from molmoact_ros.control.rotation import from_rpy, to_rotation_vector
 
-POLICY = json.loads(
-    (Path(__file__).parents[1] / "data/golden/text/policy.json").read_text(encoding="utf-8")
-)
+POLICY = json.loads((GOLDEN / "text/policy.json").read_text(encoding="utf-8"))
 
 
 def test_libero() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.cli.inspect import main
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
          "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")  # fmt: skip
 

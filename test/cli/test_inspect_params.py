@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from golden_files import CHECKPOINT
 
 from molmoact_ros.cli.inspect import main
 
@@ -20,9 +21,8 @@ pytest.importorskip("rclpy")
 pytest.importorskip("molmoact_ros.msg")
 
 ROOT = Path(__file__).parents[2]
-GOLDEN = ROOT / "test" / "data" / "golden" / "qwen_siglip"
 SOUND = {
-    "checkpoint": str(GOLDEN),
+    "checkpoint": str(CHECKPOINT),
     "unnorm_key": "molmoact",
     "device": "cpu",
     "dtype": "float32",
@@ -83,7 +83,7 @@ def test_a_checkpoint_beside_the_file_goes_before_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = _file(tmp_path, checkpoint="/nowhere/at/all")
-    assert main([str(GOLDEN), "--params", file]) == 0
+    assert main([str(CHECKPOINT), "--params", file]) == 0
     assert main(["--params", file, "--profile", "none.yaml"]) == 1
     assert "/nowhere/at/all" in _output(capsys)
 
@@ -181,7 +181,7 @@ def test_the_command_needs_no_ros_without_parameters() -> None:
     code = (
         "import sys; sys.modules['rclpy'] = None\n"
         "from molmoact_ros.cli.inspect import main\n"
-        f"raise SystemExit(main([{str(GOLDEN)!r}]))"
+        f"raise SystemExit(main([{str(CHECKPOINT)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

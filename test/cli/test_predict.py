@@ -9,11 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.cli.predict import main
 from molmoact_ros.policy import MolmoActPolicy
-
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 
 def _run(

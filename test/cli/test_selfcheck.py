@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import pytest
 import torch
+from golden_files import GOLDEN
 
 from molmoact_ros.cli import selfcheck as command
 from molmoact_ros.cli.selfcheck import main
@@ -22,7 +23,6 @@ from molmoact_ros.selfcheck import subjects
 from molmoact_ros.selfcheck.released import RELEASED
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 
 def _run(tmp_path: Path, *arguments: Any) -> Any:

@@ -207,7 +207,7 @@ class Page:
         self.wait(press, "motion")
 
     def go_on(self) -> None:
-        """End a halt: on a busy machine the simulator falls behind what it is told."""
+        """End a halt: on a busy machine the simulator falls behind its commands."""
         if self.graph.state() == ExecutorStatus.STATE_HALTED:
             assert "max_following_error" in self.graph.states[-1].reason
             self.page.click("#clear")
@@ -347,8 +347,8 @@ def test_a_policy_that_hangs_is_called_missing_within_a_second(page: Page, graph
         page.shot("stale", live=False)
     finally:
         policy.send_signal(signal.SIGCONT)
-    said = [text for text in page.page.evaluate("window.seen") if "does not answer" in text]
-    found = re.search(r"it did ([\d.]+) s ago", said[0])
+    shown = [text for text in page.page.evaluate("window.seen") if "does not answer" in text]
+    found = re.search(r"it did ([\d.]+) s ago", shown[0])
     assert found is not None and float(found.group(1)) <= 1.0
     page.wait(lambda: "The policy" not in page.text("missing"), "the policy again")
 

@@ -46,7 +46,7 @@ class Rig:
         self.other = rclpy.create_node("other", **place)
         self.calls: list[str] = []
         self.answers = True
-        self.heard: dict[str, list[Any]] = {}
+        self.received: dict[str, list[Any]] = {}
         self._executor = SingleThreadedExecutor(context=self.context)
         for each in (self.node, self.other):
             self._executor.add_node(each)
@@ -70,7 +70,7 @@ class Rig:
             (Trajectory2D, "molmoact_policy/trajectory_hint"),
             (Empty, "molmoact_executor/operator_heartbeat"),
         ):
-            messages = self.heard.setdefault(topic.rpartition("/")[2], [])
+            messages = self.received.setdefault(topic.rpartition("/")[2], [])
             other.create_subscription(kind, topic, messages.append, qos.STATE)
 
     def _serve(self, kind: type, name: str) -> None:
@@ -194,9 +194,9 @@ def test_what_comes_is_known_and_what_is_asked_for_arrives(
     robot.instruct("reach the red block")
     robot.steer([(1.0, 2.0), (30.0, 4.0)], (252, 252))
     robot.beat()
-    rig.until(lambda: all(rig.heard.values()), "instruction, line and beat")
-    assert rig.heard["instruction"][0].data == "reach the red block"
-    line = rig.heard["trajectory_hint"][0]
+    rig.until(lambda: all(rig.received.values()), "instruction, line and beat")
+    assert rig.received["instruction"][0].data == "reach the red block"
+    line = rig.received["trajectory_hint"][0]
     assert (list(line.x), line.source) == ([1.0, 30.0], Trajectory2D.SOURCE_USER)
     rig.close()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the page says, from what was received and when."""
+"""What the page shows, from what was received and when."""
 
 import dataclasses
 from typing import Any

@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.control import ActionChunk, ProfileError
 from molmoact_ros.control.mapping import ActionMapping, AxisSource, GripperAction, GripperLogic
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "text" / "policy.json"
+POLICY = GOLDEN / "text" / "policy.json"
 COLUMNS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 
 
@@ -97,7 +97,7 @@ def test_binary_gripper_has_hysteresis() -> None:
 
 def test_sticky_gripper_holds_as_in_simpler_env() -> None:
     """Golden: SimplerEnv's google_robot moves the gripper while a change is latched, 15 steps."""
-    steps = json.loads(GOLDEN.read_text())["simpler"]["google_robot"]
+    steps = json.loads(POLICY.read_text())["simpler"]["google_robot"]
     raw = [step["raw"][6] for step in steps]
     relative = [step["gripper"][0] for step in steps]
     # In the data: 1 open .. -1 closed; previous - current > 0.5 closes.

@@ -201,8 +201,8 @@ def test_the_moving_picture_finds_a_smaller_error(
     for name, file, is_found in (("right", recording, False), ("wrong", wrong, True)):
         arguments = [str(bags / "reach"), "-o", str(tmp_path / name), "--recording", str(file)]
         assert main(arguments) == 0
-        said = capsys.readouterr().out
-        assert ("the picture does not change where the end effector moves" in said) == is_found
+        printed = capsys.readouterr().out
+        assert ("the picture does not change where the end effector moves" in printed) == is_found
 
 
 def test_a_depth_camera_finds_an_error_along_the_line_of_sight(

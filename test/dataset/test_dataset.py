@@ -19,8 +19,8 @@ import pytest
 
 from molmoact_ros.answer import ActionStats, to_pixels
 from molmoact_ros.cli.dataset import main
-from molmoact_ros.decoding.depth_teacher import DepthTeacher
 from molmoact_ros.model import load_vqvae
+from molmoact_ros.model.depth_encoder import DepthEncoder
 from molmoact_ros.sim import Tabletop
 
 ROOT = Path(__file__).parents[2]
@@ -68,19 +68,19 @@ def test_the_published_reader_loads_it(
     ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     seen = np.load(tmp_path / "seen.npz")
-    said = json.loads(str(seen["facts"]))
-    assert (said["fps"], said["episodes"], said["frames"]) == (10, 2, len(rows["index"]))
-    assert said["cameras"] == [KEY] and said["splits"] == {"train": "0:1", "val": "1:2"}
-    assert said["action_names"] == ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
-    assert set(said["tasks"]) == {"reach the red block", "pick up the blue block"}
+    read = json.loads(str(seen["facts"]))
+    assert (read["fps"], read["episodes"], read["frames"]) == (10, 2, len(rows["index"]))
+    assert read["cameras"] == [KEY] and read["splits"] == {"train": "0:1", "val": "1:2"}
+    assert read["action_names"] == ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
+    assert set(read["tasks"]) == {"reach the red block", "pick up the blue block"}
     steps = seen["steps"]
     for key in ("action", "annotation.depth_codes", "annotation.trajectory", "timestamp"):
         assert np.allclose(seen[key], rows[key][steps]), key
-    assert KEY in said["stats"] and "action" in said["stats"]
+    assert KEY in read["stats"] and "action" in read["stats"]
     assert np.allclose(seen["last_chunk"][0], rows["action"][rows["episode_index"] == 1][0])
     # The pictures are those of the steps: as in the bag, but for the loss of JPEG and H.264.
     assert seen[KEY].shape[1:] == (3, 126, 126)
-    sim = Tabletop(3 if said["tasks"][0].startswith("reach") else 8)
+    sim = Tabletop(3 if read["tasks"][0].startswith("reach") else 8)
     first = sim.render("camera", 126, 126)[0] / 255.0
     sim.close()
     assert np.abs(seen[KEY][0].transpose(1, 2, 0) - first).mean() < 0.02
@@ -133,9 +133,9 @@ def test_depth_codes_are_those_of_the_depth_camera(
     rows: dict[str, np.ndarray], facts: dict[str, Any]
 ) -> None:
     reach = of_episode(rows, "reach", facts)
-    teacher = DepthTeacher(load_vqvae(CHECKPOINT / "vae-final.safetensors"))
+    encoder = DepthEncoder(load_vqvae(CHECKPOINT / "vae-final.safetensors"))
     sim = Tabletop(3)
-    expected = teacher.codes_of_metric(sim.render("camera", 126, 126)[1])
+    expected = encoder.codes_of_metric(sim.render("camera", 126, 126)[1])
     sim.close()
     assert np.mean(reach["annotation.depth_codes"][0] == expected) > 0.9
     assert facts["depth"]["source"] == "camera" and len(facts["depth"]["vqvae_sha256"]) == 64

@@ -58,8 +58,8 @@ def test_a_list_of_times_cuts_it_otherwise_and_counts_what_failed(
     arguments = [str(bags), "-o", str(tmp_path / "out"), "--recording", str(recording)]
     assert main([*arguments, "--cuts", str(cuts)]) == 0
     facts = facts_of(tmp_path / "out")
-    told = {e["instruction"] for e in facts["episodes"]}
-    assert told == {"pick up the blue block", "lift it"} and facts["dropped"]["failed"] == 1
+    instructions = {e["instruction"] for e in facts["episodes"]}
+    assert instructions == {"pick up the blue block", "lift it"} and facts["dropped"]["failed"] == 1
 
 
 def test_the_recorders_notes_need_no_other_file(

@@ -5,12 +5,12 @@
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from golden_files import GOLDEN
 from transformers import GenerationConfig
 
 from molmoact_ros.answer import ActionTokenizer, DepthTokenizer
@@ -19,14 +19,7 @@ from molmoact_ros.decoding.drafts import AnswerReader
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 EOS = 3
-
-
-@pytest.fixture(scope="session")
-def golden() -> Path:
-    """Folder of the golden data."""
-    return GOLDEN
 
 
 @pytest.fixture(scope="session")

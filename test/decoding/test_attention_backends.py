@@ -10,11 +10,11 @@ import copy
 import json
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from golden_files import DATA
 from torch import Tensor
 
 from molmoact_ros.decoding.passes import EagerPass, FixedPass
@@ -22,7 +22,7 @@ from molmoact_ros.decoding.static_cache import StaticCache
 from molmoact_ros.decoding.tree import block_layout
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 
-TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read_text())
+TABLE = json.loads((DATA / "tensors_7b.json").read_text())
 SIZES = (1, 8, 16, 32, 64)
 PROMPT, CAPACITY = 700, 2048 + 64
 kernels = torch.ops.aten

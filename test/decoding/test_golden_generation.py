@@ -3,20 +3,18 @@
 """Greedy ids of the reference, row by row, with and without drafts."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from golden_files import GOLDEN
 
 from molmoact_ros.answer import ActionTokenizer
 from molmoact_ros.decoding import Draft, generate
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
-
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 
 def _rows() -> list[tuple[str, str, int]]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_files import CHECKPOINT
 
 from molmoact_ros.launching.start_checks import check_executor_node, check_policy_node
 from molmoact_ros.ros.parameters import ParameterError, parameters_for, read_parameter_file
 from molmoact_ros.ros.running import StartError
 
 ROOT = Path(__file__).parents[2]
-CHECKPOINT = ROOT / "test" / "data" / "golden" / "qwen_siglip"
 NODES = ("molmoact_policy", "molmoact_executor")
 SEVERAL = """
 /**: {ros__parameters: {use_sim_time: true, device: "cuda:0"}}

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from golden_files import GOLDEN
 from safetensors.torch import load_file, save_file
 
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 VARIANTS = ("qwen_siglip", "olmo_clip")
 
 # The tensors are tiny: more threads only wait for each other.
@@ -96,12 +96,6 @@ def single_case(request: pytest.FixtureRequest) -> Case:
 def models() -> dict[str, MolmoActForActionReasoning]:
     """Both golden models, float32; tests must not change them."""
     return {name: MolmoActForActionReasoning.from_pretrained(GOLDEN / name) for name in VARIANTS}
-
-
-@pytest.fixture(scope="session")
-def golden() -> Path:
-    """Folder of the golden data."""
-    return GOLDEN
 
 
 @pytest.fixture

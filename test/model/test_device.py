@@ -3,19 +3,19 @@
 """Faults of a GPU, with a stand-in for what torch reports of it."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from golden_files import DATA
 
 from molmoact_ros.faults import DeviceLostError, DeviceMemoryError
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning, loading
 from molmoact_ros.model.device import device_faults
 from molmoact_ros.model.memory import Precision
 
-TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read_text())
+TABLE = json.loads((DATA / "tensors_7b.json").read_text())
 GPU = torch.device("cuda:1")
 OUT_OF_MEMORY = (
     "CUDA out of memory. Tried to allocate 260.00 MiB. GPU 1 has a total capacity of 23.6 GiB."

@@ -4,11 +4,11 @@
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from golden_files import DATA
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from molmoact_ros.decoding.passes import FixedPass
@@ -16,7 +16,7 @@ from molmoact_ros.decoding.static_cache import StaticCache
 from molmoact_ros.decoding.tree import block_layout
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 
-TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read_text())
+TABLE = json.loads((DATA / "tensors_7b.json").read_text())
 
 
 class _Kernels(TorchDispatchMode):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from golden_files import GOLDEN
 from torch import nn
 
 from molmoact_ros.model import load_config
@@ -21,7 +22,6 @@ from molmoact_ros.model.memory import (
 from molmoact_ros.model.quantization import make_quantizer
 from molmoact_ros.model.safetensors_files import list_tensors
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 FLOAT32, INT4 = PRECISIONS[0], PRECISIONS[-1]
 CPU = torch.device("cpu")
 GB = 10**9

@@ -4,17 +4,17 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from golden_files import DATA
 
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 from molmoact_ros.model.quantization import is_quantized
 
 # Names with {i} stand for "count" tensors, one per block.
-TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read_text())
+TABLE = json.loads((DATA / "tensors_7b.json").read_text())
 
 
 @pytest.mark.parametrize("release", TABLE)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_files import CHECKPOINT
 
 ROBOT, DEMO, VIEW = "molmoact.launch.py", "demo.launch.py", "view.launch.py"
 LAUNCH = Path(__file__).parents[2] / "launch"
-CHECKPOINT = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
 PARAMETERS = """
 /**/molmoact_policy:
   ros__parameters: {device: cpu, unnorm_key: molmoact, control_period: 0.1, threads: 1}

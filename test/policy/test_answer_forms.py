@@ -3,18 +3,17 @@
 """Constrained answers of a policy: what is learned from, what is not trusted, what is reported."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import CHECKPOINT
 
 from molmoact_ros.answer import ActionTokenizer, DepthTokenizer, parse_answer
 from molmoact_ros.decoding import GenerationResult
 from molmoact_ros.policy import MolmoActPolicy, Observation
 from molmoact_ros.policy.answer_forms import AnswerForms
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
 KEY = "libero_spatial_no_noops_modified"
 TEXT = (
     f" The depth map of the image is {DepthTokenizer().encode(np.zeros((10, 10), int))}. The"
@@ -27,7 +26,7 @@ OBSERVATION = Observation({"primary": np.full((64, 64, 3), 90, np.uint8)}, "clos
 @pytest.fixture(scope="module")
 def free() -> Iterator[MolmoActPolicy]:
     """Answers garbage: its weights are random."""
-    policy = MolmoActPolicy.from_pretrained(GOLDEN, KEY, device="cpu", dtype="float32")
+    policy = MolmoActPolicy.from_pretrained(CHECKPOINT, KEY, device="cpu", dtype="float32")
     yield policy
     policy.close()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from golden_files import GOLDEN
 
 from molmoact_ros.policy.checkpoint_profile import (
     ActionSettings,
@@ -21,7 +22,7 @@ from molmoact_ros.policy.checkpoint_profile import (
 )
 from molmoact_ros.yaml_config import ProfileError
 
-GOLDEN = np.load(Path(__file__).parents[1] / "data" / "golden" / "vision" / "misc.npz")
+ARRAYS = np.load(GOLDEN / "vision" / "misc.npz")
 PUBLISHED = {
     "allenai/MolmoAct-7B-D-0812": ("molmoact_7b_d_0812", "molmoact", 1, 2),
     "allenai/MolmoAct-7B-O-0812": ("molmoact_7b_o_0812", "molmoact", 1, 2),
@@ -154,9 +155,9 @@ def test_other_number_of_dimensions() -> None:
 def test_images_are_prepared_as_in_the_published_evaluations() -> None:
     folder = profile_directory()
     libero = load_checkpoint_profile(folder / "molmoact_7b_d_libero_goal_0812.yaml").images
-    np.testing.assert_array_equal(libero.apply(GOLDEN["crop09.in"]), GOLDEN["crop09.out"])
+    np.testing.assert_array_equal(libero.apply(ARRAYS["crop09.in"]), ARRAYS["crop09.out"])
     rt_1 = load_checkpoint_profile(folder / "molmoact_7b_d_pretrain_rt_1_0812.yaml").images
-    np.testing.assert_array_equal(rt_1.apply(GOLDEN["simpler_in"]), GOLDEN["simpler_resized"])
+    np.testing.assert_array_equal(rt_1.apply(ARRAYS["simpler_in"]), ARRAYS["simpler_resized"])
 
 
 def test_image_sizes() -> None:

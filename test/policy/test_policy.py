@@ -8,11 +8,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.decoding import StoppedError
 from molmoact_ros.policy import MolmoActPolicy, Observation
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 KEY = "libero_spatial_no_noops_modified"
 
 

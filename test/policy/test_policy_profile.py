@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import CHECKPOINT
 
 from molmoact_ros.answer import (
     ActionTokenizer,
@@ -30,7 +30,6 @@ from molmoact_ros.policy.checkpoint_profile import (
     PromptSettings,
 )
 
-CHECKPOINT = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
 IMAGE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
 PROFILE = CheckpointProfile(
     name="test",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from golden_files import CHECKPOINT
 
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.safetensors_files import SINGLE_FILE
@@ -24,8 +25,7 @@ from molmoact_ros.policy.checkpoint_profile import (
 )
 from molmoact_ros.policy.preflight import PolicyRequest, check_policy
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
-REQUEST = PolicyRequest(GOLDEN, unnorm_key="molmoact", device="cpu", dtype="float32")
+REQUEST = PolicyRequest(CHECKPOINT, unnorm_key="molmoact", device="cpu", dtype="float32")
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unnorm_key": ({"unnorm_key": "typo"}, "`unnorm_key`='typo' not in"),
     "key that is not given": ({"unnorm_key": None}, "please pass `unnorm_key` from"),
@@ -52,7 +52,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def checkpoint(tmp_path: Path) -> Path:
     """Return a copy that a test may break."""
     directory = tmp_path / "checkpoint"
-    shutil.copytree(GOLDEN, directory, ignore=shutil.ignore_patterns("cases"))
+    shutil.copytree(CHECKPOINT, directory, ignore=shutil.ignore_patterns("cases"))
     return directory
 
 

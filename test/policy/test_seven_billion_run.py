@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from golden_files import DATA
 
 from benchmarks.full_size import make_processor
 from molmoact_ros.answer import parse_answer, reasoning_prompt
@@ -23,7 +24,6 @@ from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
 
 pytestmark = pytest.mark.network
-DATA = Path(__file__).parents[1] / "data"
 BASE_SIZE, EMBEDDINGS = 151_643, 152_064
 STATS = {"molmoact": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_files import CHECKPOINT
 
 pytest.importorskip("rclpy")
 pytest.importorskip("molmoact_ros.msg")
@@ -18,9 +18,8 @@ from molmoact_ros.policy_node import loading as policy_loading  # noqa: E402
 from molmoact_ros.policy_node.loading import PolicyLoader  # noqa: E402
 from molmoact_ros.policy_node.parameters import PolicyParameters, load_node_policy  # noqa: E402
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "qwen_siglip"
 PARAMETERS = PolicyParameters(
-    checkpoint=str(GOLDEN),
+    checkpoint=str(CHECKPOINT),
     unnorm_key="molmoact",
     device="cpu",
     dtype="float32",

@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from golden_files import GOLDEN
 
 from molmoact_ros.processing import MolmoActProcessor
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 VARIANTS = ("qwen_siglip", "olmo_clip")
 
 # The tensors are tiny: more threads only wait for each other.

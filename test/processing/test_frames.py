@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import DATA
 
 from molmoact_ros.processing.frames import centre_crop, fit_longest_side, resample
 
-DATA = Path(__file__).parents[1] / "data"
 GOLDEN = np.load(DATA / "golden" / "vision" / "misc.npz")
 PILLOW = np.load(DATA / "pillow_11_resize.npz")
 

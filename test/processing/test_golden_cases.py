@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from golden_files import GOLDEN
 
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.processing import MolmoActProcessor
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 VARIANTS = ("qwen_siglip", "olmo_clip")
 
 

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden_files import GOLDEN
 
 from molmoact_ros.processing import ImageSettings
 from molmoact_ros.processing.image_inputs import prepare_images
 from molmoact_ros.processing.tiling import select_tiling
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 SETTINGS = {
     name: ImageSettings(
         crop_mode="overlap-and-resize-c2",

@@ -73,10 +73,10 @@ class Recorder:
             )  # fmt: skip
 
     def press(self, key: str, until: str) -> None:
-        """Press a key until the log says something after that."""
+        """Press a key until the log has something new."""
         before = len(self.log.read_text())
 
-        def said() -> bool:
+        def reported() -> bool:
             assert self.process is not None and self.process.stdin is not None
             self.process.stdin.write(f"{key}\n".encode())
             self.process.stdin.flush()
@@ -84,7 +84,7 @@ class Recorder:
                 self.client.spin()
             return until in self.log.read_text()[before:]
 
-        self.client.wait_for(said, until)
+        self.client.wait_for(reported, until)
 
     def begin(self) -> None:
         """Begin as soon as everything is published, in at most the patience of the client."""
@@ -170,8 +170,8 @@ def test_a_full_disk_loses_the_running_episode_only(recorder: Recorder) -> None:
     assert recorder.call("keep").success, "a short one fits"
     recorder.begin()
     recorder.client.wait_for(lambda: "is lost" in recorder.log.read_text(), "the full disk")
-    said = recorder.log.read_text()
-    assert "episode_0002 is lost" in said and "File too large" in said
+    log = recorder.log.read_text()
+    assert "episode_0002 is lost" in log and "File too large" in log
     assert not list(recorder.out.glob("running/*")), "nothing half-written is left"
     recorder.begin()
     assert recorder.call("keep").success, "and the recorder goes on"
@@ -190,8 +190,8 @@ def test_a_killed_recorder_loses_the_running_episode_only(recorder: Recorder) ->
     assert list(recorder.out.glob("running/episode_0002"))
     recorder.start_command()
     recorder.press("b", until="episode_0003 began")
-    said = recorder.log.read_text()
-    assert "ended in the middle of an episode: what is left is in" in said
+    log = recorder.log.read_text()
+    assert "ended in the middle of an episode: what is left is in" in log
     recorder.press("k", until="episode_0003\n")
     recorder.press("x", until="keys: ")
     recorder.press("q", until="")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import DATA
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
@@ -17,7 +18,6 @@ from molmoact_ros.policy.types import Observation, Reasoning
 from molmoact_ros.replay import Bag
 from molmoact_ros.replay.types import message_types
 
-DATA = Path(__file__).parents[1] / "data"
 BAG = DATA / "bags" / "tabletop"
 DEPTH_CODES = (np.arange(100, dtype=np.uint8) % 16).reshape(10, 10)
 Change = Callable[[str, Any], Any]

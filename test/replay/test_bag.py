@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import DATA
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys.store import Typestore
 
@@ -17,7 +18,7 @@ from molmoact_ros.replay.bag import COMPRESSED_IMAGE, IMAGE
 
 CAMERA = "/tabletop/camera/image/compressed"
 INSTRUCTION = "/molmoact_policy/instruction"
-SOURCE = Path(__file__).parents[1] / "data" / "bags" / "tabletop"
+SOURCE = DATA / "bags" / "tabletop"
 Rewrite = Callable[..., Path]
 
 

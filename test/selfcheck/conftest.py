@@ -3,13 +3,11 @@
 """A network of the released form that a CPU runs in milliseconds."""
 
 import json
-from pathlib import Path
 
 import pytest
+from golden_files import GOLDEN
 
 from molmoact_ros.model import MolmoActConfig
-
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 
 @pytest.fixture(params=["qwen_siglip", "olmo_clip"])

@@ -3,17 +3,17 @@
 """The released sizes as built, and the shallow networks of the same widths."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from golden_files import DATA
 
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 from molmoact_ros.selfcheck import measure
 from molmoact_ros.selfcheck.released import RELEASED, released_config, shallow_config
 
-TABLE = json.loads((Path(__file__).parents[1] / "data" / "tensors_7b.json").read_text())
+TABLE = json.loads((DATA / "tensors_7b.json").read_text())
 
 
 @pytest.mark.parametrize("name", RELEASED)

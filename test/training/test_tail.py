@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from golden_files import DATA
 
 from molmoact_ros.answer import ActionTokenizer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_answer, reasoning_prompt, steering_prompt
@@ -33,7 +34,7 @@ from training.tail_sequences import TAIL_FORMATS, TailAnswers, TailFormat, TailV
 from training.tail_tokenizer import build_tail_tokenizer
 from training.warm_start import warm_start
 
-SPELLINGS = Path(__file__).parents[1] / "data" / "action_spellings.json"
+SPELLINGS = DATA / "action_spellings.json"
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The overlay: golden steering line, and pictures that keep their promises at every size."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
+from golden_files import GOLDEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 from molmoact_ros.viz import draw_hint, draw_overlay
 
-ARRAYS = dict(np.load(Path(__file__).parents[1] / "data" / "golden" / "vision" / "misc.npz"))
+ARRAYS = dict(np.load(GOLDEN / "vision" / "misc.npz"))
 SIZES = [(126, 126), (320, 240), (640, 480), (1920, 1080)]
 PATH = np.array([[0.2, 0.7], [0.4, 0.5], [0.6, 0.4], [0.7, 0.6]])
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth codes from a depth image.
 
-The model's depth codes were distilled from an estimator and the VQ-VAE's encoder (spec section
+The model's depth codes were distilled from an estimator and the VQ-VAE's encoder (format.md
 13); a depth camera stands in for the estimator.
 """
 
@@ -13,10 +13,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.nn.functional import interpolate
 
-from molmoact_ros.model import VqVae
+from .vqvae import VqVae
 
 
-class DepthTeacher:
+class DepthEncoder:
     """Encodes depth images as the training data were encoded."""
 
     def __init__(self, network: VqVae, rows: int = 10, cols: int = 10) -> None:
