@@ -197,16 +197,28 @@ def ros_environment() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def client(ros_environment: dict[str, str]) -> Iterator[Client]:
+def new_client(ros_environment: dict[str, str]) -> Iterator[Callable[[], Client]]:
+    """Return a function that makes a client with a DDS participant of its own."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    made = Client(context)
-    yield made
-    made.close()
-    context.try_shutdown()
+    made = []
+
+    def make() -> Client:
+        context = rclpy.Context()
+        rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+        made.append((Client(context), context))
+        return made[-1][0]
+
+    yield make
+    for client, context in made:
+        client.close()
+        context.try_shutdown()
+
+
+@pytest.fixture(scope="module")
+def client(new_client: Callable[[], Client]) -> Client:
+    return new_client()
 
 
 @pytest.fixture(scope="module")
