@@ -49,6 +49,7 @@ class Control:
 
     def beat(self, key: str, now: float) -> bool:
         """Note that a page lives; return whether it is in control."""
+        self._forget(now)
         page = self._pages.get(key)
         if page is None:
             return False
@@ -72,12 +73,11 @@ class Control:
         return self._holder == key
 
     def holder(self, now: float) -> Page | None:
-        """Return the page in control."""
-        self._forget(now)
-        return self._pages.get(self._holder) if self._holder else None
+        """Return the page in control; changes nothing, so that any thread may ask."""
+        page = self._pages.get(self._holder or "")
+        return page if page is not None and now - page.beat <= _LOST else None
 
     def _forget(self, now: float) -> None:
         """Take a page out of control that has not beaten for a while; it is still open."""
-        page = self._pages.get(self._holder) if self._holder else None
-        if page is None or now - page.beat > _LOST:
+        if self.holder(now) is None:
             self._holder = None

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all pages share: who is in control, what was sent, and the halt that is not confirmed yet.
 
-Used in the web server's thread only.
+Used in the web server's thread only, but for the question who is in control.
 """
 
 from __future__ import annotations

@@ -47,6 +47,21 @@ def test_a_page_that_is_not_heard_of_loses_control() -> None:
     assert control.has("a", 9.8)
 
 
+def test_a_beat_that_comes_late_does_not_give_control_back() -> None:
+    control = Control()
+    control.open("a", "page 1", 0.0)
+    assert not control.beat("a", 6.0)
+    assert not control.has("a", 6.1)
+
+
+def test_asking_who_is_in_control_changes_nothing() -> None:
+    """The node's thread asks for its diagnostics while pages come and go in another."""
+    control = Control()
+    control.open("a", "page 1", 0.0)
+    assert control.holder(6.0) is None
+    assert control.has("a", 1.0)
+
+
 def test_a_page_that_is_closed_cannot_take_control() -> None:
     control = Control()
     control.open("a", "page 1", 0.0)
