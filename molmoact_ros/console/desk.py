@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from molmoact_ros.answer.prompts import MAX_INSTRUCTION
+
 from .control import Control
 from .readings import Snapshot
 from .robot import Robot
 from .state import HaltRequest, after_halt, waiting_chunk
 
-MAX_INSTRUCTION = 1000  # characters, as the policy has it
 MAX_LINE = 500  # points of a drawn line
 _HISTORY = 12
 _SHORTEST_LINE = 8.0  # px from end to end of the box around it; less is a slip of the finger

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from molmoact_ros.answer import from_pixels, to_pixels
+
 Points = Sequence[tuple[float, float]]
 
 # As in the overlay of the policy: warm is the model's, cold a person's.
@@ -19,8 +21,7 @@ def scaled(
     """Return points in pixels of a picture of another size, (width, height)."""
     if min(*size, *onto) < 2:
         return []
-    across, down = (onto[0] - 1) / (size[0] - 1), (onto[1] - 1) / (size[1] - 1)
-    return [(x * across, y * down) for x, y in points]
+    return [(x, y) for x, y in to_pixels(from_pixels(points, size), onto).tolist()]
 
 
 def path_svg(points: Points, colour: str, width: int, *, dashed: bool = False) -> str:

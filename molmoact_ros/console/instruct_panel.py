@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from nicegui import ui
 
-from .desk import MAX_INSTRUCTION
+from molmoact_ros.answer.prompts import MAX_INSTRUCTION
+
 from .state import Shown
 from .widgets import button, card, show
 

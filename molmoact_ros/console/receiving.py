@@ -8,8 +8,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D
 from molmoact_ros.ros.conversions import MessageError, trajectory_from_message
 
@@ -47,8 +45,7 @@ def answer(message: ActionReasoning, now: float) -> Answer:
     except MessageError as error:
         problems.append(f"trajectory: {error}"[:_SENTENCE])
     else:
-        xy = np.column_stack([path.x, path.y])[:_MOST_POINTS]
-        points = tuple((float(x), float(y)) for x, y in xy)
+        points = tuple(zip(path.x[:_MOST_POINTS], path.y[:_MOST_POINTS], strict=True))
     confidence = message.actions.confidence
     return Answer(
         sequence=message.actions.sequence,

@@ -22,7 +22,6 @@ from rclpy.exceptions import NameValidationException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Empty, String
@@ -30,7 +29,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D
 from molmoact_ros.ros import qos
-from molmoact_ros.ros.conversions import seconds
+from molmoact_ros.ros.conversions import clock_seconds, seconds
 from molmoact_ros.ros.running import ClosableNode, StartError
 
 from .parameters import MAX_CAMERAS, ConsoleParameters
@@ -51,7 +50,7 @@ _NEWEST = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 # Humble's policy takes those of latching publishers only.
-_INSTRUCTION = qos.RESULT if hasattr(Subscription, "CallbackType") else qos.LATCHED
+_INSTRUCTION = qos.RESULT if qos.HAS_MESSAGE_INFO else qos.LATCHED
 _ASK_PERIOD = 0.2  # s between two questions to the policy node
 _LOOK_PERIOD = 1.0  # s between two looks at the graph
 _LOST = 0.6  # s after which a question counts as lost and is asked again
@@ -272,8 +271,8 @@ class Robot:
 
     def _taker(self, feed: PictureFeed) -> Callable[[Any], None]:
         def take(message: Any) -> None:
-            now = self._node.get_clock().now().nanoseconds * 1e-9
-            feed.take(message, time.monotonic(), now - seconds(message.header.stamp))
+            delay = clock_seconds(self._node) - seconds(message.header.stamp)
+            feed.take(message, time.monotonic(), delay)
             self.on_picture(feed)
 
         return take
