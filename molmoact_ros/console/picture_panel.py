@@ -99,8 +99,7 @@ class Picture:
         self.size = (min(max(width, 0), 65_535), min(max(height, 0), 65_535))
         if offered is not None:
             self._shown_at = offered[1]
-        if self.feed.received(offered[0] if offered else 0) is None:
-            self.offer()  # a newer one has come meanwhile
+        self.offer()  # where a newer one has come meanwhile
 
 
 class FirstPicture(Picture):

@@ -87,11 +87,6 @@ class PictureFeed:
             self._problem,
         )
 
-    def received(self, number: int) -> float | None:
-        """Return when the newest picture came, s, if it has this number."""
-        newest = self._newest
-        return newest.received if newest.number == number else None
-
     def encoded(self) -> Encoded | None:
         """Return the newest picture, None where there is none that can be read."""
         with self._lock:

@@ -48,7 +48,6 @@ class Answer:
     Attributes:
         sequence: Of its chunk.
         instruction: That it followed.
-        text: As the model wrote it.
         points: Path (x, y) in pixels of `size`.
         size: Width and height of the picture that the path belongs to, px.
         drawn: Whether the path was drawn by a person.
@@ -62,7 +61,6 @@ class Answer:
 
     sequence: int
     instruction: str
-    text: str
     points: tuple[tuple[float, float], ...]
     size: tuple[int, int]
     drawn: bool
@@ -153,7 +151,6 @@ class Snapshot:
         policy_state: Its state in words, such as active.
         answers: The last answers, newest last.
         cameras: The cameras, the first camera first.
-        depth: The decoded depth's picture.
         diagnostics: By severity.
         settings: The executor's parameters by name.
         replies: Of requests, newest last.
@@ -167,7 +164,6 @@ class Snapshot:
     policy_state: str = ""
     answers: tuple[Answer, ...] = ()
     cameras: tuple[CameraReading, ...] = ()
-    depth: CameraReading | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     replies: tuple[Reply, ...] = ()

@@ -50,7 +50,6 @@ def answer(message: ActionReasoning, now: float) -> Answer:
     return Answer(
         sequence=message.actions.sequence,
         instruction=message.instruction[:_TEXT],
-        text=message.text[:_TEXT],
         points=points,
         size=(path.image_width, path.image_height),
         drawn=path.source == Trajectory2D.SOURCE_USER,

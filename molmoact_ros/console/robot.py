@@ -134,7 +134,6 @@ class Robot:
             policy_state=self._policy_state,
             answers=self._answers,
             cameras=tuple(feed.reading(now) for feed in self.feeds),
-            depth=self.depth.reading(now),
             diagnostics=self._diagnostics,
             settings=self._settings,
             replies=self._replies,

@@ -55,7 +55,6 @@ def answer(age: float = 0.1, **changes: Any) -> Answer:
     made = Answer(
         sequence=3,
         instruction="reach the red block",
-        text="...",
         points=((1.0, 2.0), (3.0, 4.0)),
         size=(252, 252),
         drawn=False,
