@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from nicegui import ui
 
@@ -13,30 +14,28 @@ from .state import HaltView, age_text
 from .widgets import button, show
 
 _KINDS = ("pending", "failed", "confirmed")
+_ORDERS = {"enable": "Enable", "disable": "Disable", "clear": "Clear halt"}
 
 
 class CommandBar:
-    """Buttons at the lower edge; the handlers get the page's tick."""
+    """Buttons at the lower edge."""
 
-    def __init__(
-        self,
-        *,
-        enable: Callable[[int], None],
-        disable: Callable[[int], None],
-        clear: Callable[[int], None],
-        approve: Callable[[int], None],
-    ) -> None:
+    def __init__(self, order: Callable[[str, int], None]) -> None:
+        """Add it to the page.
+
+        Args:
+            order: Takes enable, disable, clear or approve, and the page's tick.
+        """
         with ui.element("nav").classes("bar"), ui.element("div").classes("inner"):
             with ui.element("div").classes("row"):
                 self._halt = ui.button("HALT", color=None).props("unelevated id=halt")
                 self._halt.classes("halt").on("click", js_handler="() => molmoact.halt()")
             with ui.element("div").classes("row only-live"):
                 self._orders = [
-                    button("Enable", enable).props("id=enable"),
-                    button("Disable", disable).props("id=disable"),
-                    button("Clear halt", clear).props("id=clear"),
+                    button(label, partial(order, name)).props(f"id={name}")
+                    for name, label in _ORDERS.items()
                 ]
-                self._approve = button("Approve", approve).props("id=approve")
+                self._approve = button("Approve", partial(order, "approve")).props("id=approve")
             self._halt_text = ui.label("").classes("reply text").props("id=halted role=status")
             self._reply = ui.label("").classes("reply soft").props("id=reply role=status")
 
@@ -68,13 +67,10 @@ class CommandBar:
         text = halt.text or "Esc or space halts"
         self._halt_text.set_text(text if operators else "Read only: this page cannot halt.")
         for each in self._orders:
-            each.set_enabled(operators and in_control)  # type: ignore[attr-defined]
-        self._approve.set_enabled(  # type: ignore[attr-defined]
-            operators and in_control and waiting is not None
-        )
+            each.set_enabled(operators and in_control)
+        self._approve.set_enabled(operators and in_control and waiting is not None)
         show(self._approve, "main", waiting is not None)
-        label = f"Approve {waiting.sequence}" if waiting else "Approve"
-        self._approve.set_text(label)  # type: ignore[attr-defined]
+        self._approve.set_text(f"Approve {waiting.sequence}" if waiting else "Approve")
         replies = [*snapshot.replies, *([refusal] if refusal else [])]
         if replies:
             last = max(replies, key=lambda reply: reply.at)

@@ -11,7 +11,7 @@ from nicegui import ui
 from molmoact_ros.answer.prompts import MAX_INSTRUCTION
 
 from .state import Shown
-from .widgets import button, card, show
+from .widgets import button, card, on_stamped, show
 
 
 class InstructPanel:
@@ -35,11 +35,7 @@ class InstructPanel:
                 self._text = ui.input(placeholder="what to do, e.g. reach the red block").props(
                     f'outlined dense maxlength={MAX_INSTRUCTION} aria-label="instruction"'
                 )
-                self._text.on(
-                    "keydown.enter",
-                    lambda event: self._typed(event.args),
-                    js_handler="() => emit(molmoact.stamp())",
-                )
+                on_stamped(self._text, "keydown.enter", self._typed)
                 button("Send", self._typed, "main").props("id=send")
                 button("Stop the policy", lambda tick: send("", tick)).props("id=stop")
             with ui.element("div").classes("row") as self._picks:
@@ -67,5 +63,5 @@ class InstructPanel:
     def _offer(self, text: str) -> None:
         button(text, lambda tick: self._send(text, tick))
 
-    def _typed(self, tick: object) -> None:
-        self._send(str(self._text.value or ""), tick if isinstance(tick, int) else -1)
+    def _typed(self, tick: int) -> None:
+        self._send(str(self._text.value or ""), tick)

@@ -101,12 +101,7 @@ class ConsolePage:
             with ui.element("div").classes("column"):
                 self._answers = AnswersPanel()
                 self._diagnostics = DiagnosticsPanel()
-        self._bar = CommandBar(
-            enable=lambda tick: self._order("enable", tick),
-            disable=lambda tick: self._order("disable", tick),
-            clear=lambda tick: self._order("clear", tick),
-            approve=lambda tick: self._order("approve", tick),
-        )
+        self._bar = CommandBar(self._order)
 
     def _build_pictures(self, operators: bool) -> None:
         with card("First camera"):
@@ -223,7 +218,7 @@ class ConsolePage:
             self._refuse("draw", "take control first")
         if self._first is not None:
             self._first.allow(self._draws)
-        self._draw.set_text("Drawing: press and drag" if self._draws else "Draw a line")  # type: ignore[attr-defined]
+        self._draw.set_text("Drawing: press and drag" if self._draws else "Draw a line")
         show(self._draw, "main", self._draws)
 
     def _drawn(self, points: list[tuple[float, float]]) -> None:

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from nicegui import ui
+from nicegui import events, ui
 
 _CHART_WIDTH, _CHART_HEIGHT = 100.0, 40.0
 
@@ -21,19 +20,20 @@ def card(title: str) -> ui.element:
     return frame
 
 
-def button(label: str, press: Callable[[int], None], kind: str = "plain") -> ui.element:
+def button(label: str, press: Callable[[int], None], kind: str = "plain") -> ui.button:
     """Return a button whose handler is given the page's tick at the time of the press."""
     made = ui.button(label, color=None).props("unelevated no-caps").classes(kind)
-    made.on("click", lambda event: press(_number(event.args)), js_handler=_STAMPED)
+    on_stamped(made, "click", press)
     return made
 
 
-_STAMPED = "() => emit(molmoact.stamp())"
+def on_stamped(element: ui.element, event: str, handle: Callable[[int], None]) -> None:
+    """Call a handler at an event with the page's tick at that time, -1 where it has none."""
 
+    def take(given: events.GenericEventArguments) -> None:
+        handle(given.args if isinstance(given.args, int) else -1)
 
-def _number(value: Any) -> int:
-    """Return a tick that a browser has sent, -1 for anything else."""
-    return value if isinstance(value, int) else -1
+    element.on(event, take, js_handler="() => emit(molmoact.stamp())")
 
 
 def show(element: ui.element, name: str, on: bool) -> None:
