@@ -20,6 +20,7 @@ from .readings import Reply, Snapshot
 from .robot import Robot
 from .state import (
     ANSWER_AGE,
+    answers_are_live,
     followed_text,
     halt_view,
     instruction_shown,
@@ -182,10 +183,8 @@ class ConsolePage:
         waiting = waiting_chunk(snapshot)
         last = snapshot.answers[-1] if snapshot.answers else None
         if self._first is not None:
-            live = last is not None and snapshot.now - last.received <= ANSWER_AGE
-            live = live and policy_is_live(snapshot)
             line, size = self._desk.line, self._desk.line_size
-            self._first.show_paths(last, waiting, live, line, size)
+            self._first.show_paths(last, waiting, answers_are_live(snapshot), line, size)
             self._approvable = waiting.sequence if waiting else None
         text = followed_text(snapshot)
         if waiting is not None:

@@ -13,9 +13,9 @@ from molmoact_ros.control.robot_profile import robot_path
 
 from .readings import ERROR, OK, STALE, WARN, Answer, Diagnostic, Snapshot
 from .state import (
-    ANSWER_AGE,
     DIAGNOSTIC_AGE,
     age_text,
+    answers_are_live,
     executor_is_live,
     executor_shown,
     policy_is_live,
@@ -80,9 +80,8 @@ class AnswersPanel:
             self._rate.show(self._rates)
         if not answers:
             return
-        age = snapshot.now - answers[-1].received
-        self._age.set_text(f"last answer {age_text(age)}")
-        show(self._charts, "stale", age > ANSWER_AGE or not policy_is_live(snapshot))
+        self._age.set_text(f"last answer {age_text(snapshot.now - answers[-1].received)}")
+        show(self._charts, "stale", not answers_are_live(snapshot))
         if answers[-1] is self._last:
             return
         seen = self._last.received if self._last else 0.0

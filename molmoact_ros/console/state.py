@@ -65,6 +65,13 @@ def policy_is_live(snapshot: Snapshot) -> bool:
     return answered is not None and snapshot.now - answered <= POLICY_AGE
 
 
+def answers_are_live(snapshot: Snapshot) -> bool:
+    """Return whether the last answer is of the present."""
+    last = snapshot.answers[-1] if snapshot.answers else None
+    young = last is not None and snapshot.now - last.received <= ANSWER_AGE
+    return young and policy_is_live(snapshot)
+
+
 def executor_shown(snapshot: Snapshot) -> Shown:
     """Return the executor's state in words."""
     reading = snapshot.executor
@@ -143,9 +150,8 @@ def instruction_shown(snapshot: Snapshot, sent: str | None, sent_at: float) -> S
         return Shown(f"sent {since}, not followed yet: {sent}", False)
     if last is None:
         return Shown("no answer yet", False)
-    age = snapshot.now - last.received
-    text = f"{last.instruction} ({age_text(age)})"
-    return Shown(text, policy_is_live(snapshot) and age < ANSWER_AGE)
+    text = f"{last.instruction} ({age_text(snapshot.now - last.received)})"
+    return Shown(text, answers_are_live(snapshot))
 
 
 @dataclass(frozen=True)
