@@ -17,16 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("nicegui")
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("molmoact_ros.msg")
 
+from demo_topics import DemoTopics  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
-from geometry_msgs.msg import PoseArray, PoseStamped, TwistStamped  # noqa: E402
-from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D  # noqa: E402
+from molmoact_ros.msg import ExecutorStatus, Trajectory2D  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
@@ -91,11 +90,11 @@ def executor_spec(**parameters: Any) -> NodeSpec:
     return replace(spec, parameters={**spec.parameters, **parameters})
 
 
-class Graph:
+class Graph(DemoTopics):
     """The running nodes, and what they publish."""
 
     def __init__(self, client: Any, start: Callable) -> None:
-        self.client = client
+        super().__init__(client)
         self.port = free_port()
         console = NodeSpec(
             "console_node",
@@ -105,31 +104,7 @@ class Graph:
         )
         self.nodes = start(*demo_graph(str(default_checkpoint()), seed=3), console)
         self.consoles = self.executors = self.nodes  # those that run now
-        listen = client.listen
-        self.twists = listen(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
-        self.states = listen(ExecutorStatus, f"{EXECUTOR}/status", qos.RESULT)
-        self.reasonings = listen(ActionReasoning, f"{POLICY}/reasoning", qos.RESULT)
-        self.hints = listen(Trajectory2D, f"{POLICY}/trajectory_hint", qos.RESULT)
-        self.poses = listen(PoseStamped, f"{SIMULATOR}/ee_pose", qos.COMMAND)
-        self.blocks = listen(PoseArray, f"{SIMULATOR}/blocks", qos.COMMAND)
-
-    def state(self) -> int | None:
-        """Return the executor's state."""
-        return self.states[-1].state if self.states else None
-
-    def place(self, color: str | None = None) -> np.ndarray:
-        """Return where a block, or without a colour the gripper, is, m."""
-        pose = self.blocks[-1].poses[Tabletop.colors.index(color)] if color else self.poses[-1].pose
-        return np.array([pose.position.x, pose.position.y, pose.position.z])
-
-    def distance(self, color: str) -> float:
-        """Return the gripper's distance to a block, m."""
-        return float(np.linalg.norm(self.place() - self.place(color)))
-
-    def speed(self) -> float:
-        """Return the speed of the last command, m/s."""
-        linear = self.twists[-1].twist.linear if self.twists else None
-        return 0.0 if linear is None else float(np.hypot(np.hypot(linear.x, linear.y), linear.z))
+        self.hints = client.listen(Trajectory2D, f"{POLICY}/trajectory_hint", qos.RESULT)
 
     def stop_executors(self) -> None:
         """End the executor, to start another."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseArray, PoseStamped, TwistStamped
-from molmoact_ros.msg import ActionReasoning, ExecutorStatus
+from demo_topics import DemoTopics
+from molmoact_ros.msg import ExecutorStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
@@ -21,22 +21,15 @@ from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.demo.graph import EXECUTOR, POLICY, SIMULATOR, default_checkpoint, demo_graph
 from molmoact_ros.ros import qos
-from molmoact_ros.sim import Tabletop
 from molmoact_ros.sim.tasks import NEAR
 
 
-class Graph:
+class Graph(DemoTopics):
     """The running nodes and what they say."""
 
     def __init__(self, client: Any, start: Callable) -> None:
-        self.client = client
+        super().__init__(client)
         self.nodes = start(*demo_graph(str(default_checkpoint())))
-        listen = client.listen
-        self.twists = listen(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
-        self.states = listen(ExecutorStatus, f"{EXECUTOR}/status", qos.RESULT)
-        self.reasonings = listen(ActionReasoning, f"{POLICY}/reasoning", qos.RESULT)
-        self.poses = listen(PoseStamped, f"{SIMULATOR}/ee_pose", qos.COMMAND)
-        self.blocks = listen(PoseArray, f"{SIMULATOR}/blocks", qos.COMMAND)
         self._instruction = client.node.create_publisher(
             String, f"{POLICY}/instruction", qos.LATCHED
         )
@@ -75,25 +68,6 @@ class Graph:
     def _enable(self, on: bool) -> bool:
         request = SetBool.Request(data=on)
         return bool(self.client.call(SetBool, f"{EXECUTOR}/enable", request).success)
-
-    def state(self) -> int | None:
-        """Return the executor's state."""
-        return self.states[-1].state if self.states else None
-
-    def gripper(self) -> np.ndarray:
-        """Return the gripper's position, m."""
-        point = self.poses[-1].pose.position
-        return np.array([point.x, point.y, point.z])
-
-    def distance(self, color: str) -> float:
-        """Return the gripper's distance to a block, m."""
-        point = self.blocks[-1].poses[Tabletop.colors.index(color)].position
-        return float(np.linalg.norm(self.gripper() - [point.x, point.y, point.z]))
-
-    def speed(self) -> float:
-        """Return the speed of the last command, m/s."""
-        linear = self.twists[-1].twist.linear if self.twists else None
-        return 0.0 if linear is None else float(np.hypot(np.hypot(linear.x, linear.y), linear.z))
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +111,7 @@ def test_the_command_returns_to_zero_when_the_policy_is_killed(graph: Graph) -> 
     ready = ExecutorStatus.STATE_READY
     graph.client.wait_for(lambda: graph.state() == ready and graph.speed() == 0.0, "rest")
     # Nothing is commanded any more, and the arm, whose servos lag, stays near where it is.
-    commands, place, seen = len(graph.twists), graph.gripper(), len(graph.states)
+    commands, place, seen = len(graph.twists), graph.place(), len(graph.states)
     graph.client.wait_for(lambda: len(graph.states) >= seen + 10, "a second")
     assert all(t.twist.linear.x == t.twist.linear.z == 0.0 for t in graph.twists[commands:])
-    assert np.linalg.norm(graph.gripper() - place) < 0.03
+    assert np.linalg.norm(graph.place() - place) < 0.03
