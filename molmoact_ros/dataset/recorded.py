@@ -133,7 +133,7 @@ def read_recorded(path: Path, types: Typestore, settings: RecordingSettings | No
 def _notes(bag: Bag) -> tuple[notes.BeginNote | None, notes.EndNote | None]:
     found: list[Any] = []
     for topic, kind in ((notes.BEGIN_TOPIC, notes.BeginNote), (notes.END_TOPIC, notes.EndNote)):
-        message = bag.first(topic) if topic in {t.name for t in bag.topics} else None
+        message = bag.first(topic)
         try:
             found.append(None if message is None else notes.read_note(kind, message.data))
         except ValueError as error:

@@ -100,10 +100,14 @@ class Bag:
     def messages(self, names: Sequence[str]) -> Iterator[Message]:
         """Read the messages of some topics in the order in which they were recorded.
 
+        Topics that the bag does not have are left out.
+
         Raises:
             BagError: The file is damaged, or a message does not fit its type.
         """
         links = [link for link in self._reader.connections if link.topic in names]
+        if not links:  # rosbags would take that for all topics
+            return
         try:
             for link, log_time, data in self._reader.messages(connections=links):
                 content = self._types.deserialize_cdr(data, link.msgtype)

@@ -49,6 +49,7 @@ def test_the_bag_is_read_with_its_topics_and_messages(bag: Bag) -> None:
     assert np.allclose(np.diff([s.sec + s.nanosec * 1e-9 for s in stamps]), 0.1, atol=1e-6)
     texts = [message.content.data for message in bag.messages([INSTRUCTION])]
     assert texts == ["reach the red block", "reach the blue block"]
+    assert bag.first("/nothing") is None and not list(bag.messages([]))
 
 
 def test_sqlite_holds_the_same(bag: Bag, rewrite: Rewrite, types: Typestore) -> None:
