@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from molmoact_ros.control.rotation import inverse, normalised, rotate
+from molmoact_ros.control.rotation import as_matrix, normalised
 from molmoact_ros.record.settings import Camera
-from molmoact_ros.viz.projection import FISHEYE, PinholeCamera
+from molmoact_ros.viz.projection import PinholeCamera
 
 from .faults import DataError
 from .recorded import Recorded
@@ -42,26 +41,12 @@ class CameraView:
             axis, m. x and y are NaN behind the camera.
         """
         position, turn = self.pose(stamp)
-        back = inverse(turn)
-        local = np.array([rotate(back, point - position) for point in points]).reshape(-1, 3)
+        local = (points - position) @ as_matrix(turn)
         pixels = np.full((len(local), 2), np.nan)
         seen = local[:, 2] > _NEAREST
-        if seen.any():
-            pixels[seen] = self._pixels(local[seen])
+        pixels[seen] = self.camera.pixels(local[seen])
         size = np.array([self.camera.width, self.camera.height])
         return np.column_stack([pixels / (size - 1), local[:, 2]])
-
-    def _pixels(self, local: np.ndarray) -> np.ndarray:
-        camera = self.camera
-        coefficients = np.array(camera.distortion, dtype=np.float64)
-        if coefficients.any() and camera.model in FISHEYE:
-            flat, _ = cv2.fisheye.projectPoints(
-                local[:, None], np.zeros(3), np.zeros(3), camera.matrix, coefficients
-            )
-            return np.asarray(flat.reshape(-1, 2))
-        given = coefficients if coefficients.any() else None
-        flat, _ = cv2.projectPoints(local, np.zeros(3), np.zeros(3), camera.matrix, given)
-        return np.asarray(flat.reshape(-1, 2))
 
 
 def camera_view(recorded: Recorded, name: str, camera: Camera, frame: str) -> CameraView:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from molmoact_ros.answer.trajectory import GRID_MAX, clipped, simplified
+from molmoact_ros.answer.trajectory import GRID_MAX, clipped, simplified, to_pixels
+from molmoact_ros.viz.projection import measured_around
 
 from .camera_view import CameraView
 
@@ -84,10 +85,8 @@ def depth_agrees(gripper: np.ndarray, depth: np.ndarray) -> bool | None:
     height, width = depth.shape
     if not np.isfinite(gripper).all() or not ((gripper[:2] >= 0) & (gripper[:2] <= GRID_MAX)).all():
         return None
-    x, y = np.rint(gripper[:2] / GRID_MAX * (width - 1, height - 1)).astype(int)
-    reach = max(round(_WINDOW * width), 1)
-    window = depth[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
-    seen = window[np.isfinite(window) & (window > 0)]
+    x, y = np.rint(to_pixels(gripper[:2], (width, height))[0]).astype(int)
+    seen = measured_around(depth, x, y, max(round(_WINDOW * width), 1))
     if seen.size == 0:
         return None
     return bool(np.abs(seen - gripper[2]).min() <= _DEPTH_NEAR)
@@ -110,7 +109,7 @@ class MotionCheck:
         """Take the next picture, RGB uint8, and where the end effector is, x and y as 0..255."""
         small = cv2.resize(rgb, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        place = gripper[:2] / GRID_MAX * (_SMALL - 1)
+        place = to_pixels(gripper[:2], (_SMALL, _SMALL))[0]
         if self._grey is not None and np.linalg.norm(place - self._gripper) > _MOVED:
             changed = np.abs(grey - self._grey) > _CHANGED
             if changed.any():

@@ -10,7 +10,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 
-from molmoact_ros.control.rotation import normalised, rotate
+from molmoact_ros.control.rotation import as_matrix, normalised
 from molmoact_ros.ros.running import StartError
 
 # (target frame, source frame, stamp) to rotation [3, 3] and translation [3], m, of the source's
@@ -45,8 +45,7 @@ def create_lookup(node: Node) -> Lookup:
         except TransformException as error:
             raise LookupFailed(f"no transform from '{source}' to '{target}': {error}") from error
         q, t = transform.rotation, transform.translation
-        unit = normalised(np.array([q.x, q.y, q.z, q.w]))
-        rotation = np.column_stack([rotate(unit, axis) for axis in np.eye(3)])
+        rotation = as_matrix(normalised(np.array([q.x, q.y, q.z, q.w])))
         return rotation, np.array([t.x, t.y, t.z])
 
     return lookup

@@ -89,6 +89,28 @@ class PinholeCamera:
             )
         return np.column_stack([flat.reshape(-1, 2), np.ones(len(own))])
 
+    def pixels(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where points are in an image of the calibrated size, the inverse of `rays`.
+
+        Args:
+            points: `[K, 3]` in front of the camera.
+
+        Returns:
+            `[K, 2]` (x, y); may be outside the image.
+        """
+        if not len(points):
+            return np.empty((0, 2))
+        coefficients = np.array(self.distortion, dtype=np.float64)
+        still = np.zeros(3)
+        if coefficients.any() and self.model in FISHEYE:
+            flat, _ = cv2.fisheye.projectPoints(
+                points[:, None], still, still, self.matrix, coefficients
+            )
+        else:
+            given = coefficients if coefficients.any() else None
+            flat, _ = cv2.projectPoints(points, still, still, self.matrix, given)
+        return np.asarray(flat.reshape(-1, 2))
+
 
 @dataclass(frozen=True)
 class Plane:
@@ -166,14 +188,27 @@ def rescale(
     return (np.asarray(pixels, dtype=np.float64).reshape(-1, 2) + 0.5) * ratio - 0.5
 
 
+def measured_around(
+    depth: NDArray[np.floating], x: int, y: int, reach: int
+) -> NDArray[np.floating]:
+    """Return what a depth image `[h, w]`, m, holds around a pixel of it, without holes, `[N]`.
+
+    Args:
+        depth: Values that are not positive and finite are holes.
+        x: Of the pixel.
+        y: Likewise.
+        reach: px to each side.
+    """
+    window = depth[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
+    return window[np.isfinite(window) & (window > 0)]
+
+
 def _median(depth: NDArray[np.floating], x: int, y: int) -> float:
     """Return the depth around a pixel, NaN outside the image and in large holes."""
     height, width = depth.shape
     if not (0 <= x < width and 0 <= y < height):
         return np.nan
-    reach = _DEPTH_WINDOW
-    window = depth[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
-    valid = window[np.isfinite(window) & (window > 0)]
+    valid = measured_around(depth, x, y, _DEPTH_WINDOW)
     return float(np.median(valid)) if valid.size else np.nan
 
 
