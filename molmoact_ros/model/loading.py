@@ -196,16 +196,11 @@ def fill_model(
         DeviceLostError: The device failed for good.
         DeviceMemoryError: Other programs have taken the memory meanwhile.
     """
-    model, quantize = plan.model, None
-    if precision.quantization is not None:
-        quantize = make_quantizer(precision.quantization, device, precision.dtype)
-    model.config.dtype, model.precision = precision.dtype, precision
+    model, put = plan.model, _putter(plan.model, precision, device)
     counter = _counter(plan.tensors, progress)
     with device_faults(model, device):
         for name, tensor in read_tensors(plan.tensors, device, precision.dtype, counter):
-            _place(model, name, tensor)
-            if quantize is not None and is_quantized(name):
-                quantize(_linear(model, name))
+            put(name, tensor)
     if plan.generation is not None:
         model.generation_config = plan.generation
     return model
@@ -228,12 +223,9 @@ def random_model(
         DeviceMemoryError: The device's memory is too small.
         ValueError: The quantisation is unknown or not to be had on `device`.
     """
-    quantize = None
-    if precision.quantization is not None:
-        quantize = make_quantizer(precision.quantization, device, precision.dtype)
     with torch.device("meta"):
         model = model_class(config).eval()
-    model.config.dtype, model.precision = precision.dtype, precision
+    put = _putter(model, precision, device)
     random = torch.Generator(device).manual_seed(seed)
     with device_faults(model, device):
         for name, weights in list(model.named_parameters()):
@@ -242,9 +234,7 @@ def random_model(
                 tensor.normal_(std=config.initializer_range, generator=random)
             else:
                 tensor.fill_(0.0 if name.endswith("bias") else 1.0)
-            _place(model, name, tensor)
-            if quantize is not None and is_quantized(name):
-                quantize(_linear(model, name))
+            put(name, tensor)
     return model
 
 
@@ -298,11 +288,23 @@ def _place(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
     setattr(model.get_submodule(parent), leaf, nn.Parameter(tensor))
 
 
-def _linear(model: nn.Module, name: str) -> nn.Linear:
-    """Return the layer whose weight is the parameter `name`."""
-    layer = model.get_submodule(name.removesuffix(".weight"))
-    assert isinstance(layer, nn.Linear)
-    return layer
+def _putter(
+    model: MolmoActForActionReasoning, precision: Precision, device: torch.device
+) -> Callable[[str, torch.Tensor], None]:
+    """Return a function that puts a tensor in its place and quantises it where it must be."""
+    quantize = None
+    if precision.quantization is not None:
+        quantize = make_quantizer(precision.quantization, device, precision.dtype)
+    model.config.dtype, model.precision = precision.dtype, precision
+
+    def put(name: str, tensor: torch.Tensor) -> None:
+        _place(model, name, tensor)
+        if quantize is not None and is_quantized(name):
+            layer = model.get_submodule(name.removesuffix(".weight"))
+            assert isinstance(layer, nn.Linear)
+            quantize(layer)
+
+    return put
 
 
 def _counter(
