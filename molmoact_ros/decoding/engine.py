@@ -111,16 +111,9 @@ class Decoder:
         self._model = model
         self._eos = _eos_ids(model)
         self._vocab_size = model.config.llm_config.vocab_size
-        llm = model.config.llm_config
         with device_faults(model, model.device, capacity):
-            self._cache = StaticCache(
-                llm.num_hidden_layers,
-                llm.num_key_value_heads,
-                llm.head_dim,
-                capacity + max(used),  # a padded block may reach beyond the last token
-                device=model.device,
-                dtype=model.dtype,
-            )
+            # A padded block may reach beyond the last token.
+            self._cache = StaticCache.for_model(model, capacity + max(used))
         self._passes = PassSet(
             model,
             self._cache,

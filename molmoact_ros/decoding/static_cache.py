@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from molmoact_ros.model import MolmoActForActionReasoning
+
 
 class ContextTooLongError(ValueError):
     """Prompt and answer do not fit into the cache."""
@@ -42,6 +44,19 @@ class StaticCache:
         # One tensor for all layers: moving a position is one copy, not one per layer.
         shape = (2, layers, 1, kv_heads, capacity, head_dim)
         self._store = torch.zeros(shape, device=device, dtype=dtype)
+
+    @classmethod
+    def for_model(cls, model: MolmoActForActionReasoning, capacity: int) -> StaticCache:
+        """Return an empty cache of a network's shape and number type, on its device."""
+        llm = model.config.llm_config
+        return cls(
+            llm.num_hidden_layers,
+            llm.num_key_value_heads,
+            llm.head_dim,
+            capacity,
+            device=model.device,
+            dtype=model.dtype,
+        )
 
     def sliced(self, count: int) -> SlicedWindow:
         """Return a window that appends `count` positions and returns the filled part."""

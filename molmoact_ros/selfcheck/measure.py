@@ -82,7 +82,7 @@ def bytes_per_pass(model: MolmoActForActionReasoning) -> int:
 
 def make_block(model: MolmoActForActionReasoning, size: int, capacity: int) -> Callable[[], Tensor]:
     """Return a function that runs one eager pass over arbitrary tokens, logits [S, E]."""
-    run = FixedPass(model, _cache(model, capacity), size)
+    run = FixedPass(model, StaticCache.for_model(model, capacity), size)
     tokens, depths, visible = [1] * size, [0] * size, torch.eye(size, dtype=torch.bool).numpy()
     return lambda: run(tokens, depths, visible)
 
@@ -131,7 +131,7 @@ def difference_from_cpu(
         inputs = {name: value.to(network.device) for name, value in batch.items()}
         embeds = network.embed(inputs.pop("input_ids"), **inputs)
         length = embeds.shape[1]
-        cache = _cache(network, length + BLOCK)
+        cache = StaticCache.for_model(network, length + BLOCK)
         positions = torch.arange(length, device=network.device)[None]
         network.run(embeds, positions, cache.sliced(length))
         cache.length = length
@@ -166,18 +166,6 @@ class _Operations(TorchDispatchMode):
                    for argument in func._schema.arguments):  # fmt: skip
             self.names.append(func._schema.name.removeprefix("aten::").removeprefix("_"))
         return func(*args, **(kwargs or {}))
-
-
-def _cache(model: MolmoActForActionReasoning, capacity: int) -> StaticCache:
-    llm = model.config.llm_config
-    return StaticCache(
-        llm.num_hidden_layers,
-        llm.num_key_value_heads,
-        llm.head_dim,
-        capacity,
-        device=model.device,
-        dtype=model.dtype,
-    )
 
 
 def _wait(device: torch.device) -> None:

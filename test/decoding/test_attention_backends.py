@@ -103,14 +103,7 @@ def build() -> Callable[[str, torch.dtype], MolmoActForActionReasoning]:
 def test_whole_passes_run(build: Any, release: str, dtype: Any) -> None:
     model = build(release, dtype)
     llm = model.config.llm_config
-    store = StaticCache(
-        1,
-        llm.num_key_value_heads,
-        llm.head_dim,
-        CAPACITY,
-        device=model.device,
-        dtype=dtype,
-    )
+    store = StaticCache.for_model(model, CAPACITY)
     embeds = torch.empty(1, PROMPT, llm.hidden_size, device="meta", dtype=dtype)
     positions = torch.arange(PROMPT, device="meta")[None]
     assert model.run(embeds, positions, store.sliced(PROMPT)).shape == embeds.shape

@@ -16,15 +16,7 @@ PARENTS = (-1, 0, 0, 2, -1, 4)
 
 
 def _filled_cache(model: Any) -> StaticCache:
-    llm = model.config.llm_config
-    cache = StaticCache(
-        llm.num_hidden_layers,
-        llm.num_key_value_heads,
-        llm.head_dim,
-        40,
-        device=model.device,
-        dtype=model.dtype,
-    )
+    cache = StaticCache.for_model(model, 40)
     prompt = torch.tensor([[7, 8, 9, 10, 11]], device=model.device)
     positions = torch.arange(5, device=model.device)[None]
     model.run(model.embed(prompt), positions, cache.sliced(5))

@@ -62,11 +62,7 @@ def test_a_block_of_the_network_starts_few_kernels(
         with torch.device("meta"):
             network = MolmoActForActionReasoning(MolmoActConfig.from_dict(content))
         network = network.to(torch.bfloat16).eval()
-        llm = network.config.llm_config
-        heads = llm.num_key_value_heads
-        store = StaticCache(
-            layers, heads, llm.head_dim, 2112, device=network.device, dtype=network.dtype
-        )
+        store = StaticCache.for_model(network, 2112)
         with _Kernels() as kernels:
             FixedPass(network, store, 64)([1] * 64, *block_layout(range(-1, 62), 64))
         counts.append(len(kernels.names))
