@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
+from .policy_arguments import positive
+
 if TYPE_CHECKING:
     import torch
 
@@ -110,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quantization", metavar="MODE", help="quantise the weights: int8, int4 or fp8")
     add(
         "--answers",
-        type=_count,
+        type=positive,
         default=20,
         metavar="N",
         help="answers to decode with and without drafts, as far as there is time (default: 20)",
@@ -150,13 +152,6 @@ def _subject(arguments: argparse.Namespace, device: torch.device) -> Subject:
             quantization=arguments.quantization,
         )
     )
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of answers, 1 or more")
-    return value
 
 
 def _version() -> str:

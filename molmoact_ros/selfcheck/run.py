@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import torch
@@ -64,7 +64,6 @@ class SelfCheck:
         self._limit = 0 if device.type == "cuda" else 1
         self._model: MolmoActForActionReasoning | None = None
         self._bandwidth: float | None = None
-        self._seconds: dict[int, float] = {}
 
     def run(self) -> Iterator[Finding]:
         """Yield a finding after the other; what fails is WRONG, and the next check goes on."""
@@ -157,46 +156,42 @@ class SelfCheck:
         return [Finding("kernels", Verdict.OK, text, values)]
 
     def _time(self) -> list[Finding]:
-        decoder = Decoder(self._network, CONTEXT_LENGTH, repeatable=False)
-        try:
+        with closing(Decoder(self._network, CONTEXT_LENGTH, repeatable=False)) as decoder:
             report = decoder.check()
-            self._seconds = decoder.warm_up(_REPEATS)
-        finally:
-            decoder.close()
+            seconds = decoder.warm_up(_REPEATS)
         weights = measure.bytes_per_pass(self._network)
         return [
             capture_finding(report),
-            passes_finding(self._seconds, weights, self._bandwidth),
+            passes_finding(seconds, weights, self._bandwidth),
         ]
 
     def _compare_slots(self) -> list[Finding]:
-        decoder = Decoder(self._network, CONTEXT_LENGTH, repeatable=True)
-        try:
+        with closing(Decoder(self._network, CONTEXT_LENGTH, repeatable=True)) as decoder:
             size = max(decoder.pass_costs)
             return [rows_finding(decoder.check(size, _SLOT_SECONDS[self._limit]), size)]
-        finally:
-            decoder.close()
 
     def _decode(self) -> list[Finding]:
         measure.start_peak(self._device)
         subject = self._subject
-        decoder = Decoder(self._network, CONTEXT_LENGTH, repeatable=True)
-        decoder.warm_up(1)
         draft_for = subject.make_drafts()
         comparisons: list[Comparison] = []
-        end = time.perf_counter() + _ANSWER_SECONDS[self._limit]
+        with closing(Decoder(self._network, CONTEXT_LENGTH, repeatable=True)) as decoder:
+            decoder.warm_up(1)
+            end = time.perf_counter() + _ANSWER_SECONDS[self._limit]
 
-        def is_late() -> bool:
-            return time.perf_counter() > end
+            def decode(batch: Mapping[str, Any], draft: TokenDraft | None) -> GenerationResult:
+                return decoder.generate(
+                    batch,
+                    subject.max_new_tokens,
+                    draft,
+                    should_stop=lambda: time.perf_counter() > end,
+                )
 
-        def decode(batch: Mapping[str, Any], draft: TokenDraft | None) -> GenerationResult:
-            return decoder.generate(batch, subject.max_new_tokens, draft, should_stop=is_late)
-
-        with suppress(StoppedError):
-            for number in range(self._answers):
-                self._progress(f"decoding with and without drafts: {number} of {self._answers}")
-                batch = subject.prompts(number)
-                plain = decode(batch, None)
-                comparisons.append(Comparison(plain, decode(batch, draft_for(plain.ids))))
+            with suppress(StoppedError):
+                for number in range(self._answers):
+                    self._progress(f"decoding with and without drafts: {number} of {self._answers}")
+                    batch = subject.prompts(number)
+                    plain = decode(batch, None)
+                    comparisons.append(Comparison(plain, decode(batch, draft_for(plain.ids))))
         peak = measure.peak_bytes(self._device)
         return [drafts_finding(comparisons, self._answers), answers_finding(comparisons, peak)]
