@@ -29,6 +29,7 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from benchmarks.fault_drill.measure import cpu_seconds, memory
 from benchmarks.report import write_results
 from molmoact_ros.demo.domains import reserve_domain
 from molmoact_ros.demo.graph import (
@@ -76,16 +77,18 @@ class Bench:
         self._clear = self._node.create_client(Trigger, f"{EXECUTOR}/clear")
 
     def run(self, seconds: float) -> float:
-        """Run for that long; return the 99th percentile of the executor's deviation, ms."""
+        """Spin with the arm moving; return the 99th percentile of the executor's deviation, ms."""
         self._move()
         self._stamps.clear()
-        self._spin(seconds)
+        self.spin(seconds)
         late = np.abs(np.diff(np.array(self._stamps)) - PERIOD)
         return float(np.percentile(1e3 * late, 99))
 
     def spin(self, seconds: float) -> None:
-        """Wait."""
-        self._spin(seconds)
+        """Wait, and take what comes."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.02)
 
     def close(self) -> None:
         """Leave the graph."""
@@ -105,30 +108,21 @@ class Bench:
             ):
                 if client.service_is_ready():
                     client.call_async(request)
-            self._spin(1.0)
+            self.spin(1.0)
             if len(self._stamps) > seen + 20:
                 return
         raise RuntimeError("the executor publishes no commands")
-
-    def _spin(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self._executor.spin_once(timeout_sec=0.02)
 
     def _on_twist(self, message: TwistStamped) -> None:
         self._stamps.append(message.header.stamp.sec + message.header.stamp.nanosec * 1e-9)
 
     def cpu_seconds(self) -> float:
         """Return what the console has used so far."""
-        text = Path(f"/proc/{self.nodes.process(CONSOLE).pid}/stat").read_text()
-        fields = text.rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.nodes.process(CONSOLE).pid)
 
     def resident(self) -> float:
         """Return the console's memory, MB."""
-        text = Path(f"/proc/{self.nodes.process(CONSOLE).pid}/status").read_text()
-        line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
+        return memory(self.nodes.process(CONSOLE).pid)
 
 
 def open_page(bench: Bench, browser: Browser) -> Page:

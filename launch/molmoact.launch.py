@@ -86,8 +86,8 @@ def policy(values: dict[str, str], context: LaunchContext) -> Action:
     if not values["checkpoint"]:
         raise LaunchError("launch argument 'checkpoint': give a directory or a hub id")
     given = {name: values[name] for name in POLICY_PARAMETERS if values[name]} | switches(values)
-    if values["cameras"]:
-        given["image_topics"] = [topic.strip() for topic in values["cameras"].split(",")]
+    if cameras := camera_topics(values):
+        given["image_topics"] = cameras
     name = full_name(context, values["namespace"], "molmoact_policy")
     check_policy_node(name, values["params_file"], given)
 
@@ -129,6 +129,11 @@ def switches(values: dict[str, str]) -> dict[str, Any]:
     return {name: is_true(values, name) for name in ("use_sim_time", "autostart")}
 
 
+def camera_topics(values: dict[str, str]) -> list[str]:
+    """Return the image topics, the scene camera's first; none: as the parameters have them."""
+    return [topic.strip() for topic in values["cameras"].split(",")] if values["cameras"] else []
+
+
 def process(values: dict[str, str]) -> dict[str, Any]:
     """Return what both processes have in common."""
     return {
@@ -153,8 +158,8 @@ def view(values: dict[str, str]) -> IncludeLaunchDescription:
     arguments = {name: values[name] for name in ("namespace", "use_sim_time", "log_level")}
     arguments |= {"ee_pose": values["ee_pose"], "camera_info": values["camera_info"]}
     arguments["camera_transform"] = "none"
-    if values["cameras"]:
-        arguments["image"] = values["cameras"].split(",")[0].strip()
+    if cameras := camera_topics(values):
+        arguments["image"] = cameras[0]
     return IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(SHARE / "launch" / "view.launch.py")),
         launch_arguments=arguments.items(),
@@ -164,8 +169,8 @@ def view(values: dict[str, str]) -> IncludeLaunchDescription:
 def console(values: dict[str, str]) -> Node:
     """Return the node that serves the page."""
     given: dict[str, Any] = {"use_sim_time": is_true(values, "use_sim_time")}
-    if values["cameras"]:
-        given["image_topics"] = [topic.strip() for topic in values["cameras"].split(",")]
+    if cameras := camera_topics(values):
+        given["image_topics"] = cameras
         if values["image_transport"]:
             given["image_transport"] = values["image_transport"]
     return Node(
