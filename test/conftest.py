@@ -127,9 +127,9 @@ class Client:
 
     def stamp(self, offset: float = 0.0) -> Any:
         """Return now, plus an offset in s, as a message."""
-        from molmoact_ros.ros.conversions import time_message
+        from molmoact_ros.ros.conversions import clock_seconds, time_message
 
-        return time_message(self.node.get_clock().now().nanoseconds * 1e-9 + offset)
+        return time_message(clock_seconds(self.node) + offset)
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,13 @@ from molmoact_ros.control import (
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.bounded_subscription import BoundedSubscription
-from molmoact_ros.ros.conversions import MessageError, chunk_from_message, seconds, time_message
+from molmoact_ros.ros.conversions import (
+    MessageError,
+    chunk_from_message,
+    clock_seconds,
+    seconds,
+    time_message,
+)
 from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.lifecycle import ManagedNode
 from molmoact_ros.ros.optional import MissingPackage
@@ -231,7 +237,7 @@ class ExecutorNode(ManagedNode):
         self._status.publish(message)
 
     def _now(self) -> float:
-        return float(self.get_clock().now().nanoseconds * 1e-9)
+        return clock_seconds(self)
 
     def _is_silent(self) -> bool:
         with self._lock:
