@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
+import itertools
 import json
+import os
 import select
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -43,11 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     def create() -> RecorderNode:
         node = RecorderNode()
         node.create_timer(_LINE_PERIOD, lambda: _show(node.line()))
+        is_terminal = terminal.enter_context(_single_keys())
         print(f"keys: {_KEYS}", flush=True)
-        threading.Thread(target=_keyboard, args=(node,), daemon=True).start()
+        threading.Thread(target=_keyboard, args=(node, is_terminal), daemon=True).start()
         return node
 
-    return run_node(create, _ros_arguments(options))
+    with contextlib.ExitStack() as terminal:
+        return run_node(create, _ros_arguments(options))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -86,21 +92,37 @@ def _ros_arguments(options: argparse.Namespace) -> list[str]:
     return arguments
 
 
-def _keyboard(node: RecorderNode) -> None:
+def _keyboard(node: RecorderNode, is_terminal: bool) -> None:
     """Do what the keys ask for, until the input ends."""
-    with _single_keys() as is_terminal:
-        while not node.has_failed:
-            ready, _, _ = select.select([sys.stdin], [], [], _WAIT)
-            if not ready:
-                continue
-            line = sys.stdin.read(1) if is_terminal else sys.stdin.readline()
-            if not line:
+    letters = _letters(node)
+    for letter in letters:
+        line = letter if is_terminal or letter == "\n" else letter + "".join(_line(letters))
+        key, rest = line.strip()[:1], line.strip()[1:].strip()
+        if key == "i" and is_terminal:
+            rest = _typed(letters)
+        if key and not _act(node, key, rest):
+            return
+
+
+def _letters(node: RecorderNode) -> Iterator[str]:
+    """Yield what is typed, until the input or the node ends.
+
+    Python's own buffer would keep what was typed while an episode was closed, where select does not
+    see it, until the next key.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while not node.has_failed:
+        ready, _, _ = select.select([sys.stdin], [], [], _WAIT)
+        if ready:
+            data = os.read(sys.stdin.fileno(), 4096)
+            yield from decoder.decode(data)
+            if not data:
                 return
-            key, rest = line.strip()[:1], line.strip()[1:].strip()
-            if key == "i" and is_terminal:
-                rest = _typed()
-            if key and not _act(node, key, rest):
-                return
+
+
+def _line(letters: Iterator[str]) -> Iterator[str]:
+    """Return what comes before the end of the line."""
+    return itertools.takewhile(lambda letter: letter not in "\r\n", letters)
 
 
 def _act(node: RecorderNode, key: str, rest: str) -> bool:
@@ -111,8 +133,6 @@ def _act(node: RecorderNode, key: str, rest: str) -> bool:
         "b": node.begin, "e": node.end, "k": node.keep, "d": node.discard
     }  # fmt: skip
     if key == "q":
-        import signal
-
         signal.raise_signal(signal.SIGINT)
         return False
     if key == "i":
@@ -145,11 +165,11 @@ def _single_keys() -> Iterator[bool]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _typed() -> str:
+def _typed(letters: Iterator[str]) -> str:
     """Read a line of text in a terminal that gives single keys."""
     _say("instruction, then Enter:")
     text = ""
-    while (key := sys.stdin.read(1)) not in ("\n", "\r", ""):
+    for key in _line(letters):
         text = text[:-1] if key in ("\x7f", "\b") else text + key
         print(f"\r\x1b[K{text}", end="", flush=True)
     return text.strip()

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import resource
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,32 @@ def test_kept_episodes_become_a_data_set(recorder: Recorder, tmp_path: Path) -> 
     assert [episode["instruction"] for episode in facts["episodes"]] == [INSTRUCTION]
     assert facts["robot"] == "tabletop" and facts["episodes"][0]["outside_share"] == 0.0
     assert np.any(np.array(facts["norm_stats"]["data"]["action"]["std"][:3]) > 1e-4), "it moved"
+
+
+@pytest.mark.long
+def test_the_terminal_is_as_before_when_a_signal_ends_the_command(
+    ros_environment: dict[str, str], tmp_path: Path
+) -> None:
+    keyboard, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    program = command(NodeSpec("molmoact-record", RECORDER))[0]
+    process = subprocess.Popen(
+        [program, str(RECORDING), "-o", str(tmp_path)], stdin=terminal, stdout=terminal,
+        env={**os.environ, **ros_environment},
+    )  # fmt: skip
+    try:
+        shown = b""
+        while b"keys: " not in shown:
+            shown += os.read(keyboard, 4096)
+        assert termios.tcgetattr(terminal) != before, "single keys"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30.0) == 0
+        assert termios.tcgetattr(terminal) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(keyboard)
+        os.close(terminal)
 
 
 @pytest.mark.long
