@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Throw random chunks, states and requests at the executor core and check every command.
+"""Throw random chunks, states, requests and a person's commands at the executor; check it all.
 
     python -m benchmarks.executor_fuzz [--chunks 100000]
 
@@ -27,6 +27,8 @@ from molmoact_ros.control import (
     Executor,
     Pose,
     RobotProfile,
+    TeleopCommand,
+    TeleopSettings,
     load_profile,
     rotation,
 )
@@ -49,6 +51,7 @@ class Tally:
 
     Attributes:
         chunks: Submitted.
+        pushes: Commands of a person.
         commands: Checked.
         violations: Descriptions of commands that left a limit; has to stay empty.
         nearest: Largest share of each limit that was used, to see that the limits were reached.
@@ -56,6 +59,7 @@ class Tally:
     """
 
     chunks: int = 0
+    pushes: int = 0
     commands: int = 0
     violations: list[str] = field(default_factory=list)
     nearest: dict[str, float] = field(default_factory=dict)
@@ -67,7 +71,8 @@ class Fuzz:
 
     def __init__(self, profile: RobotProfile, seed: int) -> None:
         self.profile = profile
-        self.executor = Executor(profile)
+        # A short pause, so that chunk and person follow each other often.
+        self.executor = Executor(profile, TeleopSettings(pause=0.05))
         self.tally = Tally()
         self._rng = np.random.default_rng(seed)
         self._dt = profile.execution.dt
@@ -77,6 +82,8 @@ class Fuzz:
         self._reports, self._stuck = True, False
         self._net = np.zeros(len(self._limits()))  # commanded since the robot is stuck
         self._direction = np.zeros(len(profile.action.columns))
+        self._push = np.zeros(len(self._limits()))  # of a person, as shares of the speed limits
+        self._drives = False
         self._commands: list[tuple[int, float, Command | None]] = []  # calls apart, now, command
 
     def run(self, chunks: int) -> Tally:
@@ -86,6 +93,7 @@ class Fuzz:
                 self._stuck = self._rng.random() < 0.1
                 self._request()
             self._trouble()
+            self._person()
             self.executor.submit(self._chunk(), self._now)
             self.tally.chunks += 1
             for _ in range(int(self._rng.integers(1, 9))):
@@ -126,6 +134,32 @@ class Fuzz:
             self.executor.observe(_spoilt(self._robot, self._rng), self._now, self._now)
         elif draw < 0.04:
             self.executor.fault = None if self.executor.fault else "fuzz"
+
+    def _person(self) -> None:
+        """Now and then a person drives for a while: hectically, with garbage, from two places."""
+        rng = self._rng
+        if rng.random() < (0.15 if self._drives else 0.04):
+            self._drives = not self._drives
+            self._push = rng.choice([-3.0, -1.0, 0.0, 0.5, 1.0, 3.0], len(self._push))
+        if not self._drives:
+            return
+        for _ in range(int(rng.integers(1, 4))):
+            if rng.random() < 0.1:
+                self._push = rng.uniform(-2.0, 2.0, len(self._push))
+            velocity = self._push * [limit.speed for limit in self._limits()]
+            stamp, source = self._now, b"joystick"
+            if rng.random() < 0.1:
+                velocity[rng.integers(len(velocity))] = rng.choice(_GARBAGE)
+            if rng.random() < 0.05:
+                stamp = float(
+                    rng.choice([0.0, stamp - 1.0, stamp - 0.1, stamp + 0.05, stamp + 1.0])
+                )
+            if rng.random() < 0.02:
+                source = b"space mouse"
+            self.executor.drive(TeleopCommand(velocity, stamp, source=source), self._now)
+            self.tally.pushes += 1
+        if rng.random() < 0.2:
+            self.executor.grip(float(rng.choice([0.0, 0.3, 1.0, np.nan, 7.0])), self._now)
 
     def _chunk(self) -> ActionChunk:
         """Return a chunk of plausible motion, of too much of it, or of garbage."""
@@ -373,6 +407,8 @@ def main() -> None:
                 "robot": name,
                 "chunks": tally.chunks,
                 "accepted": tally.counters["accepted"],
+                "a person's": tally.pushes,
+                "accepted of them": tally.counters["teleop_accepted"],
                 "commands checked": tally.commands,
                 "violations": len(tally.violations),
                 "largest speed / limit": max(v for k, v in nearest.items() if "speed" in k),
@@ -393,7 +429,7 @@ def main() -> None:
         "1 is the limit; positions count from the middle of their range."
     )
     path = write_results(
-        "executor_fuzz", "Executor: random chunks, states and requests", {"Robots": rows},
+        "executor_fuzz", "Executor: random chunks, states, requests and a person", {"Robots": rows},
         {"chunks": arguments.chunks, "seed": arguments.seed}, notes,
     )  # fmt: skip
     print(path, f"{len(violations)} violations")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-DISABLED, READY, EXECUTING, STOPPING, HALTED = range(5)  # as in ExecutorStatus.msg
+DISABLED, READY, EXECUTING, STOPPING, HALTED, TELEOP = range(6)  # as in ExecutorStatus.msg
 OK, WARN, ERROR, STALE = range(4)  # as in DiagnosticStatus
 
 

@@ -12,6 +12,7 @@ from .readings import (
     HALTED,
     READY,
     STOPPING,
+    TELEOP,
     Answer,
     CameraReading,
     ExecutorReading,
@@ -33,6 +34,7 @@ _WORDS = {
     EXECUTING: "Executing",
     STOPPING: "Slowing down",
     HALTED: "HALTED",
+    TELEOP: "A person moves the arm",
 }
 
 

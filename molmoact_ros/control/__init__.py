@@ -9,6 +9,7 @@ The modules in the order of the data:
     intake            whether it may be executed: form, meaning, trust, time, sequence
     mapping           its columns as the robot's axes and gripper
     plan              anchored at the measured position, on the clock, blended: setpoints
+    teleop            a person's commands in the place of chunks
     sensing           the measured state and the clock
     executor          the states; calls all the others, 100 times per second
     sampled_motion    control periods, and the motion between and after them
@@ -17,6 +18,7 @@ The modules in the order of the data:
     following         whether the robot follows
     operator_watch    whether an operator is present
     audit             the last check of each command
+    commanded         motion, gripper, the last command; calls the five above
     command, status   what is published
 
     pose, rotation, braking are their geometry and the braking law.
@@ -24,7 +26,7 @@ The modules in the order of the data:
 
 from molmoact_ros.yaml_config import ProfileError
 
-from .chunk import ACTION_SPACES, ActionChunk
+from .chunk import ACTION_SPACES, ActionChunk, Refusal
 from .command import Command, Preview
 from .executor import Executor
 from .limits import JointLimit, Limits, MotionLimit, OrientationCone, Workspace
@@ -32,6 +34,7 @@ from .operator_watch import OperatorWatch
 from .pose import Pose
 from .robot_profile import RobotProfile, load_profile
 from .status import Outcome, State, Status
+from .teleop import TeleopCommand, TeleopSettings
 
 __all__ = [
     "ACTION_SPACES",
@@ -47,9 +50,12 @@ __all__ = [
     "Pose",
     "Preview",
     "ProfileError",
+    "Refusal",
     "RobotProfile",
     "State",
     "Status",
+    "TeleopCommand",
+    "TeleopSettings",
     "Workspace",
     "load_profile",
 ]

@@ -44,7 +44,7 @@ class ActionChunk:
 
 
 class Refusal(Exception):
-    """A chunk is not executed; the text is one sentence for a person.
+    """A chunk, or a person's command, is not executed; the text is one sentence for a person.
 
     Attributes:
         counter: Name of the counter that it adds to, e.g. `refused_not_finite`.

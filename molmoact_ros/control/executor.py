@@ -7,28 +7,26 @@ per `1 / rate` s; early and late calls change what is published, never its limit
 thread-safe.
 
 States: DISABLED --enable--> READY --chunk--> EXECUTING --end, fault--> STOPPING --at rest--> READY,
-or DISABLED after `disable`, or HALTED after `halt` (latched until `clear`).
+or DISABLED after `disable`, or HALTED after `halt` (latched until `clear`). A person's command
+leads from READY, EXECUTING and STOPPING to TELEOP, and its end to STOPPING.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from .audit import command_fault
 from .chunk import ActionChunk, Refusal
 from .command import Command
-from .following import Following
+from .commanded import Commanded, Wanted
 from .intake import SequenceGuard, check_chunk
-from .mapping import GripperLogic
-from .motion import Clamps
-from .movers import make_mover
 from .plan import Plan, Schedule, make_plan
-from .pose import MotionState, Position, moved_on
+from .pose import Position
 from .robot_profile import RobotProfile
-from .sampled_motion import Forecast, SampledMotion
 from .sensing import Advance, ClockWatch, Sensing
 from .status import COUNTERS, Outcome, State, Status
+from .teleop import Teleop, TeleopCommand, TeleopSettings
 
+_DRIVEN = (State.EXECUTING, State.TELEOP)
 HOLD_TIME = 1.0  # s that a finished chunk's last target is still approached with at_end: hold
 
 
@@ -39,7 +37,7 @@ class Executor:
     stops, and chunks are refused while it lasts.
     """
 
-    def __init__(self, profile: RobotProfile) -> None:
+    def __init__(self, profile: RobotProfile, teleop: TeleopSettings | None = None) -> None:
         self.profile = profile
         self.fault: str | None = None
         self.counters = dict.fromkeys(COUNTERS, 0)
@@ -48,14 +46,10 @@ class Executor:
         self._clock = ClockWatch(execution.dt, execution.clock_timeout)
         self._sequence = SequenceGuard()
         self._schedule = Schedule(execution.blend_steps, execution.memory)
-        self._motion = SampledMotion(make_mover(profile), execution.dt)
-        self._sent = MotionState(
-            self._motion.velocity, self._motion.position
-        )  # by the last command
-        self._following = Following(profile)
-        gripper, trajectory = profile.action.gripper, profile.outputs.joint_trajectory
-        self._gripper = None if gripper is None else GripperLogic(gripper)
-        self._forecast = None if trajectory is None else Forecast(trajectory, execution.dt)
+        self._commanded = Commanded(profile, self.counters)
+        self._motion = self._commanded.motion
+        self._teleop = Teleop(profile, teleop or TeleopSettings(), self.counters)
+        self._human = False  # a person moves the arm, or the motion ends that a person began
         self._stepped = 0.0  # the clock at the last step
         self._state, self._reason = State.DISABLED, "not enabled yet"
         self._enabled = False
@@ -76,16 +70,13 @@ class Executor:
         if self._enabled:
             return Outcome(True, "already enabled")
         self._enabled = True
-        self._following.reset()
-        if self._gripper is not None:
-            self._gripper.reset()  # it may have been moved by hand: no command before a chunk
         if self._state is State.DISABLED:
             assert self._sensing.latest is not None
-            self._motion.reset(self._sensing.latest[1])
-            self._sent = MotionState(self._motion.velocity, self._motion.position)
+            self._commanded.begin(self._sensing.latest[1])
             self._final_due = False
             self._enter(State.READY, "enabled, waiting for a chunk")
         else:
+            self._commanded.begin(None)
             self._reason = "enabled again while slowing down"
         return Outcome(True, "enabled")
 
@@ -154,6 +145,9 @@ class Executor:
             check_chunk(chunk, self.profile, now)
             self._sequence.check(chunk.sequence, chunk.stamp, now)
             self._check_state(now)
+            if self._human:
+                raise Refusal("refused_teleop", "a person moves the arm")
+            self._teleop.check_chunk(chunk)
             if self.profile.execution.require_approval:
                 self._pending = (chunk, now)
             else:
@@ -163,6 +157,21 @@ class Executor:
                 self._count_stop("two_policies", "two policies publish chunks at once")
             return self._refused(chunk, refusal)
         return None
+
+    def drive(self, command: TeleopCommand, now: float) -> str | None:
+        """Take a person's command: it takes the place of a chunk at once.
+
+        Returns:
+            None if it is followed (or is zero, see `Teleop`), else why not.
+        """
+        return self._take_over(lambda: self._teleop.take(command, now), now)
+
+    def grip(self, value: float, now: float) -> str | None:
+        """Take a person's command for the gripper, 0 open .. 1 closed; see `drive`."""
+        gripper = self._commanded.gripper
+        if gripper is None:
+            return None
+        return self._take_over(lambda: self._teleop.take_gripper(value, gripper, now), now)
 
     # The loop.
 
@@ -179,17 +188,24 @@ class Executor:
         self._watch(now)
         if self._state is State.EXECUTING:
             self._schedule.note_motion(self._stepped, now)
+        if self._human:
+            self._teleop.note_motion(now)
         self._stepped = now
         for ahead in self._motion.periods(advance.motion):
             self._tick(now + ahead)
         if self.is_silent:
             return None
-        self._check_command(advance.motion)
-        return self._command(now)
+        fault = self._commanded.advance(advance.motion)
+        if fault is not None:  # at rest at once, and only a person can go on
+            self.counters["halted_internal"] += 1
+            self.halt(f"internal error: {fault}")
+        moving = self._state in (*_DRIVEN, State.STOPPING)
+        final, self._final_due = self._final_due, False
+        return self._commanded.command(now, self._wanted, moving=moving, final=final)
 
     def rest(self, now: float) -> Command:
         """Return the command to rest at once, for a loop that cannot go on."""
-        return Command(now, np.zeros_like(self._sent.velocity), self._sent.position, final=True)
+        return self._commanded.rest(now)
 
     def status(self, now: float) -> Status:
         """Return a snapshot."""
@@ -198,6 +214,7 @@ class Executor:
             state=self._state,
             reason=self._reason,
             awaiting_approval=self._pending is not None,
+            human=self._human,
             sequence=chunk.sequence if chunk else 0,
             step=plan.row(now) if plan else 0,
             steps_remaining=plan.rows_remaining(now) if plan else 0,
@@ -241,13 +258,13 @@ class Executor:
     def _forget_time(self, seconds: float) -> None:
         """All stamps are from another time: start anew."""
         self._sensing.clear()
-        self._following.reset()
+        self._commanded.forget()
         self._sequence.reset()
-        was_executing = self._state is State.EXECUTING
+        self._teleop.reset()
         self._schedule.forget_time()
         self._pending = None
         self.counters["clock_jumped_back"] += 1
-        if was_executing:
+        if self._state in _DRIVEN:
             self._count_stop("clock", f"the clock jumped back by {seconds:.3g} s")
 
     def _watch(self, now: float) -> None:
@@ -255,16 +272,19 @@ class Executor:
         if self._pending and now - self._pending[1] > self.profile.execution.approval_timeout:
             self._pending = None
             self.counters["approval_expired"] += 1
-        plan = self._schedule.plan
-        if self._state is not State.EXECUTING or plan is None:
+        if self._state not in _DRIVEN:
             return
+        plan = self._schedule.plan
         if self._clock.stands_still:
             self._count_stop("clock", "the clock stands still")
         elif (problem := self._sensing.problem(now)) is not None:
             self._count_stop("state", problem)
         elif self.fault is not None:
             self._count_stop("fault", self.fault)
-        elif now >= plan.end + self._hold_time(plan):
+        elif self._state is State.TELEOP:
+            if self._teleop.is_over(now):
+                self._count_stop(*self._teleop.end)
+        elif plan is not None and now >= plan.end + self._hold_time(plan):
             done = f"chunk {plan.chunk.sequence} is done and no newer one came"
             self._count_stop("no_chunk", done)
 
@@ -275,61 +295,31 @@ class Executor:
         """Move on by one control period, to the grid point at `now`."""
         if self.is_silent:
             return
-        self._anchor(now)
-        if self._state is State.EXECUTING:
-            clamps = self._motion.step(self._schedule.sample(now))
-            for name, happened in zip(Clamps._fields, clamps, strict=True):
-                self.counters[f"clamped_{name}"] += happened
-            self._move_gripper(now)
+        self._commanded.anchor(self._sensing.latest, now)
+        if self._wanted is not None:
+            self._commanded.step(self._wanted(now))
+            if self._schedule.plan is not None:
+                self._commanded.move_gripper(self._schedule.plan, now)
         elif self._state is State.STOPPING:
             self._motion.brake()
             if self._motion.at_rest:
                 self._settle()
 
-    def _check_command(self, seconds: float) -> None:
-        """Check what is published next, `seconds` after the command before."""
-        before, velocity = self._sent, self._motion.velocity
-        position = self._motion.position if np.isfinite(velocity).all() else before.position
-        self._sent = MotionState(velocity, position)
-        fault = command_fault(self.profile, before, self._sent, seconds)
-        if fault is not None:
-            # Nothing of this command is published: rest at once, and only a person can go on.
-            self._motion.reset(before.position)
-            self.counters["halted_internal"] += 1
-            self.halt(f"internal error: {fault}")
-            self._sent = MotionState(np.zeros_like(before.velocity), before.position)
-
-    def _anchor(self, now: float) -> None:
-        """Where only velocities are commanded, the robot is where it was measured, moved on."""
-        latest = self._sensing.latest
-        if self.profile.outputs.commands_positions or latest is None:
-            return
-        stamp, position = latest
-        ahead = min(max(now - stamp, 0.0), self.profile.execution.state_timeout)
-        mover = self._motion.mover
-        mover.position = moved_on(position, mover.velocity * ahead)
+    @property
+    def _wanted(self) -> Wanted | None:
+        """What is wanted at a time; None: nothing, slow down."""
+        if self._state is State.TELEOP:
+            return self._teleop.sample
+        return self._schedule.sample if self._schedule.plan is not None else None
 
     def _check_following(self, advance: Advance) -> None:
         latest = self._sensing.latest
         if latest is None or self._latched is not None or not self._enabled:
             return
-        # A driver does not go on for longer without a command, and stale states stop the motion.
-        seconds = min(advance.elapsed, self.profile.execution.state_timeout)
-        progress = self._motion.progress()
-        if not self.profile.outputs.commands_positions:
-            progress = self._sent.velocity * seconds
-        fault = self._following.update(progress, seconds, self._sent.position, latest[1])
+        fault = self._commanded.following_fault(advance, latest[1])
         if fault is not None:
             self.counters["halted_following_error"] += 1
             self.halt(fault)
-
-    def _move_gripper(self, now: float) -> None:
-        plan = self._schedule.plan
-        if self._gripper is None or plan is None or plan.gripper is None:
-            return
-        row = plan.row(now)
-        if self._gripper.follow((plan.chunk.sequence, row), float(plan.gripper[row])):
-            self.counters["clamped_gripper"] += 1
 
     def _start(self, chunk: ActionChunk, now: float) -> None:
         """Execute a chunk that passed the intake, from the row that matches its stamp."""
@@ -339,11 +329,27 @@ class Executor:
             raise Refusal("refused_no_state", "the robot's state at its stamp is not known")
         elapsed = self._schedule.motion_since(chunk.stamp)
         self._schedule.replace(make_plan(chunk, self.profile, anchor, elapsed, now), now)
-        if self._forecast is not None:
-            self._forecast.ask()  # until then the controller follows the plan before
+        self._commanded.plan_changed()
         self._chunk = chunk
         self.counters["accepted"] += 1
         self._enter(State.EXECUTING, f"executing chunk {chunk.sequence}")
+
+    def _take_over(self, take: Callable[[], bool], now: float) -> str | None:
+        """Let a person's command, if it is one, take the place of whatever is executed."""
+        try:
+            self._check_state(now)
+            if take():
+                self._schedule.clear()
+                self._pending = None
+                self._enter(State.TELEOP, "a person moves the arm")
+        except Refusal as refusal:
+            self.counters[f"teleop_{refusal.counter}"] += 1
+            if refusal.counter == "refused_two_publishers" and self._state is State.TELEOP:
+                self._count_stop("two_teleop", f"a person's commands: {refusal}")
+            return f"a person's command refused: {refusal}"
+        if self._state is State.TELEOP:
+            self._commanded.plan_changed()
+        return None
 
     def _check_state(self, now: float) -> None:
         if not self._enabled:
@@ -363,6 +369,7 @@ class Executor:
     def _stop(self, reason: str) -> None:
         """Slow down; `_enabled` and `_latched` decide about the state after that."""
         self._schedule.clear()
+        self._teleop.stop()
         if self._state in (State.DISABLED, State.HALTED):
             self._enter(State.HALTED if self._latched else State.DISABLED, reason)
             return
@@ -380,15 +387,7 @@ class Executor:
         self._enter(State.HALTED if self._latched else State.DISABLED, self._reason)
 
     def _enter(self, state: State, reason: str) -> None:
-        if self._forecast is not None and state is not self._state:
-            self._forecast.ask()
+        if state is not self._state:
+            self._commanded.plan_changed()
         self._state, self._reason = state, reason
-
-    def _command(self, now: float) -> Command:
-        final, self._final_due = self._final_due, False
-        preview = None
-        moving = self._state in (State.EXECUTING, State.STOPPING)
-        if self._forecast is not None and self._forecast.is_due(moving):
-            preview = self._forecast.preview(self._motion, self._schedule, now)
-        gripper = self._gripper.command if self._gripper else None
-        return Command(now, *self._sent, gripper=gripper, preview=preview, final=final)
+        self._human = state is State.TELEOP or (self._human and state is State.STOPPING)

@@ -201,6 +201,12 @@ class GripperLogic:
         self.advance(value)
         return not 0.0 <= value <= 1.0
 
+    def put(self, value: float) -> None:
+        """Command a value, 0 open .. 1 closed, of no row; rounded where nothing is between."""
+        continuous = self._action.mode == "continuous"
+        self.command = self._previous = value if continuous else float(value > 0.5)
+        self._kept = 0
+
     def advance(self, value: float) -> float:
         """Take the next row's value, 0 open .. 1 closed, and return the command."""
         clipped = min(max(value, 0.0), 1.0)

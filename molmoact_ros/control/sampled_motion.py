@@ -20,7 +20,7 @@ is half a period behind p1, and equal to it at rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from .command import Preview
 from .motion import Clamps
 from .movers import Mover
 from .output_settings import JointTrajectoryOutput
-from .plan import Schedule, Setpoint
+from .plan import Setpoint
 from .pose import MotionState, Position, moved_on
 
 _ROUNDING = 1e-9  # s; sums of periods are not exact
@@ -140,8 +140,10 @@ class Forecast:
         self._since, self._asked = 0, False
         return True
 
-    def preview(self, motion: SampledMotion, schedule: Schedule, now: float) -> Preview:
-        """Return the motion from `now` on: the plan for the horizon, then the ramp to rest.
+    def preview(
+        self, motion: SampledMotion, wanted: Callable[[float], Setpoint] | None, now: float
+    ) -> Preview:
+        """Return the motion from `now` on: what is wanted for the horizon, then the ramp to rest.
 
         Velocities and positions are those that a loop without jitter would publish at the grid
         points to come; between two points the velocity changes by the acceleration at most.
@@ -149,11 +151,11 @@ class Forecast:
         future, start = motion.mover.copy(), now + motion.lead
         times, positions, velocities = [], [], []
         for tick in range(1, self._horizon + round(_LONGEST_RAMP / self._dt)):
-            if schedule.plan is not None and tick <= self._horizon:
-                future.step(schedule.sample(start + tick * self._dt))
+            if wanted is not None and tick <= self._horizon:
+                future.step(wanted(start + tick * self._dt))
             else:
                 future.brake()
-            over = schedule.plan is None or tick >= self._horizon
+            over = wanted is None or tick >= self._horizon
             resting = over and future.at_rest and tick >= self._shortest
             if resting or tick % self._stride == 0:
                 times.append(motion.lead + tick * self._dt)

@@ -18,14 +18,21 @@ COUNTERS = (
     "refused_sequence", "refused_two_policies",
     # What the executor or the robot may have.
     "refused_not_enabled", "refused_unhealthy", "refused_no_state", "refused_step_period",
-    "refused_duration", "refused_step_size", "refused_gripper", "refused_late",
+    "refused_duration", "refused_step_size", "refused_gripper", "refused_late", "refused_teleop",
     "approval_expired",
+    # A person's commands. Overtaken: a newer one came before the loop used it.
+    "teleop_accepted", "teleop_overtaken",
+    "teleop_refused_unreadable", "teleop_refused_shape", "teleop_refused_names",
+    "teleop_refused_not_finite", "teleop_refused_speed", "teleop_refused_frame",
+    "teleop_refused_gripper", "teleop_refused_stamp_zero", "teleop_refused_stamp_old",
+    "teleop_refused_stamp_future", "teleop_refused_order", "teleop_refused_two_publishers",
+    "teleop_refused_not_enabled", "teleop_refused_unhealthy",
     # Measured states that are dropped.
     "state_unreadable", "state_not_finite", "state_out_of_order", "state_future",
     # Commands that a limit changed.
     "clamped_position", "clamped_velocity", "clamped_acceleration", "clamped_gripper",
     "stopped_no_chunk", "stopped_state", "stopped_clock", "stopped_fault", "stopped_two_policies",
-    "stopped_operator",
+    "stopped_operator", "stopped_teleop_silent", "stopped_teleop_released", "stopped_two_teleop",
     "clock_jumped_back",
     "halted", "halted_following_error", "halted_internal",
 )  # fmt: skip
@@ -39,6 +46,7 @@ class State(IntEnum):
     EXECUTING = 2
     STOPPING = 3
     HALTED = 4
+    TELEOP = 5
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Status:
-    """A snapshot for people and diagnostics; fields as in ExecutorStatus.msg."""
+    """A snapshot for people and diagnostics; fields as in ExecutorStatus.msg.
+
+    `human` is not in it but on `~/human`: a person moves the arm, or its motion comes to rest.
+    """
 
     state: State
     reason: str
     awaiting_approval: bool
+    human: bool
     sequence: int
     step: int
     steps_remaining: int

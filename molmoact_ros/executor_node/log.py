@@ -34,6 +34,13 @@ class ExecutorLog:
             self._logger.info(line)
         self._done = done
 
+    def person_refused(self, reason: str, *, not_enabled: bool) -> None:
+        """Log a command of a person that is not followed."""
+        if not_enabled:
+            self._logger.info(reason, once=True)
+        else:
+            self._logger.warning(reason, throttle_duration_sec=2.0)
+
     def refusal(self, reason: str, *, not_enabled: bool) -> None:
         """Log a chunk that is not executed; an executor that is not enabled is no fault."""
         if not_enabled:

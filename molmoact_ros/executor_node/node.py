@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -15,10 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.exceptions import NameValidationException
-from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Empty, Header
+from std_msgs.msg import Empty
 from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.control import (
@@ -29,8 +27,10 @@ from molmoact_ros.control import (
     Pose,
     RobotProfile,
     State,
+    TeleopCommand,
+    TeleopSettings,
 )
-from molmoact_ros.msg import ActionChunk, ExecutorStatus
+from molmoact_ros.msg import ActionChunk
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.bounded_subscription import BoundedSubscription
 from molmoact_ros.ros.conversions import (
@@ -38,7 +38,6 @@ from molmoact_ros.ros.conversions import (
     chunk_from_message,
     clock_seconds,
     seconds,
-    time_message,
 )
 from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.lifecycle import ManagedNode
@@ -50,7 +49,9 @@ from .log import ExecutorLog
 from .loop import LoopStatistics, Pacer
 from .outputs import create_outputs, robot_topic
 from .parameters import ExecutorParameters, adapted_profile, read_profile
+from .reports import Reports
 from .servo import create_servos
+from .teleop import TeleopInputs
 
 _STATUS_PERIOD = 0.1  # s
 # Bytes of a serialized message. A longer one would keep the loop waiting, and no robot needs it:
@@ -84,7 +85,8 @@ class ExecutorNode(ManagedNode):
         """Read the profile, create topics and services; nothing is published."""
         robot = read_profile(self._settings)
         self.profile = adapted_profile(robot, self._settings)
-        self._core = Executor(self.profile)
+        settings = TeleopSettings(self._settings.teleop_timeout, self._settings.teleop_pause)
+        self._core = Executor(self.profile, settings)
         self._operator = OperatorWatch(self._settings.operator_heartbeat)
         self._robot = robot
         self._create_interfaces()
@@ -94,7 +96,7 @@ class ExecutorNode(ManagedNode):
         self._pacer = Pacer(self.profile.execution.dt)  # of the loop's thread alone
         # A halt outlives deactivation, and only a person enables motion after it.
         self._enable_wanted = self._settings.enable_on_start and not self._core.is_latched
-        self._published: tuple[State, str, bool] | None = None  # of the last status
+        self._published: tuple[State, str, bool, bool] | None = None  # of the last status
         self._next_status = 0.0
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
@@ -108,7 +110,8 @@ class ExecutorNode(ManagedNode):
             self._outputs = create_servos(self, self.profile) + create_outputs(self, self.profile)
         except (MissingPackage, NameValidationException) as error:
             raise StartError(f"parameter 'robot': {error}") from error
-        self._status: Publisher = self.create_publisher(ExecutorStatus, "~/status", qos.RESULT)
+        self._reports = Reports(self, self.profile.frame)
+        TeleopInputs(self, self.profile, self._drive, self._grip, self._refuse_person)
         self._subscribe(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT, _LARGEST_CHUNK)
         if self.profile.action.cartesian:
             self._subscribe(PoseStamped, state, self._on_pose, qos.STATE, _LARGEST_STATE)
@@ -211,30 +214,16 @@ class ExecutorNode(ManagedNode):
         """Publish the status at 10 Hz and on change."""
         with self._lock:
             status = self._core.status(now)
-        last, current = self._published, (status.state, status.reason, status.awaiting_approval)
+        last = self._published
+        current = (status.state, status.reason, status.awaiting_approval, status.human)
         steady = time.monotonic()
         if current == last and steady < self._next_status:
             return
         if last is None or current[:2] != last[:2]:
             self._log.change(status)
         self._published, self._next_status = current, steady + _STATUS_PERIOD
-        self._loop = loop = self._pacer.statistics()
-        header = Header(stamp=time_message(max(now, 0.0)), frame_id=self.profile.frame)
-        message = ExecutorStatus(
-            header=header,
-            state=int(status.state),
-            reason=status.reason,
-            awaiting_approval=status.awaiting_approval,
-            sequence=status.sequence,
-            step=status.step,
-            steps_remaining=status.steps_remaining,
-            confidence=math.nan if status.confidence is None else status.confidence,
-            loop_rate=loop.rate,
-            loop_jitter=loop.jitter,
-            counter_names=list(status.counters),
-            counter_values=list(status.counters.values()),
-        )
-        self._status.publish(message)
+        self._loop = self._pacer.statistics()
+        self._reports.publish(status, self._loop, now)
 
     def _now(self) -> float:
         return clock_seconds(self)
@@ -283,6 +272,26 @@ class ExecutorNode(ManagedNode):
             return  # from another part of the robot
         with self._lock:
             self._core.observe(np.array(positions), seconds(message.header.stamp), self._now())
+
+    def _drive(self, command: TeleopCommand) -> None:
+        self._take_person(lambda now: self._core.drive(command, now))
+
+    def _grip(self, value: float) -> None:
+        self._take_person(lambda now: self._core.grip(value, now))
+
+    def _take_person(self, take: Callable[[float], str | None]) -> None:
+        if not self.is_active:
+            return
+        with self._lock:
+            refusal = take(self._now())
+            not_enabled = not self._core.is_enabled
+        if refusal is not None:
+            self._log.person_refused(refusal, not_enabled=not_enabled)
+
+    def _refuse_person(self, counter: str, reason: str) -> None:
+        with self._lock:
+            self._core.counters[f"teleop_{counter}"] += 1
+        self._log.person_refused(f"a person's command refused: {reason}", not_enabled=False)
 
     def _on_heartbeat(self, _: Empty) -> None:
         with self._lock:

@@ -53,6 +53,20 @@ class ExecutorParameters:
         unit="s",
         limits=(0.0, 10.0),
     )
+    teleop_timeout: float = parameter(
+        0.2,
+        "Longest time without a person's command on ~/teleop or ~/teleop_joints, and largest age "
+        "of one; then the motion is ramped down.",
+        unit="s",
+        limits=(0.05, 2.0),
+    )
+    teleop_pause: float = parameter(
+        1.0,
+        "Time after a person's motion has ended until the policy goes on: chunks from images "
+        "before that are refused.",
+        unit="s",
+        limits=(0.0, 60.0),
+    )
     autostart: bool = parameter(
         True, "Configure and activate without a supervisor; motion is off until ~/enable."
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.exceptions import InvalidHandle
@@ -52,6 +52,24 @@ class _SerializedMessage(ctypes.Structure):
     ]
 
 
+class _MessageInfo(ctypes.Structure):
+    """rmw_message_info_t up to the identity of the publisher, which is 16 or 24 bytes long."""
+
+    _fields_ = [
+        ("times_and_numbers", ctypes.c_uint64 * 4),
+        ("implementation", ctypes.c_void_p),
+        ("publisher", ctypes.c_uint8 * 16),
+        ("rest", ctypes.c_uint8 * 64),  # more than any distribution has
+    ]
+
+
+class Taken(NamedTuple):
+    """A serialized message, and the same bytes for all messages of one publisher."""
+
+    data: bytes
+    source: bytes
+
+
 class Refused(ValueError):
     """A message is not read; the text is the reason."""
 
@@ -80,11 +98,11 @@ class FixedBuffer:
         ]  # fmt: skip
         self._reset_error = ctypes.CDLL("librcutils.so").rcutils_reset_error
 
-    def take(self, subscription: Subscription) -> bytes | None:
+    def take(self, subscription: Subscription) -> Taken | None:
         """Take the next message without holding Python's lock.
 
         Returns:
-            The serialized message; None: there is none.
+            The message; None: there is none.
 
         Raises:
             Refused: It is larger than the buffer, or cannot be taken; it is gone.
@@ -93,10 +111,14 @@ class FixedBuffer:
         message = _SerializedMessage(
             ctypes.addressof(self._memory), 0, self.capacity, self._allocator
         )
+        info = _MessageInfo()
         with subscription.handle:
-            code = self._take(subscription.handle.pointer, ctypes.byref(message), None, None)
+            code = self._take(
+                subscription.handle.pointer, ctypes.byref(message), ctypes.byref(info), None
+            )
         if code == _OK:
-            return ctypes.string_at(self._memory, message.length)
+            data = ctypes.string_at(self._memory, message.length)
+            return Taken(data, bytes(info.publisher))
         self._reset_error()
         if self._wanted > self.capacity:
             raise Refused(f"it has {self._wanted} bytes, at most {self.capacity} are read")
@@ -110,7 +132,11 @@ class FixedBuffer:
 
 
 class BoundedSubscription(Waitable):
-    """A subscription of a node, seen in the graph as any other, to messages of a limited size."""
+    """A subscription of a node, seen in the graph as any other, to messages of a limited size.
+
+    Attributes:
+        source: Of the message that the callback takes: the same for all of one publisher.
+    """
 
     def __init__(
         self,
@@ -139,6 +165,7 @@ class BoundedSubscription(Waitable):
         self._callback = callback
         self._refused = refused
         self._buffer = FixedBuffer(capacity)
+        self.source = b""
         self._index = -1
         self._subscription = node.create_subscription(
             kind, topic, callback, profile, callback_group=_TakenElsewhere(), raw=True
@@ -172,7 +199,7 @@ class BoundedSubscription(Waitable):
         """Return whether a message has come."""
         return bool(wait_set.is_ready("subscription", self._index))
 
-    def take_data(self) -> bytes | Refused | None:
+    def take_data(self) -> Taken | Refused | None:
         """Take a message, or the reason why it is refused."""
         try:
             return self._buffer.take(self._subscription)
@@ -181,7 +208,7 @@ class BoundedSubscription(Waitable):
         except Refused as reason:
             return reason
 
-    async def execute(self, taken: bytes | Refused | None) -> None:
+    async def execute(self, taken: Taken | Refused | None) -> None:
         """Hand a message on."""
         if taken is None:
             return
@@ -189,10 +216,11 @@ class BoundedSubscription(Waitable):
             self._refused(str(taken))
             return
         try:
-            message = deserialize_message(taken, self._kind)
+            message = deserialize_message(taken.data, self._kind)
         except Exception:  # noqa: BLE001 - of several types, depending on the distribution
-            self._refused(f"its {len(taken)} bytes are no {self._kind.__name__}")
+            self._refused(f"its {len(taken.data)} bytes are no {self._kind.__name__}")
             return
+        self.source = taken.source
         self._callback(message)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.executor_fuzz import NAMES, VELOCITIES, Fuzz, fuzz_profile
-from molmoact_ros.control import executor
+from molmoact_ros.control import commanded
 from molmoact_ros.control.motion import Clamps, Joints
 
 
@@ -18,6 +18,7 @@ def test_no_command_leaves_its_limits(name: str) -> None:
     tally = Fuzz(fuzz_profile(name), seed=1).run(300)
     assert tally.violations == []
     assert tally.counters["accepted"] > 40 and tally.commands > 800
+    assert tally.counters["teleop_accepted"] > 20
     assert tally.counters["halted_internal"] == 0
     assert max(tally.nearest.values()) > 0.999, "the limits were reached"
 
@@ -31,6 +32,6 @@ def test_a_limiter_that_does_not_limit_is_found(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Joints, "next", no_limits)
     tally = Fuzz(fuzz_profile(VELOCITIES), seed=1).run(100)
     assert tally.violations == [] and tally.counters["halted_internal"] > 0
-    monkeypatch.setattr(executor, "command_fault", lambda *_: None)
+    monkeypatch.setattr(commanded, "command_fault", lambda *_: None)
     tally = Fuzz(fuzz_profile(VELOCITIES), seed=1).run(100)
     assert any("acceleration" in violation for violation in tally.violations)

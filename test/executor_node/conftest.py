@@ -31,6 +31,7 @@ from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from rcl_interfaces.msg import Log
 from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from twist_arm import PERIOD, Arm, check_limits, take_priority
 
@@ -58,6 +59,7 @@ class Lab:
         }
         self.twists: list[tuple[float, float, np.ndarray]] = []  # received, stamp, velocity
         self.statuses: list[ExecutorStatus] = []
+        self.human: bool | None = None  # as published last
         self.log: list[Log] = []  # of the level INFO and above
         self.arm, self.frame = Arm(HOME), "base_link"
         self.robot_works, self.reports = True, True
@@ -85,6 +87,7 @@ class Lab:
         node = self._node
         node.create_subscription(TwistStamped, f"{NODE}/twist", self._on_twist, 100)
         node.create_subscription(ExecutorStatus, f"{NODE}/status", self.statuses.append, 10)
+        node.create_subscription(Bool, f"{NODE}/human", self._on_human, 10)
         node.create_subscription(Log, "/rosout", self.log.append, 100)
         self._pose = node.create_publisher(PoseStamped, f"{NODE}/ee_pose", 1)
         self._chunks = node.create_publisher(ActionChunk, f"{NODE}/action_chunk", 10)
@@ -111,6 +114,16 @@ class Lab:
         child = subprocess.Popen(
             [sys.executable, str(program), *arguments], env=self.environment, cwd=ROOT
         )
+        self._children.append(child)
+        return child
+
+    def person(self, x: float, y: float, rate: float = 50.0) -> subprocess.Popen:
+        """Start a process that commands a velocity, m/s, `rate` times per second."""
+        program = Path(__file__).with_name("person.py")
+        child = subprocess.Popen(
+            [sys.executable, str(program), str(x), str(y), str(rate)], env=self.environment,
+            cwd=ROOT,
+        )  # fmt: skip
         self._children.append(child)
         return child
 
@@ -161,6 +174,9 @@ class Lab:
         self.until_state(READY)
 
     # The robot.
+
+    def _on_human(self, message: Bool) -> None:
+        self.human = message.data
 
     def _on_twist(self, message: TwistStamped) -> None:
         linear = message.twist.linear
