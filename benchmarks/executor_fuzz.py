@@ -112,7 +112,10 @@ class Fuzz:
         for _ in range(60):
             self._tick()
             self.executor.clear()
+            was_enabled = self.executor.is_enabled
             if self.executor.enable(self._now).success:
+                if not was_enabled:
+                    self._net[:] = 0.0  # the distance counts from there, also while slowing down
                 return
 
     def _trouble(self) -> None:

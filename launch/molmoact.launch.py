@@ -78,6 +78,7 @@ POLICY_PARAMETERS = (
 RECORDED = (
     "molmoact_policy/reasoning", "molmoact_policy/action_chunk", "molmoact_policy/overlay",
     "molmoact_policy/depth_image", "molmoact_executor/status",
+    "molmoact_executor/human",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from .profiles import TABLETOP
 
 NODE = "/molmoact_executor"
 PATIENCE = 30.0  # s
-DISABLED, READY, EXECUTING, STOPPING, HALTED = range(5)
+DISABLED, READY, EXECUTING, STOPPING, HALTED, TELEOP = range(6)
 _CODE = "import sys; from molmoact_ros.executor_node.node import main; sys.exit(main())"
 _CALLS = {"enable": SetBool, "halt": Trigger, "clear": Trigger, "approve": Trigger}
 _LOST = 2.0  # s without an answer, which gets lost while the server does not know the client yet
@@ -72,6 +72,7 @@ class Rig:
         self.recorder = self._peer("recorder")
         self.arm = self._peer("arm", *simulated)
         self.feeders = [self._peer("feeder", *simulated) for _ in range(feeders)]
+        self.persons: list[Peer] = []
         self.executors = [self.start_executor() for _ in range(executors)]
         self._join()
         for peer in (self.recorder, self.arm, *self.feeders):
@@ -89,6 +90,14 @@ class Rig:
         self.feeders.append(feeder)
         self.until(lambda: feeder.ask(do="links")["links"], "the executor and the next feeder")
         return feeder
+
+    def start_person(self) -> Peer:
+        """Start one more person who can take over."""
+        person = self._peer("person")
+        person.answer()
+        self.persons.append(person)
+        self.until(lambda: person.ask(do="links")["links"], "the executor and a person")
+        return person
 
     def _peer(self, module: str, *arguments: str) -> Peer:
         options = [str(self.robot), NODE, *arguments]
@@ -149,9 +158,9 @@ class Rig:
             self._end()
 
     def _finish(self) -> None:
-        for feeder in self.feeders:
-            if feeder.is_alive():
-                feeder.ask()
+        for peer in (*self.persons, *self.feeders):
+            if peer.is_alive():
+                peer.ask()
         if self.executors:
             self.call("enable", False)
             self.until(lambda: self.state in (DISABLED, HALTED), "silence")
@@ -166,7 +175,8 @@ class Rig:
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
-        for process in (*self.executors, *self.feeders, self.arm, self.recorder):
+        others = (*self.persons, *self.feeders, self.arm, self.recorder)
+        for process in (*self.executors, *others):
             process.end()
 
     def judge(self) -> None:

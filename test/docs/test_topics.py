@@ -138,7 +138,8 @@ def test_executor(
     found = interface(start, client, spec, interfaces[node])
     expected = documented(interfaces[node])
     cartesian = profile["action"]["space"].startswith("ee_")
-    del expected["subscribes"][f"/{node}/{'joint_states' if cartesian else 'ee_pose'}"]
+    for name in ("joint_states", "teleop_joints") if cartesian else ("ee_pose", "teleop"):
+        del expected["subscribes"][f"/{node}/{name}"]
     for name, key in OUTPUTS.items():
         if key not in profile["outputs"]:
             del expected["publishes"][name]

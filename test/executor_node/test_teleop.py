@@ -14,7 +14,11 @@ import pytest
 import yaml
 from geometry_msgs.msg import TwistStamped
 from molmoact_ros.msg import ExecutorStatus
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
+
+from molmoact_ros.control import Refusal, TeleopCommand, load_profile
+from molmoact_ros.executor_node.teleop import TeleopInputs, joint_velocities
 
 ROOT = Path(__file__).parents[2]
 HALTED, READY = ExecutorStatus.STATE_HALTED, ExecutorStatus.STATE_READY
@@ -93,6 +97,46 @@ def expect_refusal(robot: Any, name: str, kind: type, topic: str, message: Any) 
         return robot.count(f"teleop_refused_{name}") > before
 
     robot.until(refused, f"teleop_refused_{name}")
+
+
+def test_joints_by_name() -> None:
+    message = JointState(name=["lift", "gripper", "b"], velocity=[9.0, 1.0, -0.2])
+    np.testing.assert_array_equal(joint_velocities(message, ("a", "b")), [0.0, -0.2])
+
+
+@pytest.mark.parametrize(
+    ("message", "counter", "words"),
+    [
+        (JointState(name=["a"], position=[1.0]), "refused_shape", "positions are not followed"),
+        (JointState(name=["a"], velocity=[1.0, 2.0]), "refused_shape", "1 names, 2 velocities"),
+        (JointState(name=["x"], velocity=[1.0]), "refused_names", "none of this robot's joints: a"),
+        (JointState(), "refused_names", "none of this robot's joints: a"),
+    ],
+)
+def test_joints_that_are_no_command(message: Any, counter: str, words: str) -> None:
+    with pytest.raises(Refusal, match=words) as error:
+        joint_velocities(message, ("a",))
+    assert error.value.counter == counter
+
+
+def test_a_leaders_joints_arrive(client: Any) -> None:
+    """Over DDS; what is no command is refused, and the next one is taken."""
+    profile = load_profile(ROOT / "config" / "robots" / "widowx_trajectory.yaml")
+    taken: list[Any] = []
+    TeleopInputs(
+        client.node, profile, taken.append, taken.append, lambda *refusal: taken.append(refusal[0])
+    )
+    publisher = client.node.create_publisher(JointState, "~/teleop_joints", 10)
+    client.wait_for(publisher.get_subscription_count, "the subscription")
+    message = JointState(name=list(profile.action.joints[::-1]), velocity=[0.1, 0, 0, 0, 0, 0.2])
+    message.header.stamp = client.stamp()
+    for number, sent in enumerate((message, JointState(name=["a"], position=[1.0]), message)):
+        publisher.publish(sent)
+        client.wait_for(lambda number=number: len(taken) > number, "the command")
+    first, refused, last = taken
+    assert refused == "refused_shape" and isinstance(last, TeleopCommand)
+    np.testing.assert_array_equal(first.velocity, [0.2, 0, 0, 0, 0, 0.1])
+    assert first.source == last.source and any(first.source)
 
 
 @pytest.mark.long

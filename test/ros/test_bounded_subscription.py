@@ -75,6 +75,24 @@ def test_a_message_that_fits_arrives_and_a_larger_one_is_refused(receiver: Recei
     assert receiver.send(SMALL) == SMALL
 
 
+def test_the_source_is_that_of_the_publisher(receiver: Receiver, new_client: Any) -> None:
+    sources = []
+    for _ in range(2):
+        receiver.send(SMALL)
+        sources.append(receiver.subscription.source)
+    other = new_client()
+    publisher = other.node.create_publisher(JointState, "joints", qos.RESULT)
+    other.wait_for(publisher.get_subscription_count, "the subscription")
+    receiver.received.clear()
+    publisher.publish(SMALL)
+    receiver.client.wait_for(
+        lambda: receiver.received, "the message", lambda: receiver.executor.spin_once(0.01)
+    )
+    other.node.destroy_publisher(publisher)
+    assert sources[0] == sources[1] != receiver.subscription.source
+    assert any(sources[0])
+
+
 def test_the_capacity_is_exact(receiver: Receiver) -> None:
     def message(size: int) -> JointState:
         made = JointState()
