@@ -4,7 +4,8 @@
 
 A profile is a YAML file in config/checkpoints. It names the cameras and their order, the image
 size, the length of an answer, the meaning of the gripper value. `choose_profile` finds the one that
-belongs to a checkpoint, by name or by content; config/checkpoints/template.yaml explains each key.
+belongs to a checkpoint: in its folder, by name or by content; config/checkpoints/template.yaml
+explains each key.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from molmoact_ros.yaml_config import (
 )
 
 PROMPT_STYLES = ("by_camera_count", "one_image", "several_images")
+PROFILE_FILE = "checkpoint_profile.yaml"  # in the folder of a checkpoint
 _TEMPLATE = "template.yaml"
 _MAX_IMAGE_SIDE = 4096
 _CENTRE = GRID_MAX / 2
@@ -279,7 +281,7 @@ def choose_profile(
     vocab_size: int,
     profiles: Sequence[CheckpointProfile] | None = None,
 ) -> tuple[CheckpointProfile, str]:
-    """Find the profile of a checkpoint: by its name, else by its content, else `GENERIC`.
+    """Find the profile of a checkpoint: in its folder, by name, by content, else `GENERIC`.
 
     Args:
         checkpoint: Hub id or directory.
@@ -289,7 +291,13 @@ def choose_profile(
 
     Returns:
         The profile, and for the log why it was chosen.
+
+    Raises:
+        ProfileError: A profile is broken.
     """
+    own = Path(checkpoint).expanduser() / PROFILE_FILE
+    if own.is_file():
+        return load_checkpoint_profile(own), f"the checkpoint has the file {PROFILE_FILE}"
     candidates = load_checkpoint_profiles() if profiles is None else profiles
     name = Path(checkpoint).resolve().name if Path(checkpoint).exists() else Path(checkpoint).name
     keys = list(norm_stats or {})

@@ -1,10 +1,11 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the tokenizer of the `vocab_tail` checkpoint spells action values, as tries of tokens.
+"""How a tokenizer spells action values, as tries of tokens.
 
-A blank always begins a new piece of Qwen2's split, so a list of actions is tokenised value by
-value: a value with the brackets before it and the comma or brackets behind it. In one such context
-the 256 bins are 256 sequences of 3 to 6 tokens, none of them the beginning of another one.
+With `byte_level` a value is one token. With `vocab_tail` a blank always begins a new piece of the
+tokenizer's split, so a list of actions is tokenised value by value: a value with the brackets
+before it and the comma or brackets behind it. In one such context the 256 bins are 256 sequences
+of tokens, none of them the beginning of another one.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ from tokenizers import Tokenizer
 
 from molmoact_ros.answer import ActionTokenizer
 
-_ROW = 7
 # What may stand before and behind a value: of a row, a whole chunk, or a chunk's beginning.
 VALUE_CONTEXTS = tuple(product((" ", " [", " [["), (",", "],", "].", "]].")))
 
 
-def contexts(rows: int, chunk: bool = True) -> np.ndarray:
-    """Return the indices into `VALUE_CONTEXTS` of the values of rows, int64 `[rows * 7]`.
+def contexts(rows: int, columns: int, chunk: bool, whole: bool) -> np.ndarray:
+    """Return the indices into `VALUE_CONTEXTS` of the values of rows, int64 `[rows * columns]`.
 
     Args:
         rows: Number of rows.
-        chunk: Whether they begin a list of 8 rows, which may go on; else it is one bare row.
+        columns: Values of a row.
+        chunk: Whether they are a list of rows; else one bare row.
+        whole: Whether the list ends behind them.
     """
     found = []
-    for row, column in product(range(rows), range(_ROW)):
+    for row, column in product(range(rows), range(columns)):
         opening = " " if column else " [[" if chunk and row == 0 else " ["
-        closing = "," if column < _ROW - 1 else "]." if not chunk else "],"
-        if closing == "]," and row == 7:
-            closing = "]]."
+        closing = "," if column < columns - 1 else "],"
+        if column == columns - 1 and row == rows - 1 and whole:
+            closing = "]]." if chunk else "]."
         found.append(VALUE_CONTEXTS.index((opening, closing)))
     return np.array(found)
 
@@ -44,6 +46,7 @@ class Spelling:
     A node is a place in a trie: a context and the tokens of the value so far.
 
     Attributes:
+        single: Whether each value is one token, whatever stands around it.
         tokens: int64 `[K, 256, L]`, -1 behind the end.
         lengths: int64 `[K, 256]`.
         nodes: int64 `[K, 256, L]` node in which each token is chosen, -1 behind the end.
@@ -51,12 +54,14 @@ class Spelling:
         following: int64 `[nodes, 256]` next token of each member, 0 for other bins.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, codebook: str) -> None:
         """Spell everything."""
-        strings = ActionTokenizer("vocab_tail").strings
+        strings = ActionTokenizer(codebook).strings
+        self.single = codebook == "byte_level"
+        around = (("", ""),) if self.single else VALUE_CONTEXTS
         spelled = [
-            [tokenizer.encode(opening + string + closing).ids for string in strings]
-            for opening, closing in VALUE_CONTEXTS
+            [tokenizer.encode(opening + s + closing, add_special_tokens=False).ids for s in strings]
+            for opening, closing in around
         ]
         self.lengths = np.array([[len(ids) for ids in row] for row in spelled])
         shape = (*self.lengths.shape, int(self.lengths.max()))

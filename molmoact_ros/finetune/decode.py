@@ -4,13 +4,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from molmoact_ros.model import MolmoActForActionReasoning
-
-from .network import patches, pooling_index
-from .sequences import Tokens
 
 
 class _GrowingCache:
@@ -39,39 +35,41 @@ class _GrowingCache:
 @torch.inference_mode()
 def generate_batch(
     model: MolmoActForActionReasoning,
-    vocab: Tokens,
-    prompts: np.ndarray,
-    images: np.ndarray,
+    ids: torch.Tensor,
+    images: torch.Tensor,
+    pooled: torch.Tensor,
+    eos: int,
+    longest: int,
 ) -> list[list[int]]:
-    """Answer one instruction per image.
+    """Answer one prompt per row.
 
     Args:
-        model: The network, float32.
-        vocab: Its tokens.
-        prompts: `[B, Lp]` ids, one question per image.
-        images: uint8 `[B, 126, 126, 3]`.
+        model: The network.
+        ids: int64 `[B, L]` prompts.
+        images: `[B, T, N, P]` normalised patches.
+        pooled: `[B, M, 4]` patches of each image token.
+        eos: Id of the end of text.
+        longest: Ids after which an answer is given up.
 
     Returns:
-        New ids per image, EOS included where the model wrote it. Nothing is forced.
+        New ids per row, EOS included where the model wrote it. Nothing is forced.
     """
-    batch = len(images)
-    prefix = torch.as_tensor(vocab.prefix).expand(batch, -1)
-    ids = torch.cat([prefix, torch.as_tensor(prompts)], dim=1)
-    length = ids.shape[1]
-    cache = _GrowingCache(length + vocab.longest_answer)
-    embeds = model.embed(ids, patches(images), pooling_index(batch))
-    hidden = model.run(embeds, torch.arange(length).expand(batch, -1), cache)
-    mask = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    batch, length = ids.shape
+    cache = _GrowingCache(length + longest)
+    embeds = model.embed(ids, images, pooled)
+    positions = torch.arange(length, device=ids.device).expand(batch, -1)
+    hidden = model.run(embeds, positions, cache)
+    mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
     new: list[torch.Tensor] = []
-    done = torch.zeros(batch, dtype=torch.bool)
+    done = torch.zeros(batch, dtype=torch.bool, device=ids.device)
     while True:
         token = model.lm_head(hidden[:, -1:]).argmax(-1)
         new.append(token)
-        done |= token[:, 0] == vocab.eos
-        if bool(done.all()) or len(new) == vocab.longest_answer:
+        done |= token[:, 0] == eos
+        if bool(done.all()) or len(new) == longest:
             break
-        position = torch.full((batch, 1), length + len(new) - 1)
+        position = torch.full((batch, 1), length + len(new) - 1, device=ids.device)
         width = length + len(new)
         hidden = model.run(model.embed(token), position, cache, mask.expand(1, 1, 1, width))
     rows = torch.cat(new, dim=1).tolist()
-    return [row[: row.index(vocab.eos) + 1] if vocab.eos in row else row for row in rows]
+    return [row[: row.index(eos) + 1] if eos in row else row for row in rows]
