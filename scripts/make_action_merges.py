@@ -20,7 +20,7 @@ from make_vocabulary import byte_level_alphabet
 from tokenizers import Regex, pre_tokenizers
 
 from molmoact_ros.answer import ActionTokenizer
-from training.spelling import VALUE_CONTEXTS
+from molmoact_ros.finetune.spelling import VALUE_CONTEXTS
 from training.tail_tokenizer import QWEN_SPLIT
 
 Merge = tuple[str, str]

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import trange
 
 from molmoact_ros.answer import ActionTokenizer, Answer, parse_answer
+from molmoact_ros.finetune.decode import generate_batch
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.sim import Judge, Tabletop, Task, draw_task
 from molmoact_ros.sim.camera import OffscreenRenderer
@@ -31,10 +33,10 @@ from .data import (
     halve,
     to_unit,
 )
-from .decode import generate_batch
 from .episodes import carry_out
 from .losses import draw_line
-from .sequences import Targets, Tokens
+from .network import patches, pooling_index
+from .sequences import Targets, Vocabulary
 
 CHUNKS = {"reach": 8, "pick": 9, "push": 9}  # of eight steps: 6.4 to 7.2 s
 
@@ -75,13 +77,24 @@ class Episodes:
         }
 
 
+def answer_ids(
+    model: MolmoActForActionReasoning, vocab: Vocabulary, prompts: np.ndarray, images: np.ndarray
+) -> list[list[int]]:
+    """Return the answers to prompts `[B, Lp]` about images uint8 `[B, 126, 126, 3]`, as ids."""
+    batch = len(images)
+    prefix = torch.as_tensor(vocab.prefix).expand(batch, -1)
+    ids = torch.cat([prefix, torch.as_tensor(prompts)], dim=1)
+    pooled = pooling_index(batch)
+    return generate_batch(model, ids, patches(images), pooled, vocab.eos, vocab.longest_answer)
+
+
 class AnswerPolicy:
     """The network as a batch policy: whole answers, read by the strict parser."""
 
     def __init__(
         self,
         model: MolmoActForActionReasoning,
-        vocab: Tokens,
+        vocab: Vocabulary,
         stats: dict[str, Any],
         name: str = "full",
     ) -> None:
@@ -107,7 +120,7 @@ class AnswerPolicy:
                 steered=steer,
                 finished=ids[-1] == self._vocab.eos,
             )
-            for ids in generate_batch(self._model, self._vocab, prompts, images)
+            for ids in answer_ids(self._model, self._vocab, prompts, images)
         ]
 
     def __call__(self, images: np.ndarray, tasks: Sequence[Task]) -> tuple[np.ndarray, np.ndarray]:

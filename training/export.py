@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ import numpy as np
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from molmoact_ros.finetune.export import write_json, write_weights
 from molmoact_ros.model import MolmoActForActionReasoning, VqVae
 
 from .data import IMAGE_SIZE, Frames
 from .network import PATCH
-from .sequences import ActionScale, Tokens, reach_movements
-from .tokenizer import save_tokenizer
+from .sequences import ActionScale, reach_movements, token_id
+from .tokenizer import END_OF_TEXT, save_tokenizer
 
 UNNORM_KEY = "tabletop"
 _GRIPPER_OPEN = 0.0
@@ -59,23 +59,18 @@ def export_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     model.config.norm_stats = norm_stats
     model.config.architectures = ["MolmoActForActionReasoning"]
-    _write(folder / "config.json", model.config.to_dict())
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    write_json(folder / "config.json", model.config.to_dict())
+    weights = model.state_dict()
+    write_weights(folder, weights.items(), sum(tensor.nbytes for tensor in weights.values()))
     save_file(vqvae.state_dict(), folder / "vae-final.safetensors", metadata={"format": "pt"})
     save_tokenizer(tokenizer, folder)
-    end = Tokens(tokenizer).eos
-    _write(
+    end = token_id(tokenizer, END_OF_TEXT)
+    write_json(
         folder / "generation_config.json",
         {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end},
     )
-    _write(folder / "preprocessor_config.json", _PREPROCESSOR)
-    _write(folder / "processor_config.json", _PROCESSOR)
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_json(folder / "preprocessor_config.json", _PREPROCESSOR)
+    write_json(folder / "processor_config.json", _PROCESSOR)
 
 
 _PREPROCESSOR = {

@@ -1,13 +1,13 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One training pass: three instructions about each image, cross entropy with soft labels."""
+"""One training pass: three instructions about each image.
+
+The loss of the answers is `molmoact_ros.finetune.losses`.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +15,15 @@ import torch.nn.functional as F
 
 from molmoact_ros.answer.trajectory import clipped, simplified
 from molmoact_ros.evaluate.steering import path_to_block
+from molmoact_ros.finetune.answers import Content
+from molmoact_ros.finetune.losses import (
+    POINT_NOISE,
+    SINGLE_SIGMA,
+    AnswerLoss,
+    draw_bins,
+    mixed_precision,
+    noise,
+)
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.sim.tabletop import START_AREA, draw_in
 from molmoact_ros.viz import draw_hint
@@ -22,60 +31,24 @@ from molmoact_ros.viz import draw_hint
 from .data import Frames, halve
 from .heads import Heads, HiddenTap
 from .network import patches, pooling_index
-from .sequences import GROUPS, Batch, Format, Question, Targets, Tokens, Vocabulary
+from .sequences import GROUPS, MOVING, Batch, Format, Targets, Vocabulary
 
-COORDINATE_SIGMA = 3.0  # of 0..255
-ACTION_SIGMA = 6.0  # of 256 bytes
 _BLOCK_LAYER, _REACH_LAYER = 1, 2
-TEMPLATE_WEIGHT = 1.0
-_WEIGHTS = {"code": 0.1, "end_point": 2.0, "first_row": 3.0, "constant": 0.5}
-_GRIPPER_WEIGHT = 3.0
 _MISLED = 0.35  # share of the answers that are fed points of another task
 _STAYS_OPEN = 0.3  # share of the answers that are fed an open gripper in all rows
-_POINT_NOISE, _BIN_NOISE = 2.0, 6.0  # standard deviation of the noise on what is fed
 OPEN_BYTE = 127  # of an open gripper
 ROW, SPACE = 7, 3  # an action row holds 7 values, x, y, z first, the gripper last
 
 
-def soft_labels(sigma: float) -> torch.Tensor:
-    """Return `[256, 256]`: row t is a Gaussian around value t, cut at the ends."""
-    values = torch.arange(256.0)
-    return torch.softmax(-0.5 * ((values[:, None] - values) / sigma) ** 2, dim=-1)
+class Trainer:
+    """Computes losses of the first checkpoint's network on frames."""
 
-
-@contextmanager
-def mixed_precision() -> Iterator[None]:
-    """Multiply matrices in bfloat16; on a CPU, attend in float32.
-
-    The CPU's attention kernel is two and a half times slower in bfloat16, backward above all, and
-    autocast has no switch for it.
-    """
-    device = torch.get_default_device().type
-    attention: Any = F.scaled_dot_product_attention
-
-    def in_float32(*tensors: torch.Tensor, **options: Any) -> torch.Tensor:
-        with torch.autocast(device, enabled=False):
-            return attention(*(tensor.float() for tensor in tensors), **options)
-
-    if device == "cpu":
-        F.scaled_dot_product_attention = in_float32  # type: ignore[assignment]
-    try:
-        with torch.autocast(device, torch.bfloat16):
-            yield
-    finally:
-        F.scaled_dot_product_attention = attention
-
-
-class BaseTrainer(ABC):
-    """Computes losses of a network on frames; subclasses define how actions are written."""
-
-    def __init__(self, model: MolmoActForActionReasoning, heads: Heads, vocab: Tokens) -> None:
+    def __init__(self, model: MolmoActForActionReasoning, heads: Heads, vocab: Vocabulary) -> None:
         """Prepare the constant tensors."""
         self.model, self.heads, self.vocab = model, heads, vocab
         self._tap = HiddenTap(model, (_BLOCK_LAYER, _REACH_LAYER))
         self._prefix = torch.as_tensor(vocab.prefix)
-        self._numbers = torch.as_tensor(vocab.numbers)
-        self._soft_numbers = soft_labels(COORDINATE_SIGMA)
+        self._token_loss = AnswerLoss(vocab.writer, torch.get_default_device())
 
     def loss(
         self, name: str, frames: Frames, targets: Targets, index: np.ndarray, seed: int
@@ -103,24 +76,59 @@ class BaseTrainer(ABC):
         prompts = torch.as_tensor(form.prompts[words])
         return self._answer_loss(form, prompts, augment(images, rng), batch, rng)
 
-    @abstractmethod
     def _answer_loss(
         self,
-        form: Any,
+        form: Format,
         prompts: torch.Tensor,
         images: torch.Tensor,
         targets: Batch,
         rng: np.random.Generator,
     ) -> torch.Tensor:
         """Return the loss of answers to C instructions, `prompts` `[B, C, Lp]`, per image."""
+        answers = self.vocab.answers(form, targets, self._fed(form, targets, rng))
+        logits, tapped = self._forward(form, prompts, images, torch.as_tensor(answers.ids))
+        token = self._token_loss(logits[torch.as_tensor(answers.weight > 0)], answers)
+        # Where x, y, z are chosen; where values are spelled, a row's first token is its bracket.
+        place = np.arange(answers.starts.shape[-1]) % ROW
+        spelled = not self.vocab.writer.spelling.single
+        moves = (answers.starts + spelled * (place == 0))[..., place < SPACE]
+        points = form.form.coordinates
+        fixed = np.broadcast_to(points, (*moves.shape[:2], len(points)))
+        slots = np.concatenate([fixed, moves], axis=-1).astype(np.int64)
+        return token + self._head_loss(form, tapped, torch.as_tensor(slots), targets)
+
+    def _fed(self, form: Format, targets: Batch, rng: np.random.Generator) -> Content:
+        """Return what the answers that are fed to the network contain: noisy targets.
+
+        Otherwise it reads the task off the given points instead of the words, and whether to close
+        off a movement that is exactly zero, which its own never is; answers that run free then
+        follow their first mistake.
+        """
+        wanted = form.content(targets)
+        shape = targets.coordinates.shape[:2]
+        rows = wanted.bins.reshape(*shape, -1, ROW).copy()
+        points = wanted.coordinates
+        if form.rows:
+            rows[..., :SPACE] += noise(rng, SINGLE_SIGMA, rows[..., :SPACE].shape)
+            # Nor is the gripper copied from the rows before: when to close is uncertain, and a
+            # copy that only closes where that is certain in one row never does.
+            rows[rng.random(shape) < _STAYS_OPEN, :, -1] = OPEN_BYTE
+        if points.shape[-1]:
+            points = points.copy()
+            # Points before the cut are right.
+            cut = 2 * int(rng.integers(1, points.shape[-1] // 2))
+            misled = rng.random(shape) < _MISLED
+            points[misled, cut:] = targets.misleading[misled, cut:]
+            points = (points + noise(rng, POINT_NOISE, points.shape)).clip(0, 255)
+        return replace(wanted, coordinates=points, bins=rows.clip(0, 255).reshape(*shape, -1))
 
     def _forward(
-        self, form: Question, prompts: torch.Tensor, images: torch.Tensor, answers: torch.Tensor
+        self, form: Format, prompts: torch.Tensor, images: torch.Tensor, answers: torch.Tensor
     ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
         """Return logits that predict the answers `[B, C, La, E]`, and tapped states."""
         # Three short answers share the image prefix in one row; long ones cost less in rows.
-        packed = prompts.shape[1] > 1 and not len(form.codes)
-        with mixed_precision():
+        packed = prompts.shape[1] > 1 and not len(form.form.codes)
+        with mixed_precision(torch.get_default_device().type):
             predictors, tapped = self._run(prompts, images, answers, packed)
             logits = self.model.lm_head(predictors)
         return logits.float(), tapped
@@ -131,7 +139,7 @@ class BaseTrainer(ABC):
         """Return the loss of the vision backbone alone."""
         images = augment(frames.images[index], np.random.default_rng(seed))
         pooled = pooling_index(len(index))
-        with mixed_precision():
+        with mixed_precision(torch.get_default_device().type):
             features = self.model.model.vision_backbone(images, pooled)
         return self.heads.vision_loss(
             features.unflatten(0, (len(index), -1)),
@@ -175,18 +183,8 @@ class BaseTrainer(ABC):
         tapped = {layer: segments(states) for layer, states in self._tap.outputs.items()}
         return segments(hidden)[:, :, prompts.shape[-1] - 1 :], tapped
 
-    def _soft_coordinates(
-        self, form: Question, logits: torch.Tensor, expected: torch.Tensor, targets: Batch
-    ) -> torch.Tensor:
-        """Return `expected` `[B, C, La]` with mean logits of soft labels at coordinates."""
-        if not len(form.coordinates):
-            return expected
-        soft = self._soft_numbers[torch.as_tensor(targets.coordinates)]
-        slots = logits[:, :, form.coordinates][..., self._numbers]
-        return expected.index_copy(2, _long(form.coordinates), (slots * soft).sum(-1))
-
     def _head_loss(
-        self, form: Question, tapped: dict[int, torch.Tensor], slots: torch.Tensor, targets: Batch
+        self, form: Format, tapped: dict[int, torch.Tensor], slots: torch.Tensor, targets: Batch
     ) -> torch.Tensor:
         """Return the heads' loss where the answer's tokens `slots` `[B, C, K]` are chosen."""
         goal = torch.as_tensor(targets.goal)
@@ -209,84 +207,13 @@ class BaseTrainer(ABC):
         return 2.0 * loss
 
 
-class Trainer(BaseTrainer):
-    """The losses of answers whose action values are one token each."""
+class TailTrainer(Trainer):
+    """Computes losses of the `vocab_tail` network: what is fed is drawn from the labels alone."""
 
-    def __init__(self, model: MolmoActForActionReasoning, heads: Heads, vocab: Vocabulary) -> None:
-        """Prepare the constant tensors."""
-        super().__init__(model, heads, vocab)
-        self._answers, self._first = vocab.answers, int(vocab.actions[0])
-        self._soft_actions = soft_labels(ACTION_SIGMA)
-        self._hard_actions = torch.eye(256)
-
-    def _answer_loss(
-        self,
-        form: Format,
-        prompts: torch.Tensor,
-        images: torch.Tensor,
-        targets: Batch,
-        rng: np.random.Generator,
-    ) -> torch.Tensor:
-        answers = torch.as_tensor(self._answers(form, targets))
-        fed = self._fed(form, answers, targets, rng)
-        logits, tapped = self._forward(form, prompts, images, fed)
-        token = self._token_loss(form, logits, answers, targets)
-        space = form.actions.reshape(-1, ROW)[:, :SPACE].ravel()
-        slots = np.concatenate([form.coordinates, space]).astype(int)
-        at = torch.as_tensor(slots).expand(*answers.shape[:2], -1)
-        return token + self._head_loss(form, tapped, at, targets)
-
-    def _fed(
-        self, form: Format, answers: torch.Tensor, targets: Batch, rng: np.random.Generator
-    ) -> torch.Tensor:
-        """Return the answers `[B, C, La]` that are fed to the network: noisy targets.
-
-        Otherwise it reads the task off the given points instead of the words, and whether to close
-        off a movement that is exactly zero, which its own never is; answers that run free then
-        follow their first mistake.
-        """
-        fed = answers.clone()
-        shape = tuple(answers.shape[:2])
-        if form.rows:
-            rows = targets.actions[:, :, : form.rows].copy()
-            rows[..., :SPACE] += _noise(rng, _BIN_NOISE, rows[..., :SPACE].shape)
-            # Nor is the gripper copied from the rows before: when to close is uncertain, and a
-            # copy that only closes where that is certain in one row never does.
-            rows[rng.random(shape) < _STAYS_OPEN, :, -1] = OPEN_BYTE
-            fed[..., form.actions] = self._first + torch.as_tensor(rows.clip(0, 255)).flatten(2)
-        if len(form.coordinates):
-            points = targets.coordinates.copy()
-            # Points before the cut are right.
-            cut = 2 * int(rng.integers(1, points.shape[-1] // 2))
-            misled = rng.random(shape) < _MISLED
-            points[misled, cut:] = targets.misleading[misled, cut:]
-            points = (points + _noise(rng, _POINT_NOISE, points.shape)).clip(0, 255)
-            fed[..., form.coordinates] = self._numbers[torch.as_tensor(points)]
-        return fed
-
-    def _token_loss(
-        self, form: Format, logits: torch.Tensor, answers: torch.Tensor, targets: Batch
-    ) -> torch.Tensor:
-        log_z = logits.logsumexp(-1)
-        expected = logits.gather(-1, answers[..., None])[..., 0]
-        expected = self._soft_coordinates(form, logits, expected, targets)
-        weights = template_weights(form)
-        if form.rows:
-            soft = self._soft_rows(torch.as_tensor(targets.actions[:, :, : form.rows]))
-            slots = logits[:, :, form.actions][..., self._first : self._first + 256]
-            expected = expected.index_copy(2, _long(form.actions), (slots * soft).sum(-1))
-            weights[form.actions] = action_weights(form.rows)
-        return ((log_z - expected).mean(dim=(0, 1)) * weights).sum() / weights.sum()
-
-    def _soft_rows(self, actions: torch.Tensor) -> torch.Tensor:
-        """Return labels `[B, C, rows * 7, 256]`: soft for x, y, z, hard for the others."""
-        flat = actions.flatten(2)
-        moves = (torch.arange(flat.shape[-1]) % ROW < SPACE)[:, None]
-        return torch.where(moves, self._soft_actions[flat], self._hard_actions[flat])
-
-
-def _noise(rng: np.random.Generator, sigma: float, shape: tuple[int, ...]) -> np.ndarray:
-    return np.rint(rng.normal(0.0, sigma, shape)).astype(np.int64)
+    def _fed(self, form: Format, targets: Batch, rng: np.random.Generator) -> Content:
+        wanted = form.content(targets)
+        moving = np.tile(MOVING, form.rows)
+        return replace(wanted, bins=draw_bins(wanted.bins, moving, False, rng))
 
 
 def draw_line(image: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -350,25 +277,3 @@ def _packed_mask(start: int, length: int, count: int) -> torch.Tensor:
     owner = torch.cat([torch.zeros(start), torch.arange(1.0, count + 1).repeat_interleave(length)])
     causal = torch.ones(len(owner), len(owner), dtype=torch.bool).tril()
     return (causal & ((owner[:, None] == owner) | (owner == 0)))[None, None]
-
-
-def template_weights(form: Question) -> torch.Tensor:
-    """Return the weight of each token of the template `[La]`; actions are not known yet."""
-    weights = torch.full((len(form.answer),), TEMPLATE_WEIGHT)
-    weights[form.codes] = _WEIGHTS["code"]
-    weights[form.coordinates] = 1.0
-    weights[form.coordinates[-2:]] = _WEIGHTS["end_point"]
-    return weights
-
-
-def action_weights(rows: int) -> torch.Tensor:
-    """Return the weight of each action value `[rows * 7]`."""
-    weights = torch.full((rows, ROW), _WEIGHTS["constant"])
-    weights[:, :SPACE] = 1.0
-    weights[:, -1] = _GRIPPER_WEIGHT
-    weights[0, :SPACE] = _WEIGHTS["first_row"]
-    return weights.flatten()
-
-
-def _long(positions: np.ndarray) -> torch.Tensor:
-    return torch.as_tensor(positions).long()

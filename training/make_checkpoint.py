@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from molmoact_ros.finetune.answers import STILL
 from molmoact_ros.model import VqVae, load_vqvae
 
 from .curriculum import ROUNDS, Drive, Round
@@ -45,9 +46,6 @@ from .vqvae import encode_depth, measure_vqvae, train_vqvae
 
 SEED = 0
 TRAIN_FRAMES, TEST_FRAMES, VARIED_FRAMES, TASK_EPISODES = 20000, 500, 6000, 1000
-# Bytes of the rotations that never happen. Each its own, so that the place in a row is plain: with
-# the middle byte for all, a still gripper wrote rows of six equal values, and lost count.
-STILL = (64, 192, 32)
 # Scenes of the three uses never overlap.
 DAGGER_SEEDS, SELECTION_SEEDS, TEST_SEEDS = 5_000_000, 11_000, 10_000
 DEFAULT_WORK = Path.home() / ".cache" / "molmoact_ros" / "training"
@@ -114,7 +112,7 @@ def make_checkpoint(run: Run, out: Path, episodes: int) -> None:
     frames = run.frames("train", lambda: make_frames(TRAIN_FRAMES, seed=2))
     vqvae = run.vqvae(frames.depth)
     run.note("vqvae", measure_vqvae(vqvae, frames.depth, test.depth))
-    scale = fit_scale(frames, STILL)
+    scale = fit_scale(frames, STILL[:3])
     stats = norm_statistics(frames, scale)
     tokenizer = build_tokenizer()
     vocab = Vocabulary(tokenizer)

@@ -19,11 +19,10 @@ from .data import Frames
 from .evaluate import AnswerPolicy, draw_tasks, free_running, run_episodes
 from .export import export_checkpoint, norm_statistics
 from .heads import Heads
+from .losses import TailTrainer
 from .make_checkpoint import DEFAULT_WORK, SEED, TEST_SEEDS, Run
 from .network import build_network
-from .sequences import GROUPS, Targets, Vocabulary, fit_scale, make_targets
-from .tail_losses import TailTrainer
-from .tail_sequences import TailVocabulary
+from .sequences import GROUPS, TailVocabulary, Targets, Vocabulary, fit_scale, make_targets
 from .tail_tokenizer import build_tail_tokenizer
 from .tokenizer import build_tokenizer
 from .train import Stage, run_stage

@@ -6,13 +6,12 @@
 product asks (prompt P1, answer A1), "opening" the same cut behind the first action row: most of
 what is to learn, for two thirds of the time. "steer" is the steering prompt (S1, A4).
 
-All sequences of a format and a group of tasks are equally long, so a batch is an array: a template
-of ids whose slots are filled with coordinates, depth codes and action bytes.
+`molmoact_ros.finetune.answers` writes them; questions are here, and what the simulator answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -21,6 +20,7 @@ from tokenizers import Tokenizer
 
 from molmoact_ros.answer.actions import ActionTokenizer
 from molmoact_ros.answer.prompts import reasoning_answer, steering_answer
+from molmoact_ros.finetune.answers import DEPTH_CODES, Answers, Content, Weights, Writer
 from molmoact_ros.sim import Task
 from molmoact_ros.sim.expert import (
     GOAL_ABOVE_BLOCK,
@@ -39,15 +39,16 @@ from .data import Frames
 from .network import POOLED
 
 FORMATS = ("trajectory", "action", "opening", "full", "steer")
+TAIL_FORMATS = FORMATS[1:]
 DIMENSIONS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
-DEPTH_CODES = 100
+MOVING = np.array([True] * 3 + [False] * 4)  # whose neighbouring values are nearly as good
 # Tasks whose prompts differ in the colour alone.
 GROUPS = (("reach", ""), ("pick", ""), ("push", "left"), ("push", "right"))
 _IN_THE_AIR = TABLE_HEIGHT + BLOCK_HALF_SIZE + 0.012  # m, centre of a block that something holds
 _AROUND = (0.03, 0.04, 0.025)  # m from the goal
 _ABOVE = 0.05  # m beside the block
 _EMPTY = 0.012  # m of each finger from the middle; with a block between them they are further out
-_COORDINATE, _CODE, ACTION_SLOT = "7", "<DEPTH_0>", vocabulary.ACTION_TOKENS[0]
+_MARK = "\0"
 
 
 def group_of(task: Task) -> int:
@@ -254,77 +255,75 @@ def _traces(frames: Frames, points: list[np.ndarray]) -> np.ndarray:
     return unit.reshape(len(unit), len(points), 2 * POINTS)
 
 
-class Question:
-    """A question, and the part of its answer that always has the same length, as ids with slots.
+class Format:
+    """A question of training or of the product, for one group of tasks.
 
     Attributes:
-        rows: Number of action rows in the answer.
+        name: One of `FORMATS`.
         prompts: int64 `[3, Lp]`, one row per colour.
         last_color: position of the colour's last mention in the prompt.
-        answer: int64 `[La]` template; slots hold any value.
-        coordinates: positions of the 10 coordinates in the answer.
-        codes: positions of the depth codes in the answer (none in the short formats).
+        form: The fixed part of its answers; that of "opening" ends behind the first row.
     """
 
-    def __init__(self, name: str, group: int, tokenizer: Tokenizer, answer: np.ndarray) -> None:
+    def __init__(self, name: str, group: int, writer: Writer) -> None:
         """Build one of `FORMATS` for one of `GROUPS`."""
-        self.name, self.answer = name, answer
+        self.name = name
         kind, side = GROUPS[group]
-        self.rows = {"trajectory": 0, "action": 1, "opening": 1}.get(name, ROWS)
         words = [Task(kind, color, side).instruction for color in COLORS]
-        prompts = [tokenizer.encode(_prompt(name, instruction)).ids for instruction in words]
-        self.prompts = np.array(prompts)
-        self.coordinates = self._find(tokenizer, _COORDINATE)
-        self.codes = self._find(tokenizer, _CODE)
-        red = token_id(tokenizer, "Ġred")
+        self.prompts = np.array([writer.encode(_prompt(name, text)) for text in words])
+        red = token_id(writer.tokenizer, "Ġred")
         self.last_color = int(np.flatnonzero(self.prompts[0] == red)[-1])
+        rows = {"trajectory": 0, "action": 1, "opening": 1}.get(name, ROWS)
+        self.form = writer.form(
+            _answer(name), rows, len(DIMENSIONS), chunk=name != "action", whole=name != "opening"
+        )
 
-    def _find(self, tokenizer: Tokenizer, text: str) -> np.ndarray:
-        return np.flatnonzero(self.answer == token_id(tokenizer, text))
+    @property
+    def rows(self) -> int:
+        """Number of action rows in the answer."""
+        return self.form.rows
 
     @property
     def prompt_length(self) -> int:
         """Tokens of the prompt."""
         return self.prompts.shape[1]
 
-
-class Format(Question):
-    """A question whose whole answer has one length; EOS is last (not in "opening").
-
-    Attributes:
-        actions: positions of the action bytes in the answer, row-major.
-    """
-
-    def __init__(self, name: str, group: int, tokenizer: Tokenizer) -> None:
-        """Build one of `FORMATS` for one of `GROUPS`."""
-        ids = tokenizer.encode(answer_text(name)).ids
-        answer = np.array([*ids, token_id(tokenizer, vocabulary.END_OF_TEXT)])
-        super().__init__(name, group, tokenizer, answer)
-        self.actions = self._find(tokenizer, ACTION_SLOT)
-        if name == "opening":
-            self.actions = self.actions[: len(DIMENSIONS)]
-            self.answer = self.answer[: self.actions[-1] + 2]
+    def content(self, targets: Batch) -> Content:
+        """Return what the answers shall contain, `[B, C, ...]`."""
+        some = len(self.form.coordinates)
+        shape = targets.coordinates.shape[:2]
+        codes = np.broadcast_to(targets.codes[:, None], (*shape, DEPTH_CODES))
+        bins = targets.actions[:, :, : self.rows].reshape(*shape, -1)
+        return Content(targets.coordinates[..., :some], codes, bins)
 
 
-class Tokens:
-    """Ids that training and decoding need of any of the tokenizers.
+class Vocabulary:
+    """The ids and formats of the first checkpoint.
 
     Attributes:
+        writer: Of its answers.
         formats: Per name the questions of `GROUPS`, of the first ones only where the others are
             not learned.
         longest_answer: Where decoding gives up.
+        weights: Of the tokens of answers.
     """
 
+    codebook = "byte_level"
+    names: tuple[str, ...] = FORMATS
+    groups = len(GROUPS)
     longest_answer = 260
-    formats: Mapping[str, Sequence[Question]]
+    weights = Weights()
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Look up the ids."""
         self.tokenizer = tokenizer
         self.size = vocabulary.embedding_size(tokenizer)
         self.eos = token_id(tokenizer, vocabulary.END_OF_TEXT)
-        self.numbers = np.array([tokenizer.encode(str(n)).ids[0] for n in range(256)])
-        self.depth = token_id(tokenizer, "<DEPTH_0>") + np.arange(128)
+        self.writer = Writer(tokenizer, self.codebook, self.eos)
+        self.formats = {
+            name: [Format(name, group, self.writer) for group in range(self.groups)]
+            for name in self.names
+        }
 
     @cached_property
     def prefix(self) -> np.ndarray:
@@ -333,40 +332,31 @@ class Tokens:
         row = [patch] * POOLED + [column]
         return np.array([self.eos, start, *(row * POOLED), end])
 
-    def fill(self, ids: np.ndarray, form: Question, targets: Batch) -> None:
-        """Put coordinates and depth codes into answers `[B, C, La]`."""
-        if len(form.coordinates):
-            ids[:, :, form.coordinates] = self.numbers[targets.coordinates]
-        if len(form.codes):
-            ids[:, :, form.codes] = self.depth[targets.codes][:, None]
-
     def prompts(self, name: str, tasks: Sequence[Task]) -> np.ndarray:
         """Return the prompts `[B, Lp]` of tasks of one kind in the format `name`."""
         forms = self.formats[name]
         return np.stack([forms[group_of(t)].prompts[COLORS.index(t.color)] for t in tasks])
 
+    def answers(self, form: Format, targets: Batch, fed: Content | None = None) -> Answers:
+        """Write answers `[B, C, La]` for C colours.
 
-class Vocabulary(Tokens):
-    """The ids of the first checkpoint's tokenizer and its formats."""
+        Args:
+            form: Their format.
+            targets: What they shall contain.
+            fed: What their ids hold instead.
+        """
+        wanted = form.content(targets)
+        return self.writer.write(form.form, fed or wanted, wanted, MOVING, self.weights)
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        """Look up the ids."""
-        super().__init__(tokenizer)
-        self.actions = token_id(tokenizer, vocabulary.ACTION_TOKENS[0]) + np.arange(256)
-        self.formats: dict[str, list[Format]] = {
-            name: [Format(name, group, tokenizer) for group in range(len(GROUPS))]
-            for name in FORMATS
-        }
 
-    def answers(self, form: Format, targets: Batch) -> np.ndarray:
-        """Return the answers' ids `[B, C, La]` for C colours."""
-        shape = targets.coordinates.shape[:2]
-        ids = np.broadcast_to(form.answer, (*shape, len(form.answer))).copy()
-        self.fill(ids, form, targets)
-        if form.rows:
-            rows = targets.actions[:, :, : form.rows].reshape(*shape, -1)
-            ids[:, :, form.actions] = self.actions[rows]
-        return ids
+class TailVocabulary(Vocabulary):
+    """The ids of the `vocab_tail` checkpoint, and its formats for reaching."""
+
+    codebook = "vocab_tail"
+    names = TAIL_FORMATS
+    groups = 1
+    longest_answer = 480
+    weights = Weights(value=0.5)  # each is several tokens
 
 
 def token_id(tokenizer: Tokenizer, token: str) -> int:
@@ -390,15 +380,13 @@ def _prompt(name: str, instruction: str) -> str:
     return head + instruction + middle + instruction + ends.get(name, end)
 
 
-def answer_text(name: str) -> str:
-    """Return the answer of a format with any values in its slots."""
-    trajectory = f"[{', '.join([f'[{_COORDINATE}, {_COORDINATE}]'] * POINTS)}]"
-    row = f"[{', '.join([ACTION_SLOT] * len(DIMENSIONS))}]"
-    actions = f"[{', '.join([row] * ROWS)}]"
+def _answer(name: str) -> str:
+    """Return the answer of a format up to its actions, with any values in its slots."""
+    trajectory = f"[{', '.join(['[7, 7]'] * POINTS)}]"
     if name == "steer":
-        return " " + steering_answer(actions)
+        return " " + steering_answer(_MARK).partition(_MARK)[0]
     if name in ("opening", "full"):
-        depth = f"<DEPTH_START>{_CODE * DEPTH_CODES}<DEPTH_END>"
-        return " " + reasoning_answer(depth, trajectory, actions, 1)
-    tail = "." if name == "trajectory" else vocabulary.FULL_ANSWER[-1] + row + "."
+        depth = f"<DEPTH_START>{'<DEPTH_0>' * DEPTH_CODES}<DEPTH_END>"
+        return " " + reasoning_answer(depth, trajectory, _MARK, 1).partition(_MARK)[0]
+    tail = "." if name == "trajectory" else vocabulary.FULL_ANSWER[-1]
     return vocabulary.SHORT_ANSWER + trajectory + tail

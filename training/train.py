@@ -17,7 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from .data import Frames
-from .losses import BaseTrainer
+from .losses import Trainer
 from .sequences import Targets, gripping
 
 _SAVE_EVERY = 60.0  # s
@@ -96,7 +96,7 @@ def learning_rate(stage: Stage, step: int) -> float:
 
 
 def run_stage(
-    stage: Stage, trainer: BaseTrainer, frames: Frames, targets: Targets, state: Path, new: int = 0
+    stage: Stage, trainer: Trainer, frames: Frames, targets: Targets, state: Path, new: int = 0
 ) -> float:
     """Train one stage, from where an interrupted run left it.
 
@@ -156,9 +156,7 @@ def _prefer(rng: np.random.Generator, index: np.ndarray, some: np.ndarray) -> np
     return np.where(chosen, rng.choice(some, len(index)) if len(some) else index, index)
 
 
-def _save(
-    path: Path, trainer: BaseTrainer, optimizers: Optimizers, step: int, seconds: float
-) -> None:
+def _save(path: Path, trainer: Trainer, optimizers: Optimizers, step: int, seconds: float) -> None:
     content = {
         "model": trainer.model.state_dict(),
         "heads": trainer.heads.state_dict(),
@@ -170,7 +168,7 @@ def _save(
     path.with_suffix(".tmp").replace(path)
 
 
-def _resume(path: Path, trainer: BaseTrainer, optimizers: Optimizers) -> tuple[int, float]:
+def _resume(path: Path, trainer: Trainer, optimizers: Optimizers) -> tuple[int, float]:
     if not path.exists():
         return 0, 0.0
     content = torch.load(path, map_location="cpu", weights_only=True)

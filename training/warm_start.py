@@ -12,8 +12,7 @@ import torch
 from molmoact_ros.model import MolmoActForActionReasoning
 
 from .heads import Heads
-from .sequences import Vocabulary
-from .tail_sequences import TailVocabulary
+from .sequences import TailVocabulary, Vocabulary
 
 _TABLES = ("model.transformer.wte.embedding", "lm_head.weight")
 
@@ -51,7 +50,7 @@ def warm_start(
             for known in found:
                 if known is not None and max(known - len(old), number - len(new)) < 0:
                     new[number] = old[known]
-        new[special] = mean.float() @ old[before.actions]
+        new[special] = mean.float() @ old[before.writer.spelling.tokens[0, :, 0]]
         state[name] = new
     model.load_state_dict(state)
 
@@ -59,7 +58,7 @@ def warm_start(
 def _bin_shares(vocab: TailVocabulary) -> np.ndarray:
     """Return `[E, 256]`: in how many contexts a bin's spelling has a token."""
     shares = np.zeros((vocab.size, 256))
-    for spelled in vocab.spelling.tokens:
+    for spelled in vocab.writer.spelling.tokens:
         bins, depths = np.nonzero(spelled >= 0)
         np.add.at(shares, (spelled[bins, depths], bins), 1.0)
     return shares

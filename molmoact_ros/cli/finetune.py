@@ -66,19 +66,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("-o", "--out", type=Path, required=True, help="new folder of the checkpoint")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--lora", type=_count, metavar="RANK",
-        help="train adapters of this rank and merge them (default: 32 above 100 million weights)")  # fmt: skip
+        help="train adapters of this rank and merge them (default: 32 above 100 M)")  # fmt: skip
     which.add_argument("--all-weights", action="store_true",
-        help="train all weights (default: up to 100 million)")  # fmt: skip
+        help="train all weights (default: up to 100 M)")  # fmt: skip
     add("--steps", type=_count, default=2000, help="optimizer steps (default: 2000)")
     add("--batch", type=_count, default=16, help="samples of a step (default: 16)")
     add("--at-once", type=_count, metavar="N",
-        help="samples in memory at once (default: 1 above 100 million weights, else all)")  # fmt: skip
+        help="samples computed at once (default: 1 above 100 M weights)")  # fmt: skip
     add("--rate", type=_rate,
         help="learning rate (default: 0.0005, for all of many weights 0.00001)")  # fmt: skip
     add("--steering", type=_share, default=0.25, metavar="SHARE",
         help="share of the samples that follow a drawn line (default: 0.25)")  # fmt: skip
     add("--rows", type=_count, metavar="N",
-        help="action rows of an answer (default: as the checkpoint's profile has it, else 8)")  # fmt: skip
+        help="action rows of an answer (default: as the checkpoint, else 8)")  # fmt: skip
     add("--new-actions", action="store_true",
         help="allow another action space or number of columns than the checkpoint's")  # fmt: skip
     add("--answers", type=int, default=48, metavar="N",

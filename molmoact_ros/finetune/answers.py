@@ -136,7 +136,9 @@ class Answers:
                     ]
                 )
             )
-        return Answers(*joined, starts=np.zeros((len(joined[0]), 0), dtype=np.int64))
+        ids, kind, label, node, weight = joined
+        starts = np.zeros((len(ids), 0), dtype=np.int64)
+        return Answers(ids, kind, label, node, weight, starts)
 
 
 class Writer:
@@ -157,7 +159,7 @@ class Writer:
         ids = [self.encode(str(number)) for number in range(256)]
         single = max(map(len, ids)) == 1
         self.numbers = np.array([token[0] for token in ids]) if single else None
-        self.depth = tokenizer.token_to_id(_CODE) + np.arange(128)
+        self.depth = np.array([tokenizer.token_to_id(f"<DEPTH_{code}>") for code in range(128)])
         self.spelling = Spelling(tokenizer, codebook)
         self._slot = ActionTokenizer(codebook).strings[0]
 
@@ -251,23 +253,24 @@ class Writer:
         weight = np.full(ids.shape, weights.template, dtype=np.float32)
         ids[..., : len(form.head)] = form.head
         self._fill_head(form, fed, wanted, weights, (ids, kind, label, weight))
-        for value, gap in enumerate(form.gaps):
-            for place, token in enumerate(gap):
-                at = starts[..., value, None] - len(gap) + place
-                np.put_along_axis(ids, at, token, axis=-1)
+        for number, gap in enumerate(form.gaps):
+            for offset, token in enumerate(gap):
+                before = starts[..., number, None] - len(gap) + offset
+                np.put_along_axis(ids, before, token, axis=-1)
         soft = np.where(moving, SOFT_VALUE, HARD_VALUE)
         of_values = weights.of_values(form.rows, moving)
         for depth in range(self.spelling.tokens.shape[-1] if values else 0):
-            *where, value = np.nonzero(depth < lengths)
-            at = (*where, starts[(*where, value)] + depth)
-            chosen = (form.contexts[value], fed.bins[(*where, value)], depth)
+            place = np.nonzero(depth < lengths)
+            value = place[-1]
+            at = (*place[:-1], starts[place] + depth)
+            chosen = (form.contexts[value], fed.bins[place], depth)
             ids[at] = self.spelling.tokens[chosen]
             node[at] = self.spelling.nodes[chosen]
-            label[at] = wanted.bins[(*where, value)]
+            label[at] = wanted.bins[place]
             kind[at] = soft[value % len(moving)]
             weight[at] = of_values[value]
-        for place, token in enumerate(form.end):
-            np.put_along_axis(ids, last[..., None] + place, token, axis=-1)
+        for offset, token in enumerate(form.end):
+            np.put_along_axis(ids, last[..., None] + offset, token, axis=-1)
         weight[np.arange(total) >= last[..., None] + len(form.end)] = 0.0
         return Answers(ids, kind, label, node, weight, starts)
 

@@ -63,9 +63,8 @@ def training_need(
     """
     weights = memory_need(config, shapes, Precision(dtype), 0).weights
     if lora:
-        layers = (model.get_submodule(name) for name in adapted_layers(model))
-        count = sum(lora * (layer.in_features + layer.out_features) for layer in layers)  # type: ignore[operator]
-        trained = count * _ADAM
+        matrices = (shapes[f"{name}.weight"] for name in adapted_layers(model))
+        trained = sum(lora * (rows + columns) for rows, columns in matrices) * _ADAM
     else:
         trained, weights = (weights // dtype.itemsize) * _ADAM, 0
     samples, tokens, answer, crops = sizes

@@ -79,7 +79,7 @@ def write_weights(folder: Path, tensors: Iterable[tuple[str, torch.Tensor]], tot
     if len(shards) == 1:
         (folder / _part_name(0)).rename(folder / SINGLE_FILE)
         return
-    places = {}
+    places: dict[str, str] = {}
     for number, names in enumerate(shards):
         file = f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
         (folder / _part_name(number)).rename(folder / file)

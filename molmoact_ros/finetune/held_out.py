@@ -15,7 +15,6 @@ from molmoact_ros.answer import ActionTokenizer, Answer, parse_answer
 from molmoact_ros.answer.trajectory import to_pixels
 from molmoact_ros.policy.checkpoint_profile import CheckpointProfile
 from molmoact_ros.policy.model_input import model_input
-from molmoact_ros.processing import MolmoActProcessor
 
 from .decode import generate_batch
 from .demonstrations import Demonstrations
@@ -48,7 +47,8 @@ def measure(
     if not good:
         return found
     converter = profile.actions.gripper.converter()
-    errors, closed, ways, ends, pixels, end_pixels = [], [], [], [], [], []
+    errors, closed = [], []
+    distances: list[list[float]] = []
     for i in good:
         number, step = chosen[i]
         episode = data.episodes[number]
@@ -58,24 +58,32 @@ def measure(
         errors.append(np.abs(actions - wanted))
         closed.append((actions[:, -1] > 0.5) == (wanted[:, -1] > 0.5))
         truth = episode.trajectories[step, : episode.counts[step]]
-        points = profile.images.to_camera(answers[i].trajectory)
+        trajectory = answers[i].trajectory
+        assert trajectory is not None  # a valid answer has one
+        points = profile.images.to_camera(trajectory)
         height, width = data.pictures(number, step)[0].shape[:2]
-        for scale, all_, last in ((None, ways, ends), ((width, height), pixels, end_pixels)):
-            pair = [to_pixels(p, scale) if scale else np.asarray(p) for p in (points, truth)]
-            mine, theirs = map(_resampled, pair)
-            all_.append(np.linalg.norm(mine - theirs, axis=1).mean())
-            last.append(np.linalg.norm(mine[-1] - theirs[-1]))
+        size = (width, height)
+        distances.append(
+            [*_distance(points, truth), *_distance(to_pixels(points, size), to_pixels(truth, size))]
+        )
+    way, end, way_px, end_px = (round(float(v), 2) for v in np.mean(distances, axis=0))
     names = profile.actions.names
     whole, first = np.mean(errors, axis=(0, 1)), np.mean([e[0] for e in errors], axis=0)
     return found | {
         "action_error": {n: float(f"{v:.3g}") for n, v in zip(names, whole, strict=True)},
         "first_row_error": {n: float(f"{v:.3g}") for n, v in zip(names, first, strict=True)},
         "gripper_equal": round(float(np.mean(closed)), 4),
-        "trajectory_error": round(float(np.mean(ways)), 2),
-        "end_point_error": round(float(np.mean(ends)), 2),
-        "trajectory_error_px": round(float(np.mean(pixels)), 2),
-        "end_point_error_px": round(float(np.mean(end_pixels)), 2),
+        "trajectory_error": way,
+        "end_point_error": end,
+        "trajectory_error_px": way_px,
+        "end_point_error_px": end_px,
     }
+
+
+def _distance(points: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Return the mean distance along two lines `[K, 2]`, and that of their ends."""
+    away = np.linalg.norm(_resampled(points) - _resampled(truth), axis=1)
+    return float(away.mean()), float(away[-1])
 
 
 def _answers(

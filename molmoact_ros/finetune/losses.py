@@ -104,3 +104,18 @@ class AnswerLoss:
 def noise(rng: np.random.Generator, sigma: float, shape: tuple[int, ...]) -> np.ndarray:
     """Return whole numbers around 0."""
     return np.rint(rng.normal(0.0, sigma, shape)).astype(np.int64)
+
+
+def draw_bins(
+    wanted: np.ndarray, moving: np.ndarray, single: bool, rng: np.random.Generator
+) -> np.ndarray:
+    """Return bins near the wanted ones.
+
+    Args:
+        wanted: int64 `[..., V]`.
+        moving: bool `[V]`; the others stay.
+        single: Whether a value is one token: the label is then free of what is fed.
+        rng: Of the noise.
+    """
+    away = noise(rng, SINGLE_SIGMA if single else SPELLED_SIGMA, wanted.shape) * moving
+    return (wanted + (away if single else away.clip(-FARTHEST, FARTHEST))).clip(0, 255)

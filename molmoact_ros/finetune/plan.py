@@ -182,7 +182,9 @@ def _tuned_profile(
     # The network goes on writing what it wrote for a closed gripper; the profile converts it.
     wrote_closed_as_one = before.actions.gripper.convention == "as_is"
     as_is = wrote_closed_as_one == (gripper["closed"] > gripper["open"])
-    convention = GripperSettings("as_is" if as_is else "one_minus", before.actions.gripper.threshold)
+    convention = GripperSettings(
+        "as_is" if as_is else "one_minus", before.actions.gripper.threshold
+    )
     return replace(
         before,
         name=str(facts["unnorm_key"]),

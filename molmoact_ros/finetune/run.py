@@ -77,9 +77,10 @@ def finetune(plan: Plan, show: Show, save_every: float) -> dict[str, Any]:
     else:
         seconds = _time_steps(trained, samples, plan)
         left = settings.steps * seconds
-        show.line("time", f"{seconds:.2f} s a step of {settings.batch} samples, "
-                  f"{settings.batch / seconds:.1f} samples/s, about {_time(left)} in all")  # fmt: skip
-        progress.notes["before"] = _measured(plan, data, samples, profile, trained, show, "before")
+        speed = f"{settings.batch / seconds:.1f} samples/s, about {_time(left)} in all"
+        show.line("time", f"{seconds:.2f} s a step of {settings.batch} samples, {speed}")
+        before = _measured(plan, data, samples, profile, trained, show, "before")
+        progress.notes["before"] = before
         progress.save(trained, optimizer)
     with show.bar(settings.steps, "step", "training") as bar:
         bar.update(progress.steps)
@@ -143,9 +144,8 @@ def _check_memory(plan: Plan, samples: Samples, device: torch.device, show: Show
     sizes = (settings.at_once or 1, batch.ids.shape[1], len(batch.predicts), batch.images.shape[1])
     shapes = {name: tensor.shape for name, tensor in plan.found.tensors.items()}
     large = plan.values > SMALL
-    need = training_need(
-        plan.found.plan.model, config, shapes, settings.lora or 0, _dtype(plan, device), sizes, large
-    )
+    dtype, model = _dtype(plan, device), plan.found.plan.model
+    need = training_need(model, config, shapes, settings.lora or 0, dtype, sizes, large)
     free = free_bytes(device)
     show.line("memory", f"{need.total / 1e9:.1f} GB on {device}" +
               ("" if free is None else f", {free / 1e9:.1f} GB are free"))  # fmt: skip

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +18,9 @@ from molmoact_ros.processing import MolmoActProcessor
 
 from .answers import STILL, Answers, Content, Form, Weights, Writer
 from .demonstrations import Demonstrations, Episode
-from .losses import FARTHEST, POINT_NOISE, SINGLE_SIGMA, SPELLED_SIGMA, noise
+from .losses import POINT_NOISE, draw_bins, noise
 
-_EARLIER = 0.5  # share of the lines that began at an earlier step, as behind an arm that follows one
+_EARLIER = 0.5  # share of the lines that begin behind the arm, as while it follows one
 _OTHER_WORDS = 0.5  # share of the steered samples whose words name another task than the line
 _LINE_NOISE = 2.0  # of 0..255, standard deviation of the corners of drawn lines
 _UNCHANGED_GRIPPER = 0.3  # share of the answers that are fed a gripper that stays as it was
@@ -48,7 +48,8 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return it on a device."""
         tensors = (self.ids, self.predicts, self.images, self.pooled)
-        return Batch(*(tensor.to(device) for tensor in tensors), answers=self.answers)
+        ids, predicts, images, pooled = (tensor.to(device) for tensor in tensors)
+        return Batch(ids, predicts, images, pooled, self.answers)
 
 
 class Samples:
@@ -124,7 +125,7 @@ class Samples:
         points = episode.trajectories[step, : episode.counts[step]]
         return np.rint(self._profile.images.from_camera(points)).astype(np.int64)
 
-    def batch(self, index: Sequence[int], steering: float, rng: np.random.Generator) -> Batch:
+    def batch(self, index: Iterable[int], steering: float, rng: np.random.Generator) -> Batch:
         """Return samples with noise, other light and lines drawn in.
 
         Args:
@@ -141,12 +142,9 @@ class Samples:
                 if rng.random() < _OTHER_WORDS:
                     instruction = str(rng.choice(self._tasks))
             pictures = [
-                _other_light(picture, rng)
-                for picture in self._data.pictures(episode.number, step)
+                _other_light(picture, rng) for picture in self._data.pictures(episode.number, step)
             ]
-            inputs.append(
-                model_input(self._processor, self._profile, pictures, instruction, hint)
-            )
+            inputs.append(model_input(self._processor, self._profile, pictures, instruction, hint))
             parts.append(self._answer(episode, step, hint is not None, rng))
         return _join(inputs, Answers.join(parts, self._writer.eos), self._writer.eos)
 
@@ -191,8 +189,7 @@ class Samples:
     ) -> np.ndarray:
         """Return bins near the wanted ones; see `answers`."""
         single = self._writer.spelling.single
-        away = noise(rng, SINGLE_SIGMA if single else SPELLED_SIGMA, bins.shape) * self._moving
-        fed = (bins + (away if single else away.clip(-FARTHEST, FARTHEST))).clip(0, 255)
+        fed = draw_bins(bins, self._moving, single, rng)
         if single and rng.random() < _UNCHANGED_GRIPPER:
             # When to close is uncertain: a gripper that is copied from row to row never does.
             before = episode.actions[max(step - 1, 0)][None]

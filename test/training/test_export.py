@@ -13,7 +13,7 @@ from molmoact_ros.model import MolmoActForActionReasoning, load_vqvae
 from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.sim import Tabletop, Task
 from training.data import Frames, halve
-from training.decode import generate_batch
+from training.evaluate import answer_ids
 from training.heads import Heads
 from training.losses import Trainer
 from training.network import patches, pooling_index
@@ -45,7 +45,7 @@ def test_loaded_network_answers_like_the_batched_decoder(
     loaded = MolmoActForActionReasoning.from_pretrained(folder).eval()
     processor = MolmoActProcessor.from_pretrained(folder)
     tasks = [Task("push", "red", "left"), Task("push", "blue", "right")]
-    answers = generate_batch(model, vocab, vocab.prompts("full", tasks), frames.images[:2])
+    answers = answer_ids(model, vocab, vocab.prompts("full", tasks), frames.images[:2])
     for image, task, ids in zip(frames.images[:2], tasks, answers, strict=True):
         batch = processor(images=image, text=reasoning_prompt(task.instruction, 1))
         result = generate(loaded, batch, max_new_tokens=vocab.longest_answer)
@@ -83,7 +83,7 @@ def test_no_colour_sees_another_ones_answer(
     images = patches(frames.images[:2])
     form = vocab.formats["action"][0]
     prompts = torch.from_numpy(form.prompts).expand(2, -1, -1)
-    answers = torch.from_numpy(vocab.answers(form, targets[np.arange(2)].of_group(0)))
+    answers = torch.from_numpy(vocab.answers(form, targets[np.arange(2)].of_group(0)).ids)
     with torch.inference_mode():
         packed, _ = trainer._run(prompts, images, answers, packed=True)
         apart, _ = trainer._run(prompts, images, answers, packed=False)

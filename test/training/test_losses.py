@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from molmoact_ros.finetune.answers import FIXED
 from training.data import Frames
 from training.heads import Heads
 from training.losses import OPEN_BYTE, SPACE, Trainer, steered
@@ -25,20 +26,19 @@ def test_what_is_fed_differs_in_values_alone(
     form = vocab.formats["full"][1]
     pick = targets[np.tile(np.arange(len(targets.codes)), 10)].of_group(1, misleading=2)
     pick.actions[: len(pick.actions) // 2, ..., -1] = 255  # else nothing is closed so far away
-    answers = torch.from_numpy(vocab.answers(form, pick))
-    fed = trainer._fed(form, answers, pick, np.random.default_rng(3)).numpy()
-    slots = np.concatenate([form.coordinates, form.actions])
-    assert (np.delete(fed, slots, -1) == np.delete(answers.numpy(), slots, -1)).all()
-    rows = (fed - vocab.actions[0])[..., form.actions].reshape(pick.actions.shape)
+    wanted = form.content(pick)
+    fed = trainer._fed(form, pick, np.random.default_rng(3))
+    answers = vocab.answers(form, pick, fed)
+    fixed = answers.kind == FIXED
+    assert (answers.ids == vocab.answers(form, pick).ids)[fixed].all()
+    assert (fed.codes == wanted.codes).all()
+    rows = fed.bins.reshape(pick.actions.shape)
     away = (rows - pick.actions)[..., :SPACE]
     assert 4 < away[np.abs(away) < 20].std() < 8
     assert (rows[..., SPACE:-1] == pick.actions[..., SPACE:-1]).all()
     opened = rows[..., -1] != pick.actions[..., -1]
     assert 0.1 < opened.mean() < 0.2 and (rows[..., -1][opened] == OPEN_BYTE).all()
-    points = np.argsort(vocab.numbers)[
-        np.searchsorted(np.sort(vocab.numbers), fed[..., form.coordinates])
-    ]
-    away = np.abs(points - pick.coordinates)
+    away = np.abs(fed.coordinates - pick.coordinates)
     assert away[..., :2].max() < 12, "the first point is right"
     assert 0.1 < (away.max(axis=-1) > 12).mean() < 0.5, "some are misled"
 

@@ -9,12 +9,12 @@ import pytest
 
 from molmoact_ros.answer import ActionStats, ActionTokenizer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_prompt
+from molmoact_ros.finetune.answers import STILL
 from molmoact_ros.sim import Task
 from molmoact_ros.sim.expert import GOAL_ABOVE_BLOCK, Labels, Scenes, expert_labels
 from molmoact_ros.sim.scene import COLORS
 from training.data import Frames, halve, to_unit
 from training.export import norm_statistics
-from training.make_checkpoint import STILL
 from training.sequences import GROUPS, ActionScale, Targets, Vocabulary, gripping
 
 
@@ -51,7 +51,7 @@ def test_full_answer_reads_back_as_the_labels(
     answers = vocab.answers(vocab.formats["full"][0], batch)
     labels = _labels(frames, 2)
     for i in range(len(frames)):
-        text = vocab.tokenizer.decode(answers[i, 2].tolist(), skip_special_tokens=True)
+        text = vocab.tokenizer.decode(answers.ids[i, 2].tolist(), skip_special_tokens=True)
         answer = parse_answer(text, stats, action_tokenizer=ActionTokenizer("byte_level"), rows=8)
         assert answer.problems == ()
         assert answer.depth is not None and answer.trajectory is not None
@@ -64,10 +64,10 @@ def test_full_answer_reads_back_as_the_labels(
 
 
 def test_bytes_of_rotations_that_never_happen_are_free(frames: Frames, scale: ActionScale) -> None:
-    marked = replace(scale, still=STILL)
+    marked = replace(scale, still=STILL[:3])
     moves = np.array([[0.01, -0.01, 0.0]])
     written, plain = (some.encode(moves, np.ones(1))[0] for some in (marked, scale))
-    assert written[3:6].tolist() == list(STILL) != plain[3:6].tolist()
+    assert written[3:6].tolist() == list(STILL[:3]) != plain[3:6].tolist()
     assert (np.delete(written, slice(3, 6)) == np.delete(plain, slice(3, 6))).all()
     stats = ActionStats.from_norm_stats(norm_statistics(frames, marked), "tabletop")
     values = ActionTokenizer("byte_level").values[written]
@@ -87,8 +87,8 @@ def test_prompts_are_those_of_the_product(vocab: Vocabulary, name: str, group: i
 
 def test_opening_is_the_beginning_of_the_full_answer(vocab: Vocabulary, targets: Targets) -> None:
     batch = targets[np.arange(3)].of_group(1)
-    full = vocab.answers(vocab.formats["full"][1], batch)
-    opening = vocab.answers(vocab.formats["opening"][1], batch)
+    full = vocab.answers(vocab.formats["full"][1], batch).ids
+    opening = vocab.answers(vocab.formats["opening"][1], batch).ids
     assert (full[:, :, : opening.shape[-1]] == opening).all()
     assert (full[:, :, -1] == vocab.eos).all()
 

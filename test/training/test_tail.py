@@ -3,6 +3,7 @@
 """The `vocab_tail` checkpoint's tokens are Qwen2's, and its answers, labels and files agree."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +13,25 @@ from golden_files import DATA
 
 from molmoact_ros.answer import ActionTokenizer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_answer, reasoning_prompt, steering_prompt
+from molmoact_ros.finetune.losses import draw_bins
 from molmoact_ros.model import MolmoActForActionReasoning, VqVae
 from molmoact_ros.processing import MolmoActProcessor
 from training.data import Frames
 from training.export import export_checkpoint, norm_statistics
 from training.heads import Heads
-from training.losses import soft_labels
+from training.losses import TailTrainer
 from training.network import build_network
 from training.sequences import (
     GROUPS,
+    MOVING,
+    TAIL_FORMATS,
     ActionScale,
-    Batch,
+    TailVocabulary,
     Targets,
     Vocabulary,
     make_targets,
     token_id,
 )
-from training.spelling import VALUE_CONTEXTS
-from training.tail_losses import TailTrainer, draw_bins, token_weights
-from training.tail_sequences import TAIL_FORMATS, TailAnswers, TailFormat, TailVocabulary
 from training.tail_tokenizer import build_tail_tokenizer
 from training.warm_start import warm_start
 
@@ -46,10 +47,6 @@ def tail() -> TailVocabulary:
 def model(tail: TailVocabulary) -> MolmoActForActionReasoning:
     torch.manual_seed(0)
     return build_network(tail.size, codebook="vocab_tail").eval()
-
-
-def _bins(form: TailFormat, batch: Batch) -> np.ndarray:
-    return batch.actions[:, :, : form.rows].reshape(*batch.actions.shape[:2], -1)
 
 
 def test_actions_are_tokenised_as_by_the_whole_qwen2_vocabulary(tail: TailVocabulary) -> None:
@@ -93,14 +90,14 @@ def test_answers_are_the_tokens_of_their_text(
     tail: TailVocabulary, targets: Targets, name: str
 ) -> None:
     form, batch = tail.formats[name][0], targets[np.arange(3)].of_group(0)
-    answers = tail.answers(form, batch, _bins(form, batch))
+    answers = tail.answers(form, batch)
     codec = ActionTokenizer("vocab_tail")
     for image, color in ((0, 0), (2, 1)):
-        keep = ~answers.padding[image, color]
+        keep = answers.weight[image, color] > 0
         ids = answers.ids[image, color][keep].tolist()
         text = tail.tokenizer.decode(ids, skip_special_tokens=True)
-        assert tail.tokenizer.encode(text).ids == (ids[:-1] if form.ends else ids)
-        assert (ids[-1] == tail.eos) == form.ends
+        assert tail.tokenizer.encode(text).ids == (ids if name == "opening" else ids[:-1])
+        assert (ids[-1] == tail.eos) == (name != "opening")
         written = text.rpartition(" is ")[2].strip("[]., ").replace("]", "").replace("[", "")
         bins = [codec.bin_of(string) for string in written.split(", ")]
         assert bins == batch.actions[image, color, : form.rows].ravel().tolist()
@@ -110,7 +107,7 @@ def test_full_answer_reads_back_as_the_labels(
     tail: TailVocabulary, frames: Frames, targets: Targets, scale: ActionScale
 ) -> None:
     form, batch = tail.formats["full"][0], targets.of_group(0)
-    answers = tail.answers(form, batch, _bins(form, batch))
+    answers = tail.answers(form, batch)
     text = tail.tokenizer.decode(answers.ids[4, 2].tolist(), skip_special_tokens=True)
     stats = norm_statistics(frames, scale)
     answer = parse_answer(text, stats, action_tokenizer=ActionTokenizer("vocab_tail"), rows=8)
@@ -119,46 +116,10 @@ def test_full_answer_reads_back_as_the_labels(
     assert np.ptp(answer.actions[:, :3]) > 0 and (answer.actions[:, 3:] == 0).all()
 
 
-def test_every_node_leads_to_the_bins_that_share_its_prefix(tail: TailVocabulary) -> None:
-    spelling = tail.spelling
-    context = VALUE_CONTEXTS.index((" ", ","))
-    root = spelling.nodes[context, 0, 0]
-    assert spelling.members[root].all()
-    for bin_ in (0, 128, 255):
-        length = spelling.lengths[context, bin_]
-        sizes = [spelling.members[node].sum() for node in spelling.nodes[context, bin_, :length]]
-        assert sizes == sorted(sizes, reverse=True) and sizes[-1] == 1
-        assert (spelling.nodes[context, bin_, length:] == -1).all()
-
-
-def test_token_labels_multiply_to_the_gaussian_over_bins(
-    tail: TailVocabulary, model: MolmoActForActionReasoning
-) -> None:
-    """A network that predicts the labels has, per value, the Gaussian's entropy."""
-    trainer, spelling = TailTrainer(model, Heads(), tail), tail.spelling
-    gaussian = soft_labels(4.0)[100].double().numpy()
-    context = VALUE_CONTEXTS.index((" ", ","))
-    bins = np.flatnonzero(gaussian > 1e-9)
-    total = 0.0
-    for bin_ in bins:
-        nodes = spelling.nodes[context, bin_, : spelling.lengths[context, bin_]]
-        chances = np.zeros((len(nodes), tail.size))
-        for place, node in enumerate(nodes):
-            share = gaussian * spelling.members[node]
-            np.add.at(chances[place], spelling.following[node], share / share.sum())
-        logits = torch.from_numpy(np.log(chances.clip(1e-30)))[None, None]
-        zeros = np.zeros((1, 1, len(nodes)), dtype=int)
-        answers = TailAnswers(zeros, zeros, nodes[None, None], zeros > 0, zeros[..., :1])
-        labels = np.full((1, 1, 7), 100)
-        mean = trainer._soft_values(answers, logits, torch.zeros(zeros.shape).double(), labels)
-        total -= gaussian[bin_] * float(mean.sum())
-    entropy = -(gaussian[bins] * np.log(gaussian[bins])).sum()
-    assert total == pytest.approx(entropy, rel=1e-4)
-
-
 def test_drawn_bins_are_near_and_constants_stay(tail: TailVocabulary) -> None:
     wanted = np.full((50, 3, 56), 128)
-    drawn = draw_bins(wanted, np.random.default_rng(0)).reshape(50, 3, 8, 7)
+    rng = np.random.default_rng(0)
+    drawn = draw_bins(wanted, np.tile(MOVING, 8), False, rng).reshape(50, 3, 8, 7)
     assert (drawn[..., 3:] == 128).all()
     assert 3.0 < drawn[..., :3].std() < 5.0 and abs(drawn[..., :3].mean() - 128) < 0.5
 
@@ -172,9 +133,13 @@ def test_every_token_but_padding_counts(
     name: str,
 ) -> None:
     form, batch = tail.formats[name][0], targets[np.arange(4)].of_group(0)
-    answers = tail.answers(form, batch, draw_bins(_bins(form, batch), np.random.default_rng(1)))
-    assert answers.padding.any()
-    assert ((token_weights(form, answers) > 0).numpy() == ~answers.padding).all()
+    fed = replace(form.content(batch), bins=np.zeros((4, 3, 7 * form.rows), dtype=int))
+    fed.bins[0, 0] = 130  # of another length
+    answers = tail.answers(form, batch, fed)
+    ends = (answers.weight > 0).sum(axis=-1)
+    assert np.ptp(ends) > 0
+    behind = np.arange(answers.ids.shape[-1]) >= ends[..., None]
+    assert ((answers.weight == 0) == behind).all()
     with torch.inference_mode():
         loss = TailTrainer(model, Heads(), tail).loss(name, frames, targets, np.arange(2), seed=0)
     assert torch.isfinite(loss)

@@ -15,7 +15,7 @@ from molmoact_ros.policy.checkpoint_profile import choose_profile
 from molmoact_ros.sim import Tabletop
 from training.evaluate import AnswerPolicy, draw_tasks, run_episodes
 from training.make_checkpoint import TEST_SEEDS
-from training.tail_sequences import TailVocabulary
+from training.sequences import TailVocabulary
 from training.tail_tokenizer import build_tail_tokenizer
 
 FOLDER = Path(__file__).parents[2] / "checkpoints" / "tabletop_tail"
