@@ -91,6 +91,7 @@ setup(
             "molmoact-dataset = molmoact_ros.cli.dataset:main",
             "molmoact-demo = molmoact_ros.demo.__main__:main",
             "molmoact-evaluate = molmoact_ros.cli.evaluate:main",
+            "molmoact-finetune = molmoact_ros.cli.finetune:main",
             "molmoact-inspect = molmoact_ros.cli.inspect:main",
             "molmoact-predict = molmoact_ros.cli.predict:main",
             "molmoact-record = molmoact_ros.cli.record:main",
@@ -104,6 +105,12 @@ setup(
         "console": ["nicegui>=3.18,<4"],
         "dataset": [
             "rosbags>=0.11,<0.12",
+            "pyarrow>=15",
+            "av>=14,<18",
+            "matplotlib>=3.8,<4",
+        ],
+        "finetune": [
+            "peft>=0.17,<1",
             "pyarrow>=15",
             "av>=14,<18",
             "matplotlib>=3.8,<4",

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from molmoact_ros.output_files import INTERRUPTED, reports_write_errors
+from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
 _PACKAGES = "pip install 'molmoact_ros[finetune]', or peft pyarrow av matplotlib"
@@ -33,7 +33,7 @@ class _Terminal:
 
 @reports_write_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0: done, 1: an error, which is on stderr, 130: interrupted."""
+    """Run the command; 0: done, 1: an error or Ctrl-C, on stderr; then OUT was not made."""
     options = _parse(argv)
     try:
         import av  # noqa: F401
@@ -48,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, RuntimeError, MemoryError) as error:
         return _fail(one_line(error))
     except KeyboardInterrupt:
-        kept = f"; the same command goes on from {partial}" if partial.exists() else ""
-        _fail(f"stopped{kept}")
-        return INTERRUPTED
+        kept = partial / "state.pt"
+        done = f"give the same command again to go on from {partial}"
+        return _fail(f"stopped; {done if kept.exists() else 'nothing was trained yet'}")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

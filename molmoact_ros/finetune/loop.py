@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 
+from .faults import FinetuneError
 from .network import Trained
 from .progress import Progress
 from .samples import Samples
@@ -94,7 +99,7 @@ def run_steps(
     save_every: float,
     seen: Callable[[float], None],
 ) -> None:
-    """Do all steps that are not done.
+    """Do all steps that are not done; Ctrl-C and SIGTERM end it after the present one.
 
     Args:
         trained: The network.
@@ -104,20 +109,62 @@ def run_steps(
         progress: Where it stands; saved every `save_every` seconds and at the end.
         save_every: s.
         seen: Called with the loss of each step.
+
+    Raises:
+        FinetuneError: The loss is not finite, or the memory of a GPU does not suffice.
+        KeyboardInterrupt: It was stopped; what is done is saved.
+        WriteError: The state cannot be saved.
     """
     trained.model.train()
     start = saved = time.monotonic()
     before = progress.seconds
-    for step in range(progress.steps, settings.steps):
-        loss = run_step(trained, optimizer, samples, settings, step)
-        if not math.isfinite(loss):
-            raise FloatingPointError(step)
-        progress.losses.append(loss)
-        seen(loss)
-        now = time.monotonic()
-        progress.seconds = before + now - start
-        if now - saved >= save_every:
-            progress.save(trained, optimizer)
-            saved = time.monotonic()
+    with _stopping() as is_stopped:
+        for step in range(progress.steps, settings.steps):
+            try:
+                loss = run_step(trained, optimizer, samples, settings, step)
+            except torch.OutOfMemoryError as error:
+                raise FinetuneError(
+                    f"{trained.device} has too little memory at step {step}: give --at-once 1, a "
+                    "smaller --lora, or end other programs that use it"
+                ) from error
+            if not math.isfinite(loss):
+                raise FinetuneError(
+                    f"the loss is not finite at step {step}: give a smaller --rate, and remove "
+                    f"{progress.folder}"
+                )
+            progress.losses.append(loss)
+            seen(loss)
+            now = time.monotonic()
+            progress.seconds = before + now - start
+            if is_stopped() or now - saved >= save_every:
+                progress.save(trained, optimizer)
+                saved = time.monotonic()
+            if is_stopped():
+                raise KeyboardInterrupt
     progress.save(trained, optimizer)
     trained.model.eval()
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C and SIGTERM: in the middle of a step they would leave half-changed weights.
+
+    A second one acts at once. Elsewhere than in the main thread nothing is noted.
+    """
+    stopped: list[int] = []
+    handlers: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: Any) -> None:
+        stopped.append(number)
+        restore()
+
+    if threading.current_thread() is threading.main_thread():
+        handlers = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(stopped)
+    finally:
+        restore()

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from molmoact_ros.output_files import writing
+from molmoact_ros.output_files import WriteError, writing
 
 from .export import write_json
 from .faults import FinetuneError
@@ -105,6 +105,8 @@ class Progress:
                     torch.save(content, file)
                     file.flush()
                     os.fsync(file.fileno())
-            except RuntimeError as error:  # torch's words for a full disk
-                raise OSError(str(error).partition("\n")[0]) from error
+            except (OSError, RuntimeError) as error:  # the latter: torch's words for a full disk
+                beside.unlink(missing_ok=True)
+                reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+                raise WriteError(path, reason) from error
             beside.replace(path)

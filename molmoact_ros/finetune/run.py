@@ -61,6 +61,7 @@ def finetune(plan: Plan, show: Show, save_every: float) -> dict[str, Any]:
 
     Raises:
         FinetuneError: It does not fit into the memory, or its files are broken.
+        KeyboardInterrupt: It was stopped; a training that has begun is saved.
         WriteError: The disk is full; what was saved before is kept.
     """
     settings = plan.settings
@@ -91,15 +92,7 @@ def finetune(plan: Plan, show: Show, save_every: float) -> dict[str, Any]:
             bar.set_postfix(loss=f"{np.mean(average[-50:]):.3f}", refresh=False)
             bar.update()
 
-        try:
-            run_steps(trained, optimizer, samples, settings, progress, save_every, seen)
-        except FloatingPointError as error:
-            raise FinetuneError(
-                f"the loss is not finite at step {error.args[0]}: give a smaller --rate"
-            ) from None
-        except KeyboardInterrupt:
-            progress.save(trained, optimizer)
-            raise
+        run_steps(trained, optimizer, samples, settings, progress, save_every, seen)
     after = _measured(plan, data, samples, profile, trained, show, "after")
     report = _report(plan, samples, progress, need, after)
     _write(plan, trained, profile, progress, report)

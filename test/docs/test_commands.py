@@ -36,6 +36,7 @@ RUN = ("ros2", "run", "molmoact_ros")
 TOOLS = (
     "molmoact-dataset",
     "molmoact-evaluate",
+    "molmoact-finetune",
     "molmoact-inspect",
     "molmoact-predict",
     "molmoact-record",
@@ -135,9 +136,18 @@ def test_topics_and_services_exist(
 @pytest.mark.parametrize("found", [p for tool in TOOLS for p in starting_with(tool)])
 def test_options_of_the_commands_exist(found: list[list[str]]) -> None:
     pytest.importorskip("torch")
-    from molmoact_ros.cli import dataset, evaluate, inspect, predict, record, replay, selfcheck
+    from molmoact_ros.cli import (
+        dataset,
+        evaluate,
+        finetune,
+        inspect,
+        predict,
+        record,
+        replay,
+        selfcheck,
+    )
 
-    modules = (dataset, evaluate, inspect, predict, record, replay, selfcheck)
+    modules = (dataset, evaluate, finetune, inspect, predict, record, replay, selfcheck)
     mains = {tool: module.main for tool, module in zip(TOOLS, modules, strict=True)}
     for words in found:
         arguments = [word for word in words[1:] if not word.startswith(">")]
