@@ -20,8 +20,9 @@ from molmoact_ros.evaluate.episode import SERIES, Episode, EvaluationError, make
 from molmoact_ros.evaluate.results import EpisodeResult, as_json, as_markdown
 from molmoact_ros.evaluate.workers import MOST_WORKERS, Setting, run_episodes
 from molmoact_ros.output_files import INTERRUPTED, WriteError, reports_write_errors, write_text
-from molmoact_ros.sim import VARIATIONS
+from molmoact_ros.sim import VARIATIONS, load_cell
 from molmoact_ros.sim.tasks import KINDS
+from molmoact_ros.yaml_config import ProfileError
 
 from .policy_arguments import positive
 
@@ -87,6 +88,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--series", nargs="+", choices=tuple(SERIES), default=["policy"], help="see below (policy)")
     add("--variation", choices=VARIATIONS, default="easy",
         help="varied: light, colours, camera pose and clutter differ (easy)")  # fmt: skip
+    add("--cell", type=Path, metavar="FILE",
+        help="another cell, e.g. config/cells/camera_turned.yaml (the shipped one's)")  # fmt: skip
     add("--episodes", type=positive, default=50, help="scenes per task and series (50)")
     add("--first-seed", type=int, default=100_000, help="seed of the first scene (100000)")
     add("--seconds", type=float, default=20.0, help="time limit of an episode (20)")
@@ -105,18 +108,23 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"argument --workers: at most {MOST_WORKERS}")
     if options.execute_steps < 0 or options.answer_seconds < 0 or options.first_seed < 0:
         parser.error("--execute-steps, --answer-seconds and --first-seed must not be negative")
+    try:
+        load_cell(options.cell)
+    except ProfileError as error:
+        parser.error(f"argument --cell: {error}")
     return options
 
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
     """Return all episodes, those of one actor after the other: it is set up once."""
+    cell = load_cell(options.cell)
     kinds = KINDS if "all" in options.task else tuple(dict.fromkeys(options.task))
     episodes = [
         episode
         for series in dict.fromkeys(options.series)
         for kind in kinds
         for episode in make_episodes(
-            series, kind, options.first_seed, options.episodes, options.variation
+            series, kind, options.first_seed, options.episodes, options.variation, cell
         )
     ]
     actors = list(dict.fromkeys(episode.actor for episode in episodes))
@@ -134,12 +142,13 @@ def _setting(options: argparse.Namespace) -> Setting:
         logs=options.out / "logs",
         videos=options.video,
         domain=int(domain) if domain else None,
+        cell=options.cell,
     )
 
 
 def _in_order(results: Sequence[EpisodeResult], episodes: Sequence[Episode]) -> list[EpisodeResult]:
     """Return results in the order of the episodes, whichever worker was first."""
-    order = {(e.series, e.words.instruction, e.seed): i for i, e in enumerate(episodes)}
+    order = {(e.series, e.instruction, e.seed): i for i, e in enumerate(episodes)}
     return sorted(results, key=lambda r: order[r.series, r.instruction, r.seed])
 
 
@@ -149,6 +158,7 @@ def _write(options: argparse.Namespace, results: Sequence[EpisodeResult], second
         "mode": "in-process" if options.in_process else "ROS graph",
         "checkpoint": options.checkpoint.name,
         "variation": options.variation,
+        **({} if options.cell is None else {"cell": options.cell.name}),
         "first_seed": options.first_seed,
         "seconds": options.seconds,
         "execute_steps": options.execute_steps,

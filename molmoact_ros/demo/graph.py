@@ -62,6 +62,8 @@ def demo_graph(
     parameter_file: Path | None = None,
     variation: str | None = None,
     execute_steps: int | None = None,
+    cell: Path | None = None,
+    robot: str | None = None,
 ) -> tuple[NodeSpec, ...]:
     """Return simulator, policy and executor, in the order in which they start.
 
@@ -72,12 +74,16 @@ def demo_graph(
         parameter_file: None: `config/demo.yaml`.
         variation: Look of the scene; None: as in the file.
         execute_steps: Rows of each chunk that are executed; None: as in file and profiles.
+        cell: File of another cell; None: as in the file.
+        robot: Profile of its robot; None: as in the file.
     """
     steps = {} if execute_steps is None else {"execute_steps": execute_steps}
     look = {} if variation is None else {"variation": variation}
+    cells = {} if cell is None else {"cell": str(cell)}
+    profile = {} if robot is None else {"robot": robot}
     files = (parameter_file or share() / "config" / "demo.yaml",)
     return (
-        NodeSpec("tabletop_node", SIMULATOR, files, {"seed": seed, **look}),
+        NodeSpec("tabletop_node", SIMULATOR, files, {"seed": seed, **look, **cells}),
         NodeSpec(
             "policy_node",
             POLICY,
@@ -89,7 +95,7 @@ def demo_graph(
             "executor_node",
             EXECUTOR,
             files,
-            steps,
+            {**steps, **profile},
             {
                 "~/action_chunk": f"{POLICY}/action_chunk",
                 "~/ee_pose": f"{SIMULATOR}/ee_pose",

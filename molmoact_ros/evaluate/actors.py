@@ -12,6 +12,7 @@ import numpy as np
 
 from molmoact_ros.answer import ActionStats
 from molmoact_ros.policy.types import ActionFormat, Observation, Reasoning
+from molmoact_ros.sim import SHIPPED, Cell
 from molmoact_ros.sim.expert import expert_move
 from molmoact_ros.small_files import MAX_JSON_BYTES, json_object, read_small_file
 
@@ -87,7 +88,7 @@ class PolicyActor:
     def answer(self, look: Look) -> Reasoning:
         """Infer from the picture, the words and the line."""
         camera = self.policy.profile.prompt.cameras[0]
-        words = look.episode.words.instruction
+        words = look.episode.instruction
         seen = Observation({camera: look.rgb}, words, look.line, look.moment.time)
         return self.policy.infer(seen)
 
@@ -99,14 +100,15 @@ class RandomActor:
     sees = False
     chunk_seconds = _ROWS * TABLETOP.step_period
 
-    def __init__(self, stats: ActionStats) -> None:
+    def __init__(self, stats: ActionStats, cell: Cell) -> None:
         """Draw one direction per chunk between q01 and q99."""
         self._stats = stats
+        self._open = cell.gripper_command(0.0)
         self._rng = np.random.default_rng(0)
         self._episode: Episode | None = None
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Path) -> RandomActor:
+    def from_checkpoint(cls, checkpoint: Path, cell: Cell) -> RandomActor:
         """Take the range from a checkpoint's config.
 
         Raises:
@@ -114,7 +116,7 @@ class RandomActor:
         """
         try:
             config = json_object(read_small_file(checkpoint / "config.json", MAX_JSON_BYTES))
-            return cls(ActionStats.from_norm_stats(config.get("norm_stats")))
+            return cls(ActionStats.from_norm_stats(config.get("norm_stats")), cell)
         except (OSError, ValueError) as error:
             raise EvaluationError(f"checkpoint {checkpoint}: config.json: {error}") from error
 
@@ -123,7 +125,7 @@ class RandomActor:
         if look.episode != self._episode:
             self._episode, self._rng = look.episode, np.random.default_rng([look.episode.seed, 2])
         row = self._rng.uniform(self._stats.q01, self._stats.q99)
-        row[-1] = 0.0  # the gripper stays open
+        row[-1] = self._open
         return _as_reasoning(np.tile(row, (_ROWS, 1)), self._stats.key)
 
 
@@ -134,23 +136,27 @@ class ExpertActor:
     sees = False
     chunk_seconds = TABLETOP.step_period
 
+    def __init__(self, cell: Cell = SHIPPED) -> None:
+        """Act in the conventions of `cell`."""
+        self._cell = cell
+
     def answer(self, look: Look) -> Reasoning:
         """Return the next step from where gripper and blocks are."""
         now = look.moment
         move, closed = expert_move(look.episode.task, now.gripper, now.fingers, now.blocks)
-        row = np.array([*move, 0.0, 0.0, 0.0, closed])
+        row = np.array([*self._cell.to_base(move), *(0.0,) * 3, self._cell.gripper_command(closed)])
         return _as_reasoning(np.tile(row, (_EXPERT_ROWS, 1)), "")
 
 
-def make_baseline(name: str, checkpoint: Path) -> Actor | None:
+def make_baseline(name: str, checkpoint: Path, cell: Cell) -> Actor | None:
     """Return "expert" or "random"; None for "none", which never moves.
 
     Raises:
         EvaluationError: What it needs is not there.
     """
     if name == "expert":
-        return ExpertActor()
-    return RandomActor.from_checkpoint(checkpoint) if name == "random" else None
+        return ExpertActor(cell)
+    return RandomActor.from_checkpoint(checkpoint, cell) if name == "random" else None
 
 
 def _as_reasoning(actions: np.ndarray, key: str) -> Reasoning:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molmoact_ros.sim import Task, draw_task
+from molmoact_ros.sim import SHIPPED, Cell, Task, draw_task
 
 # Series and who acts in them.
 SERIES = {
@@ -36,6 +36,7 @@ class Episode:
         task: What counts as success; for "steered" the block at the end of the drawn line.
         words: What the policy is instructed to do.
         variation: Look of the scene.
+        spoken: The instruction in the words of another cell; empty: as in `words`.
     """
 
     series: str
@@ -43,6 +44,12 @@ class Episode:
     task: Task
     words: Task
     variation: str = "easy"
+    spoken: str = ""
+
+    @property
+    def instruction(self) -> str:
+        """What the policy reads."""
+        return self.spoken or self.words.instruction
 
     @property
     def actor(self) -> str:
@@ -73,7 +80,12 @@ class Moment:
 
 
 def make_episodes(
-    series: str, kind: str, first_seed: int, count: int, variation: str = "easy"
+    series: str,
+    kind: str,
+    first_seed: int,
+    count: int,
+    variation: str = "easy",
+    cell: Cell = SHIPPED,
 ) -> list[Episode]:
     """Return `count` episodes of a series; the tasks of one kind take turns with the seed.
 
@@ -85,6 +97,7 @@ def make_episodes(
         first_seed: Of the scenes; the others follow.
         count: Of the episodes.
         variation: Look of the scenes.
+        cell: Whose words are used.
     """
     episodes = []
     for seed in range(first_seed, first_seed + count):
@@ -95,5 +108,7 @@ def make_episodes(
             "wrong-instruction": (here, other),
             "steered": (Task("reach", other.color), here),
         }.get(series, (here, here))
-        episodes.append(Episode(series, seed, task, words, variation))
+        episodes.append(
+            Episode(series, seed, task, words, variation, cell.worded(words.instruction))
+        )
     return episodes

@@ -23,7 +23,7 @@ class EpisodeVideo(OverlayVideo):
     def __init__(self, folder: Path, episode: Episode) -> None:
         """Put the video into `folder`, which is made; series, seed and words are its name."""
         folder.mkdir(parents=True, exist_ok=True)
-        words = episode.words.instruction
+        words = episode.instruction
         name = f"{episode.series}_{episode.variation}_{episode.seed}_{words.replace(' ', '_')}"
         super().__init__(folder / name, _RATE, words)
 

@@ -21,7 +21,7 @@ from molmoact_ros.demo.watcher import GraphError, Watcher
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import chunk_to_message
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim import Tabletop, load_cell
 from molmoact_ros.viz import OverlayVideo
 
 from .actors import Actor, Look, make_baseline
@@ -48,17 +48,25 @@ class Graph:
             actor: "policy", or the baseline that publishes chunks in its place.
             domain: ROS domain id, 0..101.
         """
-        graph = demo_graph(str(setting.checkpoint), execute_steps=setting.execute_steps or None)
+        self._cell = load_cell(setting.cell)
+        graph = demo_graph(
+            str(setting.checkpoint),
+            execute_steps=setting.execute_steps or None,
+            cell=setting.cell,
+            robot=self._cell.robot if setting.cell else None,
+        )
         self._has_policy = actor == "policy"
         if not self._has_policy:
             graph = tuple(spec for spec in graph if spec.name != POLICY)
         self._logs = setting.logs / actor
         self._nodes = NodeProcesses(graph, self._logs)
-        self._baseline = make_baseline(actor, setting.checkpoint)
+        self._baseline = make_baseline(actor, setting.checkpoint, self._cell)
         self._environment = private_environment(domain)
         self._seconds = setting.seconds
         self._videos = setting.videos
-        self._scene = Tabletop()  # for the pose of the camera only
+        self._scene = Tabletop(
+            camera_turn=self._cell.camera_turn
+        )  # for the pose of the camera only
 
     def __enter__(self) -> Graph:
         """Start the nodes and wait until they are up.
@@ -112,7 +120,7 @@ class Graph:
     def _to_the_end(self, episode: Episode, video: OverlayVideo | None) -> None:
         watcher = self._watcher
         moves = self._has_policy or self._baseline is not None
-        watcher.instruct(episode.words.instruction)
+        watcher.instruct(episode.instruction)
         if moves:
             watcher.enable(True)
         due, end = 0.0, time.monotonic() + (self._seconds if moves else NO_MOTION)
@@ -168,7 +176,8 @@ class Graph:
         watcher = self._watcher
         assert watcher.gripper is not None and watcher.blocks is not None
         assert watcher.fingers is not None
-        return Moment(time.monotonic(), watcher.gripper, watcher.fingers, watcher.blocks)
+        gripper, blocks = map(self._cell.to_world, (watcher.gripper, watcher.blocks))
+        return Moment(time.monotonic(), gripper, watcher.fingers, blocks)
 
     def _halt_reason(self) -> str:
         status = self._watcher.status

@@ -17,7 +17,7 @@ import numpy as np
 from molmoact_ros.control import ActionChunk, Executor, Pose, RobotProfile, State
 from molmoact_ros.policy.pacing import pause_after_answer
 from molmoact_ros.policy.types import Reasoning
-from molmoact_ros.sim import Tabletop
+from molmoact_ros.sim import SHIPPED, Cell, Tabletop
 
 from .actors import Actor, Look, PolicyActor
 from .episode import Episode, EvaluationError, Moment
@@ -64,6 +64,7 @@ class InProcess:
         timing: Timing,
         observer: Observer | None = None,
         videos: Path | None = None,
+        cell: Cell = SHIPPED,
     ) -> None:
         """Build the cell.
 
@@ -73,8 +74,10 @@ class InProcess:
             timing: How time passes.
             observer: Receives every look and its answer.
             videos: Folder for videos; None: none are made.
+            cell: What differs in the cell.
         """
-        self.table = Tabletop()
+        self.table = Tabletop(camera_turn=cell.camera_turn)
+        self.cell = cell
         self.actor = actor
         self.robot = robot
         self.timing = timing
@@ -93,26 +96,26 @@ class InProcess:
 class _Run:
     """One episode."""
 
-    def __init__(self, cell: InProcess, episode: Episode) -> None:
-        self._cell, self._episode = cell, episode
-        self._table, self._actor = cell.table, cell.actor
+    def __init__(self, owner: InProcess, episode: Episode) -> None:
+        self._owner, self._episode = owner, episode
+        self._table, self._actor = owner.table, owner.actor
         self._table.reset(episode.seed, episode.variation)
-        self._executor = Executor(cell.robot)
-        self._dt = cell.robot.execution.dt
+        self._executor = Executor(owner.robot)
+        self._dt = owner.robot.execution.dt
         self._ticks = 0
         self._sequence = 0
         self._pending: ActionChunk | None = None
         self._due = self._look_at = self._now
         camera = self._table.camera(width=PICTURE, height=PICTURE)
         self._measurement = Measurement(episode, self._moment(), camera)
-        self._video = None if cell.videos is None else EpisodeVideo(cell.videos, episode)
+        self._video = None if owner.videos is None else EpisodeVideo(owner.videos, episode)
         self._sense()
         outcome = self._executor.enable(self._now)
         if not outcome.success:
             raise EvaluationError(f"the executor refuses: {outcome.message}")
 
     def to_the_end(self) -> EpisodeResult:
-        timing, every = self._cell.timing, round(_FRAME_PERIOD / self._dt)
+        timing, every = self._owner.timing, round(_FRAME_PERIOD / self._dt)
         seconds = NO_MOTION if self._actor is None else timing.seconds
         for tick in range(round(seconds / self._dt)):
             self._advance()
@@ -147,8 +150,8 @@ class _Run:
         self._sequence += 1
         chunk = actor.form.chunk(reasoning, now, self._sequence)
         self._note(look, reasoning)
-        delay = self._cell.timing.answer_seconds if actor.sees else 0.0
-        pause = self._cell.timing.pause(actor.chunk_seconds) if actor.sees else actor.chunk_seconds
+        delay = self._owner.timing.answer_seconds if actor.sees else 0.0
+        pause = self._owner.timing.pause(actor.chunk_seconds) if actor.sees else actor.chunk_seconds
         self._due = now + delay
         if delay == 0.0:
             self._executor.submit(chunk, now)
@@ -166,20 +169,23 @@ class _Run:
             if codes is not None and isinstance(self._actor, PolicyActor):
                 depth = self._actor.policy.relative_depth(codes)
             self._video.show(reasoning, self._sequence, depth)
-        if self._cell.observer is not None:
-            self._cell.observer(look, reasoning)
+        if self._owner.observer is not None:
+            self._owner.observer(look, reasoning)
 
     def _execute(self, now: float) -> None:
         command = self._executor.step(now)
         if command is None:
             return
-        self._table.command_twist(command.velocity[:3], command.velocity[3:])
-        gripper = self._cell.robot.outputs.gripper
+        linear, angular = map(self._owner.cell.to_world, np.split(command.velocity, 2))
+        self._table.command_twist(linear, angular)
+        gripper = self._owner.robot.outputs.gripper
         if command.gripper is not None and gripper is not None:
-            self._table.command_gripper(gripper.value(command.gripper))
+            value = gripper.value(command.gripper)
+            self._table.command_gripper(self._owner.cell.closed_by(value))
 
     def _sense(self) -> None:
-        self._executor.observe(Pose(*self._table.ee_pose()), self._now, self._now)
+        pose = Pose(*self._owner.cell.pose_to_base(self._table.ee_pose()))
+        self._executor.observe(pose, self._now, self._now)
 
     def _picture(self) -> np.ndarray:
         return self._table.render(width=PICTURE, height=PICTURE)[0]

@@ -76,7 +76,7 @@ class Measurement:
             task=episode.words.kind if episode.is_steered else episode.task.kind,
             seed=episode.seed,
             variation=episode.variation,
-            instruction=episode.words.instruction,
+            instruction=episode.instruction,
             success=self._succeeded,
             named=episode.task.color,
             nearest=Tabletop.colors[int(distances.argmin())],

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molmoact_ros.control import RobotProfile, load_profile
+from molmoact_ros.control import RobotProfile
+from molmoact_ros.control.robot_profile import load_profile, robot_path
 from molmoact_ros.demo.domains import reserve_domain
 from molmoact_ros.demo.lifetime import die_with_parent
 from molmoact_ros.output_files import WriteError
-from molmoact_ros.share import share
+from molmoact_ros.sim import load_cell
 
-from .actors import PolicyActor, make_baseline
+from .actors import Actor, PolicyActor, make_baseline
 from .episode import Episode, EvaluationError
 from .results import EpisodeResult
 
@@ -45,6 +46,7 @@ class Setting:
         answer_seconds: Simulated duration of an inference, in process only.
         logs: Folder for the nodes' logs.
         videos: Folder for videos; None: none are made.
+        cell: File of another cell; None: that of the shipped checkpoint.
         domain: ROS domain of the first worker; None: each reserves one.
         policy: Further arguments of `MolmoActPolicy.from_pretrained`, in process only.
         execution: Changes to the robot profile's execution, in process only.
@@ -58,6 +60,7 @@ class Setting:
     logs: Path
     videos: Path | None
     domain: int | None
+    cell: Path | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
 
@@ -107,23 +110,29 @@ class _Seat:
 def _in_process(setting: Setting, name: str, stack: ExitStack) -> InProcess | Graph:
     from .in_process import InProcess, Timing
 
-    robot = tabletop_robot(setting.execute_steps, **setting.execution)
-    actor = make_baseline(name, setting.checkpoint) if name != "policy" else _load_policy(setting)
+    cell = load_cell(setting.cell)
+    robot = tabletop_robot(setting.execute_steps, cell.robot, **setting.execution)
     timing = Timing(setting.seconds, setting.answer_seconds)
-    return stack.enter_context(closing(InProcess(actor, robot, timing, videos=setting.videos)))
+    actor: Actor | None = _load_policy(setting) if name == "policy" else None
+    actor = actor or make_baseline(name, setting.checkpoint, cell)
+    runner = InProcess(actor, robot, timing, videos=setting.videos, cell=cell)
+    return stack.enter_context(closing(runner))
 
 
-def tabletop_robot(execute_steps: int = 0, **execution: Any) -> RobotProfile:
+def tabletop_robot(
+    execute_steps: int = 0, robot: str = "tabletop", **execution: Any
+) -> RobotProfile:
     """Return the profile of the tabletop's arm, as the executor node reads it.
 
     Args:
         execute_steps: Rows of each chunk that are executed; 0: as in the profile.
+        robot: Name of the profile.
         **execution: Other values of its execution.
     """
-    robot = load_profile(share() / "config" / "robots" / "tabletop.yaml")
-    steps = execute_steps or robot.execution.execute_steps
-    changed = replace(robot.execution, execute_steps=steps, **execution)
-    return replace(robot, execution=changed)
+    profile = load_profile(robot_path(robot))
+    steps = execute_steps or profile.execution.execute_steps
+    changed = replace(profile.execution, execute_steps=steps, **execution)
+    return replace(profile, execution=changed)
 
 
 def _load_policy(setting: Setting) -> PolicyActor:

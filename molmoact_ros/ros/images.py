@@ -28,6 +28,15 @@ def compressed_from_rgb(rgb: np.ndarray, header: Header) -> CompressedImage:
     return message
 
 
+def depth_from_metres(metres: np.ndarray, header: Header) -> Image:
+    """Return a `16UC1` message, mm, of depth `[H, W]`, m; beyond 65.5 m it is a hole, 0."""
+    height, width = metres.shape
+    message = Image(header=header, height=height, width=width, encoding="16UC1", step=2 * width)
+    millimetres = np.rint(np.where(metres < 65.5, metres, 0.0) * 1000.0)
+    message.data = _bytes(np.ascontiguousarray(millimetres, dtype="<u2").view(np.uint8).data)
+    return message
+
+
 def camera_info(matrix: np.ndarray, header: Header, size: tuple[int, int]) -> CameraInfo:
     """Return the message of a pinhole camera without distortion.
 

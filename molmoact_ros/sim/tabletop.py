@@ -53,11 +53,11 @@ class Tabletop:
     cameras = (EXTERNAL_CAMERA, "gripper_camera")
     colors = COLORS
 
-    def __init__(self, seed: int = 0, variation: str = "easy") -> None:
-        """Build the scene and reset it; see `reset`."""
+    def __init__(self, seed: int = 0, variation: str = "easy", camera_turn: float = 0.0) -> None:
+        """Build the scene with its camera turned on its orbit, deg, and reset it; see `reset`."""
         self.model = build_model()
         self.data = mujoco.MjData(self.model)
-        self._appearance = Appearance(self.model)
+        self._appearance = Appearance(self.model, camera_turn)
         self._arm = ArmKinematics(self.model)
         self._renderer: OffscreenRenderer | None = None
         self._joints = [self.model.joint(PREFIX + n) for n in ARM_JOINTS + FINGER_JOINTS]

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from .camera import look_at
+from .cell import turned_about
 from .scene import (
     CAMERA_POSITION,
     CAMERA_TARGET,
@@ -30,10 +31,13 @@ _ATTEMPTS = 30
 class Appearance:
     """Changes a compiled model, and can undo it."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        """Remember the model as it was built."""
+    def __init__(self, model: mujoco.MjModel, camera_turn: float = 0.0) -> None:
+        """Remember the model as it was built, with the external camera turned on its orbit, deg."""
         self._model = model
         self._camera = model.camera(EXTERNAL_CAMERA).id
+        self._camera_turn = camera_turn
+        if camera_turn:
+            self._place_camera(np.array(CAMERA_POSITION), np.array(CAMERA_TARGET))
         self._bodies = [model.body(name).id for name in DISTRACTORS]
         self._addresses = [model.joint(name).qposadr[0] for name in DISTRACTORS]
         head = model.vis.headlight
@@ -69,9 +73,15 @@ class Appearance:
             color[:, :3] = np.clip(changed, 0.0, 1.0)
         position = np.array(CAMERA_POSITION) + rng.uniform(-1, 1, 3) * _CAMERA_SHIFT
         target = np.array(CAMERA_TARGET) + rng.uniform(-1, 1, 3) * _TARGET_SHIFT
-        model.cam_pos[self._camera] = position
-        model.cam_quat[self._camera] = look_at(position, target, np.array([0.0, 0.0, 1.0]))
+        self._place_camera(position, target)
         self._place_distractors(data, blocks, rng)
+
+    def _place_camera(self, position: np.ndarray, target: np.ndarray) -> None:
+        if self._camera_turn:
+            position = turned_about(position, target, self._camera_turn)
+        self._model.cam_pos[self._camera] = position
+        up = np.array([0.0, 0.0, 1.0])
+        self._model.cam_quat[self._camera] = look_at(position, target, up)
 
     def _place_distractors(
         self, data: mujoco.MjData, blocks: np.ndarray, rng: np.random.Generator

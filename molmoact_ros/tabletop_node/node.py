@@ -21,10 +21,16 @@ from std_srvs.srv import Trigger
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import pose_message, time_message
 from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
-from molmoact_ros.ros.images import camera_info, compressed_from_rgb, image_from_rgb
+from molmoact_ros.ros.images import (
+    camera_info,
+    compressed_from_rgb,
+    depth_from_metres,
+    image_from_rgb,
+)
 from molmoact_ros.ros.parameters import declare_parameters, parameter, watch_parameters
 from molmoact_ros.ros.running import ClosableNode, StartError, run_node
-from molmoact_ros.sim import VARIATIONS, Tabletop
+from molmoact_ros.sim import VARIATIONS, Tabletop, load_cell
+from molmoact_ros.yaml_config import ProfileError
 
 PHYSICS_PERIOD = 0.01  # s
 MAX_CATCH_UP = 0.1  # s of physics per tick; on a machine that cannot keep up, time runs slower
@@ -47,6 +53,12 @@ class TabletopParameters:
         "pose and things that lie about differ by the seed.",
         choices=VARIATIONS,
         read_only=False,
+    )
+    cell: str = parameter(
+        "",
+        "YAML file with what differs in this cell: camera, conventions, words; config/cells has "
+        "examples. Empty: the cell of the shipped checkpoint.",
+        max_length=4096,
     )
     real_time_factor: float = parameter(
         1.0, "Simulated seconds per real second.", limits=(0.01, 100.0)
@@ -77,7 +89,11 @@ class TabletopNode(ClosableNode):
         self._settings = declare_parameters(self, TabletopParameters)
         watch_parameters(self, self._settings, self._take_parameters)
         try:
-            self._sim = Tabletop(self._settings.seed, self._settings.variation)
+            self._cell = load_cell(self._settings.cell)
+            settings = self._settings
+            self._sim = Tabletop(settings.seed, settings.variation, self._cell.camera_turn)
+        except ProfileError as error:
+            raise StartError(f"parameter 'cell': {error}") from error
         except FileNotFoundError as error:
             raise StartError(str(error)) from error
         self._ticks = 0  # physics periods since the start of the node; never goes back
@@ -143,7 +159,8 @@ class TabletopNode(ClosableNode):
 
     def _publish_state(self, stamp: Time) -> None:
         base = Header(stamp=stamp, frame_id=BASE_FRAME)
-        self._pose.publish(PoseStamped(header=base, pose=pose_message(*self._sim.ee_pose())))
+        pose = pose_message(*self._cell.pose_to_base(self._sim.ee_pose()))
+        self._pose.publish(PoseStamped(header=base, pose=pose))
         joints = self._sim.joint_state()
         self._joints.publish(
             JointState(
@@ -154,15 +171,16 @@ class TabletopNode(ClosableNode):
             )
         )
         if self._ticks % self._ticks_per_picture == 0:
-            poses = [pose_message(*self._sim.block_pose(color)) for color in self._sim.colors]
-            self._blocks.publish(PoseArray(header=base, poses=poses))
+            poses = map(self._sim.block_pose, self._sim.colors)
+            blocks = [pose_message(*self._cell.pose_to_base(pose)) for pose in poses]
+            self._blocks.publish(PoseArray(header=base, poses=blocks))
 
     def _on_twist(self, message: TwistStamped) -> None:
         linear, angular = message.twist.linear, message.twist.angular
         try:
             self._sim.command_twist(
-                np.array([linear.x, linear.y, linear.z]),
-                np.array([angular.x, angular.y, angular.z]),
+                self._cell.to_world(np.array([linear.x, linear.y, linear.z])),
+                self._cell.to_world(np.array([angular.x, angular.y, angular.z])),
             )
         except ValueError as error:
             self._drop("twist", str(error))
@@ -173,7 +191,7 @@ class TabletopNode(ClosableNode):
         try:
             if len(message.data) != 1:
                 raise ValueError(f"gripper: expected 1 value, got {len(message.data)}")
-            self._sim.command_gripper(message.data[0])
+            self._sim.command_gripper(self._cell.closed_by(message.data[0]))
         except ValueError as error:
             self._drop("gripper", str(error))
 
@@ -222,16 +240,19 @@ class _CameraTopics:
         self._jpeg = node.create_publisher(
             CompressedImage, f"~/{camera}/image/compressed", qos.IMAGE
         )
+        self._depth = node.create_publisher(Image, f"~/{camera}/depth", qos.IMAGE)
         self._info = node.create_publisher(CameraInfo, f"~/{camera}/camera_info", qos.IMAGE)
 
     def publish(self, sim: Tabletop, parameters: TabletopParameters, stamp: Time) -> None:
         size = (parameters.image_width, parameters.image_height)
-        rgb, _ = sim.render(self._camera, *size)
+        rgb, metres = sim.render(self._camera, *size)
         header = Header(stamp=stamp, frame_id=self._frame)
         self._info.publish(camera_info(sim.camera(self._camera, *size).matrix, header, size))
         self._image.publish(image_from_rgb(rgb, header))
         if self._jpeg.get_subscription_count():
             self._jpeg.publish(compressed_from_rgb(rgb, header))
+        if self._depth.get_subscription_count():
+            self._depth.publish(depth_from_metres(metres, header))
 
 
 def main(args: Sequence[str] | None = None) -> int:

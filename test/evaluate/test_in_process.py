@@ -19,7 +19,9 @@ from molmoact_ros.evaluate.in_process import InProcess, Timing
 from molmoact_ros.evaluate.workers import Setting, run_episodes, tabletop_robot
 from molmoact_ros.policy import MolmoActPolicy
 from molmoact_ros.policy.types import Reasoning
+from molmoact_ros.sim import load_cell
 
+CELLS = Path(__file__).parents[2] / "config" / "cells"
 FIRST_SEED = 100_000
 SCENES = 4  # of the shipped checkpoint, per row
 
@@ -95,6 +97,19 @@ def test_answers_that_are_not_trusted_do_not_move_the_arm(cell: InProcess) -> No
     result = cell.run(make_episodes("policy", "reach", 5, 1)[0])
     assert result.refused_answers == result.answers == 10, "a look at every picture"
     assert result.path_length == 0.0
+
+
+def test_in_another_cell_its_conventions_count() -> None:
+    """Frame, gripper and words of another robot: its expert arrives, the usual one does not."""
+    cell = load_cell(CELLS / "other_robot.yaml")
+    robot = tabletop_robot(0, cell.robot)
+    episode = make_episodes("expert", "reach", 1, 1, "easy", cell)[0]
+    assert episode.instruction == "reach the lime block"
+    results = []
+    for actor in (ExpertActor(cell), ExpertActor()):
+        with closing(InProcess(actor, robot, Timing(seconds=6.0), cell=cell)) as made:
+            results.append(made.run(episode).success)
+    assert results == [True, False]
 
 
 @pytest.mark.parametrize("kind", ["reach", "pick", "push"])

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,13 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from molmoact_ros.demo.graph import SIMULATOR, NodeSpec
+from molmoact_ros.demo.processes import ProcessError
 from molmoact_ros.policy.pixels import rgb_from_compressed, rgb_from_image
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import seconds
+from molmoact_ros.sim import Tabletop
 
+CELLS = Path(__file__).parents[2] / "config" / "cells"
 FINGER = "l_gripper_finger_joint"
 
 
@@ -185,6 +190,53 @@ def test_time_goes_on_over_a_reset(cell: Cell) -> None:
     before = cell.now()
     reset(cell, 5)
     assert cell.now() > before
+
+
+def test_another_cell_speaks_its_robots_conventions(client: Any, start: Any) -> None:
+    parameters = {"cell": str(CELLS / "other_robot.yaml"), "publish_clock": True, "seed": 5}
+    start(NodeSpec("tabletop_node", "other", parameters=parameters))
+    poses = client.listen(PoseStamped, "other/ee_pose", qos.COMMAND)
+    blocks = client.listen(PoseArray, "other/blocks", qos.COMMAND)
+    depths = client.listen(Image, "other/camera/depth", qos.IMAGE)
+    joints = client.listen(JointState, "/joint_states", qos.COMMAND)
+    client.wait_for(lambda: poses and blocks and depths and joints, "all topics")
+    with closing(Tabletop(5)) as table:
+        place, depth = table.ee_pose()[0], table.render()[1]
+        there = [[y, -x] for x, y, _ in table.block_places()]
+    here = [[p.position.x, p.position.y] for p in blocks[0].poses]
+    np.testing.assert_allclose(here, there, atol=0.01)
+    first = poses[0].pose.position
+    np.testing.assert_allclose([first.x, first.y], [place[1], -place[0]], atol=0.01)
+    assert depths[0].encoding == "16UC1"
+    millimetres = np.frombuffer(depths[0].data, "<u2").reshape(depth.shape)
+    assert np.median(np.abs(millimetres / 1000.0 - depth)) < 0.01
+    twist = client.node.create_publisher(TwistStamped, "other/twist", qos.COMMAND)
+    gripper = client.node.create_publisher(Float64MultiArray, "other/gripper", qos.COMMAND)
+    message = TwistStamped()
+    message.twist.linear.x = 0.1
+    client.wait_for(
+        lambda: poses[-1].pose.position.x > first.x + 0.03, "motion along its x",
+        lambda: twist.publish(message),
+    )  # fmt: skip
+    assert abs(poses[-1].pose.position.y - first.y) < 0.02
+
+    def finger() -> float:
+        found = [j for j in joints if FINGER in j.name][-1]
+        return found.position[found.name.index(FINGER)]
+
+    closing_command = Float64MultiArray(data=[0.0])
+    client.wait_for(lambda: finger() < 0.01, "closing", lambda: gripper.publish(closing_command))
+
+
+def test_a_wrong_cell_ends_the_node(start: Any, tmp_path: Path) -> None:
+    file = tmp_path / "cell.yaml"
+    file.write_text("camera_trun: 3.0\n")
+    nodes = start(NodeSpec("tabletop_node", "wrong", parameters={"cell": str(file)}))
+    nodes.process("wrong").wait(60)
+    with pytest.raises(ProcessError) as error:
+        nodes.check()
+    assert "ended with code 78" in str(error.value)
+    assert "parameter 'cell': cell.yaml: camera_trun: unknown key" in str(error.value)
 
 
 def test_in_a_namespace_it_publishes_nothing_outside(client: Any, start: Any) -> None:

@@ -1,0 +1,234 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes of a person at the simulated cell, recorded by the recorder node. Simulated time.
+
+Simulator and recorder are processes of their own; the person is a node that publishes commands and
+an instruction and calls the recorder's services. The places of the blocks, which the person sees,
+are not recorded. Simulated time makes the bags the same on a slow machine.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import Point, PoseArray, PoseStamped, TwistStamped
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
+
+from molmoact_ros.demo.domains import reserve_domain
+from molmoact_ros.demo.graph import SIMULATOR, NodeSpec
+from molmoact_ros.demo.processes import NodeProcesses, private_environment
+from molmoact_ros.ros import qos
+from molmoact_ros.ros.conversions import seconds
+from molmoact_ros.sim import Cell, draw_task, load_cell
+
+from .person import Moves, Person, Seen
+
+RECORDER = "molmoact_recorder"
+_EVERY = 5  # poses between two decisions: 20 a second
+_ANSWER = 30.0  # s that a service may take
+_ACQUAINTED = 1.0  # s of real time until all topics have met
+_LONGEST = 20.0  # s of a demonstration
+
+
+class RecordingError(RuntimeError):
+    """The recording cannot go on; the text gives the reason."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is recorded.
+
+    Attributes:
+        cell: File of the cell.
+        recording: What the recorder records.
+        out: Folder of the episodes.
+        episodes: How many there are to be; those that are there count.
+        first_seed: Scene of the first one; the others follow.
+        speed: Simulated seconds per real second at most.
+        kind: Of the tasks.
+    """
+
+    cell: Path
+    recording: Path
+    out: Path
+    episodes: int
+    first_seed: int
+    speed: float = 3.0
+    kind: str = "reach"
+
+
+def record(plan: Plan) -> Iterator[str]:
+    """Record the episodes that are missing; yield what the recorder reports of each.
+
+    Raises:
+        RecordingError: A node refuses or does not answer.
+    """
+    done = len(list(plan.out.glob("episode_*")))
+    if done >= plan.episodes:
+        return
+    domain = reserve_domain()
+    os.environ.update(private_environment(domain.number))
+    graph = (
+        NodeSpec(
+            "tabletop_node", SIMULATOR,
+            parameters={"cell": str(plan.cell), "publish_clock": True,
+                        "real_time_factor": plan.speed},
+        ),
+        NodeSpec(
+            "recorder_node", RECORDER,
+            parameters={"recording": str(plan.recording), "output": str(plan.out),
+                        "use_sim_time": True},
+        ),
+    )  # fmt: skip
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        with NodeProcesses(graph, plan.out.with_name(plan.out.name + "_logs")) as nodes:
+            seat = _Seat(load_cell(plan.cell), nodes.check)
+            seat.wait_for("the cell", lambda: seat.seen is not None, 60.0)
+            for number in range(done, plan.episodes):
+                yield seat.episode(plan.kind, plan.first_seed + number)
+    finally:
+        rclpy.try_shutdown()
+        domain.release()
+
+
+class _Seat:
+    """Where the person sits: sees the cell, moves the arm, works the recorder."""
+
+    def __init__(self, cell: Cell, check: Callable[[], None]) -> None:
+        self._cell, self._check = cell, check
+        self._node = Node("person")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._clients: dict[str, Any] = {}
+        self._latest: dict[str, Any] = {}
+        self._poses = 0
+        subscribe = self._node.create_subscription
+        subscribe(PoseStamped, f"{SIMULATOR}/ee_pose", self._on_pose, qos.COMMAND)
+        for kind, topic in ((PoseArray, f"{SIMULATOR}/blocks"), (JointState, "joint_states")):
+            subscribe(kind, topic, self._keeping(topic), qos.COMMAND)
+        advertise = self._node.create_publisher
+        self._wanted = advertise(TwistStamped, "/operator/twist", qos.COMMAND)
+        self._given = advertise(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
+        self._gripper = advertise(Float64MultiArray, f"{SIMULATOR}/gripper", qos.COMMAND)
+        self._instruction = advertise(String, "/operator/instruction", qos.LATCHED)
+        self.seen: Seen | None = None
+
+    def episode(self, kind: str, seed: int) -> str:
+        """Record one demonstration in the scene of `seed`."""
+        task = draw_task(kind, seed)
+        person = Person(task, seed)
+        self._reset(seed)
+        self._move(person.go_to_start, "the start")
+        self._publish(Moves(np.zeros(3), np.zeros(3), 0.0, True))
+        self._instruction.publish(String(data=self._cell.worded(task.instruction)))
+        self._until_told("begin")
+        self._move(person.show, task.instruction)
+        return self._trigger("keep")
+
+    def wait_for(self, what: str, ready: Callable[[], bool], timeout: float) -> None:
+        """Take what arrives until something holds."""
+        end = time.monotonic() + timeout
+        while not ready():
+            if time.monotonic() > end:
+                raise RecordingError(f"waited {timeout:.0f} s for {what}")
+            self._executor.spin_once(timeout_sec=0.05)
+            self._check()
+
+    def _move(self, act: Callable[[Seen], Moves], what: str) -> None:
+        assert self.seen is not None
+        started = self.seen.time
+        moves = None
+        while moves is None or not moves.done:
+            due = self._poses + _EVERY
+            self.wait_for("poses", lambda due=due: self._poses >= due, _ANSWER)  # type: ignore[misc]
+            moves = act(self.seen)
+            self._publish(moves)
+            if self.seen.time - started > _LONGEST:
+                raise RecordingError(f"{what}: not done within {_LONGEST:.0f} s")
+
+    def _publish(self, moves: Moves) -> None:
+        for publisher, speed in ((self._wanted, moves.wanted), (self._given, moves.given)):
+            message = TwistStamped(header=self._latest["pose"].header)
+            linear = message.twist.linear
+            linear.x, linear.y, linear.z = self._cell.to_base(speed).tolist()
+            publisher.publish(message)
+        command = self._cell.gripper_command(moves.closed)
+        self._gripper.publish(Float64MultiArray(data=[command]))
+
+    def _reset(self, seed: int) -> None:
+        request = SetParameters.Request(
+            parameters=[Parameter("seed", value=seed).to_parameter_msg()]
+        )
+        self._call(SetParameters, f"{SIMULATOR}/set_parameters", request)
+        self._call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
+        assert self.seen is not None
+        fresh = self.seen.time + 0.5  # s; blocks come ten times a second
+        self.wait_for("the new scene", lambda: self.seen.time > fresh, _ANSWER)  # type: ignore
+
+    def _until_told(self, name: str) -> None:
+        """Trigger a service of the recorder until it accepts; it may not know all topics yet."""
+        end = time.monotonic() + _ANSWER
+        while True:
+            try:
+                self._trigger(name)
+                return
+            except RecordingError:
+                if time.monotonic() > end:
+                    raise
+                self._pause(_ACQUAINTED)
+
+    def _trigger(self, name: str) -> str:
+        answer = self._call(Trigger, f"{RECORDER}/{name}", Trigger.Request())
+        if not answer.success:
+            raise RecordingError(f"the recorder refuses to {name}: {answer.message}")
+        return str(answer.message)
+
+    def _call(self, kind: type, name: str, request: Any) -> Any:
+        if name not in self._clients:
+            self._clients[name] = self._node.create_client(kind, name)
+            self.wait_for(f"service {name}", self._clients[name].service_is_ready, _ANSWER)
+            self._pause(_ACQUAINTED)
+        future = self._clients[name].call_async(request)
+        self.wait_for(f"an answer of {name}", future.done, _ANSWER)
+        return future.result()
+
+    def _pause(self, duration: float) -> None:
+        end = time.monotonic() + duration
+        self.wait_for("nothing", lambda: time.monotonic() > end, duration + 1.0)
+
+    def _keeping(self, topic: str) -> Callable[[Any], None]:
+        return lambda message: self._latest.__setitem__(topic.rsplit("/", 1)[-1], message)
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        self._latest["pose"] = message
+        self._poses += 1
+        if len(self._latest) < 3:
+            return
+        blocks = [_array(pose.position) for pose in self._latest["blocks"].poses]
+        joints = self._latest["joint_states"]
+        fingers = [p for n, p in zip(joints.name, joints.position, strict=True) if "finger" in n]
+        self.seen = Seen(
+            seconds(message.header.stamp),
+            self._cell.to_world(_array(message.pose.position)),
+            float(np.mean(fingers)),
+            self._cell.to_world(np.stack(blocks)),
+        )
+
+
+def _array(point: Point) -> np.ndarray:
+    return np.array([point.x, point.y, point.z])
