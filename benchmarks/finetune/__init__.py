@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a cell that the shipped checkpoint does not know to one that does, as docs/own_robot.md has it.
+"""From a cell that the shipped checkpoint does not know to one that does (docs/own_robot.md).
 
     python -m benchmarks.finetune --help
 

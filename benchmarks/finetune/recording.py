@@ -67,7 +67,7 @@ class Plan:
     out: Path
     episodes: int
     first_seed: int
-    speed: float = 3.0
+    speed: float = 1.0
     kind: str = "reach"
 
 

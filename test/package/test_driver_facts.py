@@ -26,7 +26,7 @@ FLAT = {
     for driver, entry in DRIVERS.items()
     for name, fact in entry["facts"].items()
 }
-WITHOUT_DRIVER = {"tabletop", "google_robot"}  # the simulator, and an arm of one's own
+WITHOUT_DRIVER = {"tabletop", "tabletop_other", "google_robot"}  # simulated, and of one's own
 # Names of the docs that a reader puts in: cameras, topics and controllers of one's own.
 OWN_NAMES = re.compile(
     r"/(front|wrist|left|right|robot1|operator)(/\S*)?|/(ee_pose|joint_states|diagnostics|clock|rosout)"

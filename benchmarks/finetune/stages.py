@@ -1,0 +1,163 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The stages, each by a command that a user has; what is finished is not repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from molmoact_ros.demo.graph import default_checkpoint
+from molmoact_ros.share import share
+
+from .recording import Plan, record
+
+RECORDED_SEEDS, EVALUATED_SEEDS = 900_000, 700_000  # of the first scenes; never the same
+_HELD_OUT = "0.05"
+_TIMES = "seconds.json"
+
+
+class StageError(RuntimeError):
+    """A command failed; its own words are on the terminal."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A changed cell.
+
+    Attributes:
+        name: Of its file in config/cells.
+        recording: Name of the file in config/recording.
+        period: Control period of the data set, s.
+    """
+
+    name: str
+    recording: str
+    period: float
+
+    @property
+    def file(self) -> Path:
+        """Its file."""
+        return share() / "config" / "cells" / f"{self.name}.yaml"
+
+
+CELLS = {
+    cell.name: cell
+    for cell in (
+        Cell("camera_turned", "tabletop_turned", 0.1),
+        Cell("other_robot", "tabletop_other", 0.2),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """Runs stages in a folder.
+
+    Attributes:
+        cell: The changed cell.
+        folder: Of everything that is made.
+        scenes: Of an evaluation.
+        finetune: Further options of molmoact-finetune.
+    """
+
+    cell: Cell
+    folder: Path
+    scenes: int
+    finetune: tuple[str, ...]
+
+    def record(self, episodes: int) -> None:
+        """Have a person show so many episodes, in real time; those that are there count."""
+        out = self.folder / "episodes"
+        there = len(list(out.glob("episode_*")))
+        recording = share() / "config" / "recording" / f"{self.cell.recording}.yaml"
+        plan = Plan(self.cell.file, recording, out, episodes, RECORDED_SEEDS)
+        started = time.monotonic()
+        bar = tqdm(record(plan), total=max(episodes, there), initial=there, unit="episode")
+        for _ in bar:
+            self._passed(f"record_{episodes}", started)
+
+    def dataset(self, episodes: int) -> Path:
+        """Make the data set of the first episodes and return it."""
+        out = self.folder / f"data_{episodes}"
+        bags = sorted((self.folder / "episodes").glob("episode_*"))[:episodes]
+        if not out.exists():
+            self._run(
+                "dataset", *map(str, bags), "-o", str(out), "--name", self.cell.name,
+                "--checkpoint", str(default_checkpoint()), "--actions", "commanded",
+                "--control-period", f"{self.cell.period:g}", "--held-out", _HELD_OUT,
+                "--license", "CC0-1.0", threads=1,
+            )  # fmt: skip
+        return out
+
+    def train(self, episodes: int) -> Path:
+        """Tune the shipped checkpoint on the data set of so many episodes; return the result."""
+        out = self.folder / f"checkpoint_{episodes}"
+        if not out.exists():
+            self._run(
+                "finetune", "--checkpoint", str(default_checkpoint()), "--data",
+                str(self.folder / f"data_{episodes}"), "-o", str(out), *self.finetune,
+            )  # fmt: skip
+        return out
+
+    def evaluate(self, checkpoint: Path, name: str, in_graph: int = 0) -> dict[str, Any]:
+        """Measure `reach` of a checkpoint in the cell.
+
+        Args:
+            checkpoint: Folder.
+            name: Of the result's folder.
+            in_graph: Scenes through the ROS graph; 0: `scenes` in process.
+
+        Returns:
+            Content of evaluation.json.
+        """
+        out, scenes = self.folder / name, in_graph or self.scenes
+        known = read_evaluation(out)
+        if known is not None and known["summary"][0]["episodes"] == scenes:
+            return known
+        options = (
+            [] if in_graph else ["--in-process", "--workers", str(min(2, os.cpu_count() or 1))]
+        )
+        self._run(
+            "evaluate", "--checkpoint", str(checkpoint), "--cell", str(self.cell.file),
+            "--episodes", str(scenes), "--first-seed", str(EVALUATED_SEEDS), "--out", str(out),
+            *options, threads=1,
+        )  # fmt: skip
+        found = read_evaluation(out)
+        assert found is not None
+        return found
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """What the stages have taken, as far as they were run to their end at once."""
+        file = self.folder / _TIMES
+        return json.loads(file.read_text()) if file.is_file() else {}
+
+    def _run(self, command: str, *arguments: str, threads: int = 0) -> None:
+        environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+        program = [sys.executable, "-m", f"molmoact_ros.cli.{command}", *arguments]
+        started = time.monotonic()
+        code = subprocess.run(program, env=environment, check=False).returncode
+        if code:
+            raise StageError(f"molmoact-{command} ended with code {code}")
+        out = arguments[[*arguments].index("--out" if "--out" in arguments else "-o") + 1]
+        self._passed(Path(out).name, started)
+
+    def _passed(self, name: str, started: float) -> None:
+        times = {**self.seconds, name: round(time.monotonic() - started, 1)}
+        (self.folder / _TIMES).write_text(json.dumps(times, indent=1) + "\n")
+
+
+def read_evaluation(folder: Path) -> dict[str, Any] | None:
+    """Return the content of an evaluation's folder; None: there is none."""
+    file = folder / "evaluation.json"
+    return json.loads(file.read_text()) if file.is_file() else None
