@@ -106,6 +106,7 @@ class Work:
             self._run(
                 "finetune", "--checkpoint", str(default_checkpoint()), "--data",
                 str(self.folder / f"data_{episodes}"), "-o", str(out), *self.finetune,
+                threads=1,  # of a small network: two that wait for each other are slower
             )  # fmt: skip
         return out
 
@@ -142,8 +143,8 @@ class Work:
         file = self.folder / _TIMES
         return json.loads(file.read_text()) if file.is_file() else {}
 
-    def _run(self, command: str, *arguments: str, threads: int = 0) -> None:
-        environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+    def _run(self, command: str, *arguments: str, threads: int) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         program = [sys.executable, "-m", f"molmoact_ros.cli.{command}", *arguments]
         started = time.monotonic()
         code = subprocess.run(program, env=environment, check=False).returncode
