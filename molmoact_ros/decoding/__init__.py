@@ -4,7 +4,8 @@
 
 from molmoact_ros.decoding.check import PassReport
 from molmoact_ros.decoding.drafts import SOURCES, AnswerReader, Draft, Grammar
-from molmoact_ros.decoding.engine import Decoder, StoppedError, TokenDraft, generate
+from molmoact_ros.decoding.engine import Decoder, StoppedError, generate
+from molmoact_ros.decoding.running_answer import RunningAnswer, TokenDraft
 from molmoact_ros.decoding.tree import TokenTree
 
 from .generation_result import GenerationResult
@@ -19,6 +20,7 @@ __all__ = [
     "GenerationResult",
     "Grammar",
     "PassReport",
+    "RunningAnswer",
     "StoppedError",
     "TokenDraft",
     "TokenTree",

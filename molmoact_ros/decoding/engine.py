@@ -27,7 +27,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,30 +37,14 @@ from molmoact_ros.decoding.capture import computing_on
 from molmoact_ros.decoding.check import PassReport
 from molmoact_ros.decoding.drafts.grammar import State
 from molmoact_ros.decoding.pass_set import PassSet
-from molmoact_ros.decoding.tree import EMPTY_TREE, TokenTree, block_layout, count_sources
+from molmoact_ros.decoding.prompt import Prompt, eos_ids
+from molmoact_ros.decoding.running_answer import RunningAnswer, TokenDraft
+from molmoact_ros.decoding.tree import block_layout
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.device import device_faults
 
 from .generation_result import GenerationResult
-from .progress import Progress
-from .static_cache import ContextTooLongError, StaticCache
-
-
-class TokenDraft(Protocol):
-    """What the decoder needs of a draft; `molmoact_ros.decoding.Draft` is the real one."""
-
-    def begin(self) -> None:
-        """Begin a new answer."""
-
-    def extend(self, tokens: Sequence[int]) -> None:
-        """Take note of tokens that were emitted, after all earlier ones."""
-
-    def propose(self, limit: int, provisional: Sequence[int] = ()) -> TokenTree:
-        """At most `limit` guesses of what follows the tokens emitted so far, likeliest first.
-
-        Where `provisional` tokens follow the emitted ones, the guesses are about what follows
-        those; they are not certain yet, so nothing is to be learned from them.
-        """
+from .static_cache import StaticCache
 
 
 class StoppedError(RuntimeError):
@@ -109,7 +93,7 @@ class Decoder:
         used = [max(block_sizes)] if self.repeatable else sorted(block_sizes)
         self.pass_costs = {size: DEFAULT_COSTS.get(size, 1.0) for size in used}
         self._model = model
-        self._eos = _eos_ids(model)
+        self._eos = eos_ids(model)
         self._vocab_size = model.config.llm_config.vocab_size
         with device_faults(model, model.device, capacity):
             # A padded block may reach beyond the last token.
@@ -205,127 +189,37 @@ class Decoder:
         should_stop: Callable[[], bool] | None,
         form: State,
     ) -> GenerationResult:
-        device = self._model.device
-        inputs = {key: torch.as_tensor(value).to(device) for key, value in batch.items()}
-        prompt = self._checked_prompt(inputs, max_new_tokens)
-        probe_ids = None if probe_ids is None else probe_ids.to(device)
+        prompt = Prompt(self._model, batch, max_new_tokens, self.capacity)
+        answer = RunningAnswer(
+            self._cache,
+            max_new_tokens,
+            eos=self._eos,
+            vocab_size=self._vocab_size,
+            repeatable=self.repeatable,
+            draft=draft,
+            probe_ids=None if probe_ids is None else probe_ids.to(self._model.device),
+            form=form,
+        )
         marks = [time.perf_counter()]
-
-        self._cache.length = 0
-        embeds = self._model.embed(
-            prompt,
-            **{key: inputs.get(key) for key in ("images", "pooled_patches_idx", "image_masks")},
-        )
+        embeds = prompt.embed()
         marks.append(self._time())
-        progress = Progress(form=form)
-        self._prefill(embeds, progress, probe_ids)
+        answer.begin(prompt.prefill(embeds, self._cache))
         marks.append(self._time())
-        if draft is not None:
-            draft.begin()
-            draft.extend(progress.ids)
-        while progress.ids[-1] not in self._eos and len(progress.ids) < max_new_tokens:
+        while not answer.done:
             if should_stop is not None and should_stop():
-                raise StoppedError(f"given up after {len(progress.ids)} tokens")
-            self._step(progress, max_new_tokens, draft, probe_ids)
+                raise StoppedError(f"given up after {len(answer.progress.ids)} tokens")
+            self._step(answer)
         marks.append(self._time())
-
         stages = ("vision", "prefill", "decode")
-        return GenerationResult(
-            ids=progress.ids,
-            ended=progress.ids[-1] in self._eos,
-            forward_passes=len(progress.tokens_per_pass),
-            tokens_per_pass=tuple(progress.tokens_per_pass),
-            drafted=progress.drafted,
-            accepted=progress.accepted,
-            overruled=progress.overruled,
-            seconds={s: marks[i + 1] - marks[i] for i, s in enumerate(stages)},
-            probes=progress.probabilities(probe_ids),
-        )
+        return answer.result({s: marks[i + 1] - marks[i] for i, s in enumerate(stages)})
 
-    def _checked_prompt(self, inputs: dict[str, Tensor], max_new_tokens: int) -> Tensor:
-        ids = inputs["input_ids"]
-        if ids.ndim != 2 or ids.shape[0] != 1:
-            raise ValueError(f"generate takes one prompt, input_ids has shape {list(ids.shape)}")
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {max_new_tokens}, it must be at least 1")
-        if "attention_mask" in inputs:
-            ids = ids[inputs["attention_mask"].bool()][None]
-        if ids.shape[1] + max_new_tokens > self.capacity:
-            raise ContextTooLongError(
-                f"The prompt has {ids.shape[1]} tokens and max_new_tokens is {max_new_tokens}, but "
-                f"the cache holds {self.capacity}. Raise its capacity, shorten the instruction or "
-                "lower max_new_tokens."
-            )
-        return ids
-
-    def _prefill(self, embeds: Tensor, progress: Progress, probe_ids: Tensor | None) -> None:
-        length = embeds.shape[1]
-        positions = torch.arange(length, device=embeds.device)[None]
-        hidden = self._model.run(embeds, positions, self._cache.sliced(length))
-        logits = self._model.lm_head(hidden[:, -1])  # all other positions are known already
-        self._cache.length = length
-        choices = [int(logits.argmax(-1))]
-        progress.overrule(EMPTY_TREE, choices, logits)
-        self._emit(progress, choices, logits, [0], probe_ids)
-
-    def _step(
-        self,
-        progress: Progress,
-        max_new_tokens: int,
-        draft: TokenDraft | None,
-        probe_ids: Tensor | None,
-    ) -> None:
+    def _step(self, answer: RunningAnswer) -> None:
         """One pass: guess, run, keep what the argmax confirms."""
-        remaining = max_new_tokens - len(progress.ids)
-        known = progress.provisional
-        limit = max(self.pass_costs) - 1 - len(known)
-        tree = EMPTY_TREE
-        if draft is not None and remaining > 1:
-            tree = draft.propose(limit, known.tokens).cut(limit).within(self._vocab_size)
-        size = choose_block(known.reach + tree.reach, self.pass_costs)
-        tree = tree.cut(size - 1 - len(known))
-        count_sources(tree.sources, progress.drafted)
-        if self.repeatable:
-            tree = tree.main_path_first().behind(known)
-        depths, visible = block_layout(tree.parents, size)
-        tokens = [progress.ids[-1], *tree.tokens, *[0] * (size - 1 - len(tree))]
-        logits = self._passes.of_size(size)(tokens, depths, visible)
-        choices = logits.argmax(-1).tolist()  # the pass's only wait for the device
-        progress.overrule(tree, choices, logits)
-
-        path = tree.follow(choices)
-        # A main path's node i is in slot i + 1 and at depth i + 1: its keys are in order.
-        certain = [n for i, n in enumerate(path) if n == i] if self.repeatable else path
-        slots = [0, *(node + 1 for node in certain)]
-        emitted = self._until_end([choices[slot] for slot in slots][:remaining])
-        slots = slots[: len(emitted)]
-        self._cache.keep(slots)
-        self._emit(progress, emitted, logits, slots, probe_ids)
-        progress.tokens_per_pass.append(len(emitted))
-        count_sources((tree.sources[node] for node in path[: len(emitted)]), progress.accepted)
-        progress.provisional = tree.promised(path[len(certain) :], choices)
-        if draft is not None:
-            draft.extend(emitted)
-
-    def _emit(
-        self,
-        progress: Progress,
-        tokens: list[int],
-        logits: Tensor,
-        slots: list[int],
-        probe_ids: Tensor | None,
-    ) -> None:
-        positions = list(range(len(progress.ids), len(progress.ids) + len(tokens)))
-        progress.append(tokens, slots)
-        if probe_ids is not None:
-            # All rows, as naming a few would send their numbers to the device and wait for it.
-            progress.probes.append((positions, slots, logits.index_select(-1, probe_ids)))
-
-    def _until_end(self, tokens: list[int]) -> list[int]:
-        for count, token in enumerate(tokens, start=1):
-            if token in self._eos:
-                return tokens[:count]
-        return tokens
+        guesses = answer.propose(max(self.pass_costs) - 1)
+        size = choose_block(answer.progress.provisional.reach + guesses.reach, self.pass_costs)
+        logits = self._passes.of_size(size)(*answer.lay_out(guesses, size, size))
+        # The pass's only wait for the device.
+        answer.accept(logits.argmax(-1).tolist(), logits)
 
     @contextmanager
     def _device(self) -> Iterator[None]:
@@ -359,11 +253,3 @@ def generate(
     capacity = torch.as_tensor(batch["input_ids"]).shape[-1] + max_new_tokens
     decoder = Decoder(model, capacity, cuda_graphs=False, repeatable=repeatable)
     return decoder.generate(batch, max_new_tokens, draft, probe_ids, form=form)
-
-
-def _eos_ids(model: MolmoActForActionReasoning) -> frozenset[int]:
-    for config in (getattr(model, "generation_config", None), model.config):
-        eos = getattr(config, "eos_token_id", None)
-        if eos is not None:
-            return frozenset([eos] if isinstance(eos, int) else eos)
-    return frozenset()

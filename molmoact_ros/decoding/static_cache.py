@@ -29,34 +29,16 @@ class StaticCache:
         capacity: positions that fit.
     """
 
-    def __init__(
-        self,
-        layers: int,
-        kv_heads: int,
-        head_dim: int,
-        capacity: int,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
+    def __init__(self, store: Tensor) -> None:
+        """Take memory of `new_store`, for one sequence."""
         self.length = 0
-        self.capacity = capacity
-        # One tensor for all layers: moving a position is one copy, not one per layer.
-        shape = (2, layers, 1, kv_heads, capacity, head_dim)
-        self._store = torch.zeros(shape, device=device, dtype=dtype)
+        self.capacity = store.shape[4]
+        self._store = store
 
     @classmethod
     def for_model(cls, model: MolmoActForActionReasoning, capacity: int) -> StaticCache:
         """Return an empty cache of a network's shape and number type, on its device."""
-        llm = model.config.llm_config
-        return cls(
-            llm.num_hidden_layers,
-            llm.num_key_value_heads,
-            llm.head_dim,
-            capacity,
-            device=model.device,
-            dtype=model.dtype,
-        )
+        return cls(new_store(model, capacity))
 
     def sliced(self, count: int) -> SlicedWindow:
         """Return a window that appends `count` positions and returns the filled part."""
@@ -80,6 +62,23 @@ class StaticCache:
                 moved = self._store.narrow(4, start + offset, 1)
                 self._store.narrow(4, start + target, 1).copy_(moved)
         self.length = start + len(offsets)
+
+
+def new_store(model: MolmoActForActionReasoning, capacity: int, sequences: int = 1) -> Tensor:
+    """Return zeros `[2, layers, sequences, kv_heads, capacity, head_dim]` on a network's device.
+
+    One tensor for all layers: moving a position is one copy, not one per layer.
+    """
+    llm = model.config.llm_config
+    shape = (
+        2,
+        llm.num_hidden_layers,
+        sequences,
+        llm.num_key_value_heads,
+        capacity,
+        llm.head_dim,
+    )
+    return torch.zeros(shape, device=model.device, dtype=model.dtype)
 
 
 class SlicedWindow:

@@ -12,10 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 ROOT = -1
+
+
+class Node(NamedTuple):
+    """One guess of a TokenTree; fields as there."""
+
+    token: int
+    parent: int
+    source: str
+    reach: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class TokenTree:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @classmethod
+    def of(cls, nodes: Iterable[Node]) -> TokenTree:
+        """Return the tree of these nodes, each behind its parent."""
+        return cls(*zip(*nodes, strict=True))
 
     @classmethod
     def chain(cls, tokens: Sequence[int], source: str) -> TokenTree:

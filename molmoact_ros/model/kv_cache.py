@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
@@ -27,3 +28,29 @@ class KVCache(Protocol):
             last size of the mask given to `run`, or S when there is no mask.
         """
         ...
+
+
+class SharedKVCache(ABC):
+    """Keeps the keys and values of several sequences whose rows lie in one block."""
+
+    @abstractmethod
+    def attend(
+        self,
+        layer: int,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> torch.Tensor:
+        """Store what is new of one layer, and attend from each row to its own sequence alone.
+
+        Args:
+            layer: Index of the language model's block.
+            queries: ``[1, Hq, S, head_dim]``, rotary positions applied.
+            keys: ``[1, Hkv, S, head_dim]``, rotary positions applied.
+            values: Like keys.
+            mask: What `fold_mask` made of the mask given to `run`.
+
+        Returns:
+            ``[1, Hq, S, head_dim]``.
+        """

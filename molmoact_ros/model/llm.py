@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .config import LlmConfig
-from .kv_cache import KVCache
+from .kv_cache import KVCache, SharedKVCache
 from .layers import (
     RMSNorm,
     activation,
@@ -69,7 +69,7 @@ class Attention(nn.Module):
         x: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
-        cache: KVCache | None,
+        cache: KVCache | SharedKVCache | None,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """Attend over ``[B, S, D]``; `mask` is folded (see `layers.fold_mask`) or None."""
@@ -81,10 +81,23 @@ class Attention(nn.Module):
         turned = rotate(self._heads(turned), cos, sin)
         q, k = turned.split((self.q_size // self.head_dim, self.kv_size // self.head_dim), dim=1)
         v = self._heads(v)
+        attended = self._attend(q, k, v, cache, mask)
+        return self.attn_out(attended.transpose(1, 2).flatten(2))
+
+    def _attend(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        cache: KVCache | SharedKVCache | None,
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        if isinstance(cache, SharedKVCache):
+            assert mask is not None, "rows of several sequences need a mask"
+            return cache.attend(self.layer, q, k, v, mask)
         if cache is not None:
             k, v = cache.update(self.layer, k, v)
-        attended = causal_attention(q, k, v) if mask is None else masked_attention(q, k, v, mask)
-        return self.attn_out(attended.transpose(1, 2).flatten(2))
+        return causal_attention(q, k, v) if mask is None else masked_attention(q, k, v, mask)
 
     def _norm(self, norm: RMSNorm, x: torch.Tensor) -> torch.Tensor:
         """Normalise ``[B, S, H * head_dim]``, over all heads or over each."""
@@ -128,7 +141,7 @@ class Block(nn.Module):
         x: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
-        cache: KVCache | None,
+        cache: KVCache | SharedKVCache | None,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """Map ``[B, S, D]`` to ``[B, S, D]``."""
@@ -157,7 +170,7 @@ class Transformer(nn.Module):
         self,
         x: torch.Tensor,
         position_ids: torch.Tensor,
-        cache: KVCache | None = None,
+        cache: KVCache | SharedKVCache | None = None,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run all blocks; see `MolmoActForActionReasoning.run`."""

@@ -15,7 +15,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from .adapter import VisionBackbone
 from .config import MolmoActConfig
-from .kv_cache import KVCache
+from .kv_cache import KVCache, SharedKVCache
 from .layers import RMSNorm
 from .llm import TokenEmbedding, Transformer
 from .loading import LoadProgress, load_model
@@ -163,7 +163,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
         self,
         inputs_embeds: torch.Tensor,
         position_ids: torch.Tensor,
-        cache: KVCache | None = None,
+        cache: KVCache | SharedKVCache | None = None,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run the language model on new positions; no host synchronisation, static shapes.
@@ -173,7 +173,8 @@ class MolmoActForActionReasoning(PreTrainedModel):
             position_ids: ``[B, S]`` rotary positions of the new tokens.
             cache: Holds earlier keys and values, or None.
             mask: Booleans ``[B or 1, 1, S, T]``, true where a new token attends; T counts the
-                positions that the cache returns. None: causal over the S new tokens alone.
+                positions that the cache returns. A shared cache has one of ``[N, 1, S, T]`` for N
+                sequences. None: causal over the S new tokens alone.
 
         Returns:
             Hidden states after the last norm, ``[B, S, D]``.

@@ -9,7 +9,7 @@ from molmoact_ros.decoding.static_cache import ContextTooLongError, StaticCache
 
 
 def _cache() -> StaticCache:
-    return StaticCache(2, 3, 4, 10, device=torch.device("cpu"), dtype=torch.float32)
+    return StaticCache(torch.zeros(2, 2, 1, 3, 10, 4))
 
 
 def _entries(start: int, count: int) -> torch.Tensor:

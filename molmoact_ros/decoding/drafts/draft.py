@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 from molmoact_ros.answer import ActionTokenizer
@@ -19,7 +20,7 @@ from molmoact_ros.decoding.drafts.predictors import (
 from molmoact_ros.decoding.drafts.template import MAX_TRAJECTORIES, Literal, Slot, Template
 from molmoact_ros.decoding.drafts.trie import Tokens
 from molmoact_ros.decoding.drafts.wording import example_answers
-from molmoact_ros.decoding.tree import ROOT, TokenTree
+from molmoact_ros.decoding.tree import ROOT, Node, TokenTree
 
 from .answer_history import History
 from .answer_splitter import AnswerReader
@@ -186,33 +187,33 @@ class Draft:
             limit: most nodes.
             provisional: tokens that probably follow those so far; the tree goes on behind them.
         """
+        return TokenTree.of(islice(self.grow(provisional), limit))
+
+    def grow(self, provisional: Sequence[int] = ()) -> Iterator[Node]:
+        """Yield the likeliest continuations one by one; each costs time only when asked for.
+
+        Args:
+            provisional: as for `propose`.
+        """
         alive, last_known = self._alive, self._last_known
         for token in provisional:
             alive, last_known = _follow(alive, last_known, token)
         if not alive:
-            return TokenTree()
-        tokens: list[int] = []
-        parents: list[int] = []
-        sources: list[str] = []
-        reach: list[float] = []
+            return
         heap: list[tuple[float, int, int, _Option]] = []
         pushed = 0
-        node, chance, options = ROOT, 1.0, self._options(alive[0], None)
-        while True:
+        parent, chance, options = ROOT, 1.0, self._options(alive[0], None)
+        for number in count():
             for option in options:
                 if chance * option.probability >= _LEAST_REACH:
                     pushed += 1
-                    heapq.heappush(heap, (-chance * option.probability, pushed, node, option))
-            if not heap or len(tokens) >= limit:
-                break
+                    heapq.heappush(heap, (-chance * option.probability, pushed, parent, option))
+            if not heap:
+                return
             negative, _, parent, option = heapq.heappop(heap)
-            node, chance = len(tokens), -negative
-            tokens.append(option.token)
-            parents.append(parent)
-            sources.append(option.source)
-            reach.append(chance)
-            options = self._options(*option.after())
-        return TokenTree(tuple(tokens), tuple(parents), tuple(sources), tuple(reach))
+            chance = -negative
+            yield Node(option.token, parent, option.source, chance)
+            parent, options = number, self._options(*option.after())
 
     def _options(self, cursor: Cursor, pool: list[_Spelled] | None) -> list[_Option]:
         element = cursor.element
