@@ -10,38 +10,35 @@ Example:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molmoact_ros.answer import ActionStats, ActionTokenizer, DepthTokenizer, parse_answer
-from molmoact_ros.answer.confidence import action_distribution, single_token_bins
-from molmoact_ros.answer.trust import TrustMonitor, record_chunk
-from molmoact_ros.decoding import SOURCES, Decoder, Draft, GenerationResult, PassReport
+from molmoact_ros.answer import DepthTokenizer
+from molmoact_ros.decoding import SOURCES, Decoder, PassReport
 from molmoact_ros.model import MolmoActForActionReasoning
-from molmoact_ros.model.loading import LoadProgress, fill_model
-from molmoact_ros.model.memory import CONTEXT_LENGTH, return_memory, stored_bytes
+from molmoact_ros.model.loading import LoadProgress
+from molmoact_ros.model.memory import CONTEXT_LENGTH, stored_bytes
 from molmoact_ros.processing import MolmoActProcessor
-from molmoact_ros.processing.image_inputs import check_frame
 
 from .answer_forms import AnswerForms
+from .answer_stream import AnswerStream
 from .checkpoint_profile import GENERIC, CheckpointProfile
-from .model_input import WARM_UP_SIZE, model_input
+from .loaded_checkpoint import LoadedCheckpoint
+from .model_input import WARM_UP_SIZE
 from .preflight import PolicyRequest, Preflight, check_policy
+from .session_settings import ActionDecoding, SessionSettings
 from .types import MAX_OVERRULED, Observation, Reasoning
 
 __all__ = ["ActionDecoding", "MolmoActPolicy", "Observation", "Reasoning"]
 
-ActionDecoding = Literal["argmax", "expectation"]
-
 WARM_UP_TOKENS = 16
-DEFAULT_ROWS = 8  # of a chunk, as a first guess for drafting
 
 
 class MolmoActPolicy:
@@ -49,7 +46,6 @@ class MolmoActPolicy:
 
     Attributes:
         repeatable: Whether drafts cannot change an id in any number type.
-        forms: What constrained answers are kept to, None where they are not constrained.
         pass_report: What `warm_up` found when it checked the network's passes, None before.
     """
 
@@ -98,40 +94,31 @@ class MolmoActPolicy:
             ValueError: norm_stats are absent or broken, unnorm_key is not one of them, or the
                 profile names another number of action dimensions.
         """
-        self.model = model.eval()
+        self._checkpoint = checkpoint = LoadedCheckpoint(
+            model.eval(),
+            processor,
+            depth or DepthTokenizer(),
+            profile,
+            unnorm_key or profile.answer.unnorm_key,
+            context_length,
+        )
+        self.model, self.processor, self.depth = model, processor, checkpoint.depth
         self.device, self.weights_bytes = model.device, stored_bytes(model)
-        self.processor = processor
         self.profile = profile
-        key = unnorm_key or profile.answer.unnorm_key
-        self.stats = ActionStats.from_norm_stats(model.config.norm_stats, key)
-        if profile is not GENERIC:
-            profile.actions.check_dof(self.stats.dof)
-        self.depth = depth or DepthTokenizer()
-        self.action_tokenizer = ActionTokenizer(model.config.action_codebook)
-        self._rows = rows or profile.answer.rows
-        self._max_new_tokens = max_new_tokens or profile.answer.max_new_tokens
-        self._gripper = profile.actions.gripper.converter()
-        self._trust = TrustMonitor(delta_actions=profile.actions.action_space.endswith("delta"))
-        self._instruction = ""
-        self._action_decoding = action_decoding
+        self.action_tokenizer = checkpoint.action_tokenizer
+        settings = SessionSettings(
+            rows=rows,
+            max_new_tokens=max_new_tokens,
+            action_decoding=action_decoding,
+            draft_sources=tuple(draft_sources),
+            constrained=constrained,
+            max_overruled=max_overruled,
+        )
+        self._stream = AnswerStream(checkpoint, settings)
+        self.stats = self._stream.stats
         self.pass_report: PassReport | None = None
         self._decoder = Decoder(self.model, context_length, repeatable=repeatable)
         self.repeatable = self._decoder.repeatable
-        self._draft = Draft.from_tokenizer(
-            processor.tokenizer,
-            self.action_tokenizer,
-            processor.tokenizer.eos_token_id,
-            rows=self._rows or DEFAULT_ROWS,
-            columns=self.stats.dof,
-            sources=draft_sources,
-        )
-        self.forms: AnswerForms | None = None
-        if constrained:
-            self.forms = AnswerForms(processor.tokenizer, self.action_tokenizer, max_overruled)
-        self._last_answer: list[int] | None = None
-        self._last_stamp: float | None = None
-        bins = single_token_bins(processor.tokenizer.get_vocab(), self.action_tokenizer)
-        self._bin_ids = None if bins is None else torch.tensor(bins)
 
     @classmethod
     def from_pretrained(
@@ -199,16 +186,13 @@ class MolmoActPolicy:
             DeviceLostError: The device failed for good.
             DeviceMemoryError: Others took the device's memory; the text names what would fit.
         """
-        found.require()
-        # Without problems nothing is absent.
-        assert found.plan and found.precision and found.device and found.processor
-        assert found.stats and found.profile
+        loaded = LoadedCheckpoint.from_preflight(found, progress)
         return cls(
-            fill_model(found.plan, found.precision, found.device, progress),
-            found.processor,
-            unnorm_key=found.stats.key,
-            depth=DepthTokenizer(network=found.vqvae),
-            profile=found.profile,
+            loaded.model,
+            loaded.processor,
+            unnorm_key=loaded.unnorm_key,
+            depth=loaded.depth,
+            profile=loaded.profile,
             **settings,
         )
 
@@ -230,14 +214,17 @@ class MolmoActPolicy:
                 instruction or one that holds reserved tokens). Never because of the answer:
                 what is wrong with that is listed in `problems`.
         """
+        stream = self._stream
         seconds: dict[str, float] = {}
         with _stopwatch(seconds, "total"):
             with _stopwatch(seconds, "preprocess"):
-                batch = self._prepare(observation)
-            result = self._generate(batch, observation, should_stop)
+                batch = stream.prepare(observation)
+            form, bins = stream.begin(observation), self._checkpoint.bin_ids
+            result = self._decoder.generate(
+                batch, stream.max_new_tokens, stream.draft, bins, should_stop, form
+            )
             with _stopwatch(seconds, "parse"):
-                reasoning = self._read(result, observation.trajectory_hint)
-                reasoning = self._check_trust(reasoning, observation)
+                reasoning = stream.finish(result, observation)
         return replace(reasoning, timings={**result.seconds, **seconds})
 
     def warm_up(
@@ -262,27 +249,25 @@ class MolmoActPolicy:
         image = np.full((*WARM_UP_SIZE, 3), 127, np.uint8)
         n_images = n_images or len(self.profile.prompt.cameras)
         images = {str(number): image for number in range(n_images)}
-        batch = self._prepare(Observation(images, "wait"))
-        self._decoder.generate(batch, WARM_UP_TOKENS, self._draft, self._bin_ids, should_stop)
+        batch, draft = self._stream.prepare(Observation(images, "wait")), self._stream.draft
+        bins = self._checkpoint.bin_ids
+        self._decoder.generate(batch, WARM_UP_TOKENS, draft, bins, should_stop)
         self.relative_depth(np.zeros((10, 10), np.uint8))
 
     @property
     def drafts_learn(self) -> bool:
         """Whether the answer before the last could be learned from; else passes are wasted."""
-        return self._draft.learned
+        return self._stream.draft.learned
+
+    @property
+    def forms(self) -> AnswerForms | None:
+        """What constrained answers are kept to, None where they are not constrained."""
+        return self._stream.forms
 
     def close(self) -> None:
-        """Give the memory of weights and caches back, whoever still holds the policy.
-
-        It cannot be used afterwards. Without this the memory would stay until Python looks for
-        objects that refer to each other, which an idle program never does.
-        """
-        for network in (self.model, self.depth.network):
-            for module in network.modules() if isinstance(network, torch.nn.Module) else ():
-                module._parameters.clear()
-                module._buffers.clear()
+        """Give the memory of weights and caches back; the policy cannot be used afterwards."""
         self._decoder.close()
-        return_memory()
+        self._checkpoint.close()
 
     def check_instruction(self, instruction: str) -> None:
         """Refuse an instruction that would put reserved tokens or action strings into the prompt.
@@ -290,106 +275,11 @@ class MolmoActPolicy:
         Raises:
             ValueError: Names what the instruction must not hold.
         """
-        self.processor.check_instruction(instruction, self.action_tokenizer.strings)
+        self._checkpoint.check_instruction(instruction)
 
     def relative_depth(self, depth_codes: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """Decode depth codes to a picture, float32 [H, W], 0..1, relative; None without VQ-VAE."""
-        if self.depth.network is None:
-            return None
-        return self.depth.relative_depth(depth_codes)
-
-    def _prepare(self, observation: Observation) -> Any:
-        """Preprocess the images and write the prompt."""
-        images, instruction = _check_images(observation.images), observation.instruction
-        self.check_instruction(instruction)
-        hint = observation.trajectory_hint
-        return model_input(self.processor, self.profile, images, instruction, hint)
-
-    def _generate(
-        self, batch: Any, observation: Observation, should_stop: Callable[[], bool] | None
-    ) -> GenerationResult:
-        """Decode the answer, with the answers before it as its draft."""
-        stamp, steered = observation.stamp, observation.trajectory_hint is not None
-        if self._last_answer is not None:
-            self._draft.observe(self._last_answer, executed_steps=self._steps_until(stamp))
-        form = self.forms[steered].begin() if self.forms else ()
-        result = self._decoder.generate(
-            batch, self._max_new_tokens, self._draft, self._bin_ids, should_stop, form
-        )
-        self._last_answer, self._last_stamp = result.ids, stamp
-        return result
-
-    def _steps_until(self, stamp: float | None) -> int:
-        """Rows of the last chunk that the robot may have followed since its image; a guess."""
-        period = self.profile.actions.control_period
-        if stamp is None or self._last_stamp is None or period is None:
-            return 0
-        return max(0, round((stamp - self._last_stamp) / period))
-
-    def _read(self, result: GenerationResult, hint: NDArray[np.float64] | None) -> Reasoning:
-        """Turn token ids into codes, points and robot units."""
-        text = self.processor.decode(result.ids)
-        answer = parse_answer(
-            text,
-            self.model.config.norm_stats,
-            self.stats.key,
-            action_tokenizer=self.action_tokenizer,
-            depth_tokenizer=self.depth,
-            rows=self._rows,
-            steered=hint is not None,
-            finished=result.ended,
-        )
-        problems = answer.problems
-        if self.forms:
-            problems = self.forms.check(result, answer, hint is not None)
-        actions = answer.actions
-        beliefs = action_distribution(
-            result.probes, len(actions), self.stats, self.action_tokenizer
-        )
-        if beliefs is not None and self._action_decoding == "expectation":
-            actions = beliefs.expectation
-        names = self.profile.actions.names
-        if "gripper" in names and len(names) == self.stats.dof:
-            column = names.index("gripper")
-            actions = actions.copy()
-            actions[:, column] = self._gripper.convert(actions[:, column])
-        predicted = np.empty((0, 2))
-        if answer.trajectory is not None:
-            predicted = self.profile.images.to_camera(answer.trajectory)
-        return Reasoning(
-            depth_codes=answer.depth,
-            trajectory=predicted if hint is None else np.asarray(hint, dtype=np.float64),
-            trajectory_source="predicted" if hint is None else "user",
-            actions=actions,
-            valid=not problems,
-            problems=problems,
-            confidence=None if beliefs is None else beliefs.confidence,
-            spread=None if beliefs is None else beliefs.spread,
-            unnorm_key=self.stats.key,
-            text=text,
-            ids=tuple(result.ids),
-            forward_passes=result.forward_passes,
-            drafted=result.drafted,
-            accepted=result.accepted,
-            tokens_per_pass=result.tokens_per_pass,
-            overruled=result.overruled,
-        )
-
-    def _check_trust(self, reasoning: Reasoning, observation: Observation) -> Reasoning:
-        """Add what only the last answers together show."""
-        if observation.instruction != self._instruction:
-            self._trust.reset()
-            self._instruction = observation.instruction
-        image = next(iter(observation.images.values()))
-        record = record_chunk(reasoning.actions, self.stats, reasoning.trajectory, image)
-        problems = (*reasoning.problems, *self._trust.add(record))
-        return replace(reasoning, problems=problems, valid=not problems)
-
-
-def _check_images(images: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    if not images:
-        raise ValueError("The observation has no image; the policy needs at least one camera")
-    return [check_frame(image, f"Image '{name}'") for name, image in images.items()]
+        return self._checkpoint.relative_depth(depth_codes)
 
 
 @contextmanager
