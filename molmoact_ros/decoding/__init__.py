@@ -4,9 +4,10 @@
 
 from molmoact_ros.decoding.check import PassReport
 from molmoact_ros.decoding.drafts import SOURCES, AnswerReader, Draft, Grammar
-from molmoact_ros.decoding.engine import Decoder, StoppedError, generate
+from molmoact_ros.decoding.engine import Decoder, generate
 from molmoact_ros.decoding.running_answer import RunningAnswer, TokenDraft
 from molmoact_ros.decoding.tree import TokenTree
+from molmoact_ros.faults import StoppedError
 
 from .generation_result import GenerationResult
 from .static_cache import ContextTooLongError

@@ -40,15 +40,12 @@ from molmoact_ros.decoding.pass_set import PassSet
 from molmoact_ros.decoding.prompt import Prompt, eos_ids
 from molmoact_ros.decoding.running_answer import RunningAnswer, TokenDraft
 from molmoact_ros.decoding.tree import block_layout
+from molmoact_ros.faults import StoppedError
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.device import device_faults
 
 from .generation_result import GenerationResult
 from .static_cache import StaticCache
-
-
-class StoppedError(RuntimeError):
-    """An answer was given up because its caller asked for that."""
 
 
 class Decoder:
