@@ -6,6 +6,8 @@ One wrong character moves the prompt away from everything the model has seen, so
 written out in full instead of being assembled from parts.
 """
 
+import unicodedata
+
 MAX_INSTRUCTION = 1000  # characters; checked before a tokenizer, which has no limit, sees them
 
 _REASONING_ONE_IMAGE = (
@@ -89,6 +91,21 @@ def steering_prompt(instruction: str, n_images: int) -> str:
     """
     template = _pick(n_images, _STEERING_ONE_IMAGE, _STEERING_MORE_IMAGES)
     return template.replace("{task}", _task(instruction))
+
+
+def check_instruction(text: str) -> None:
+    """Refuse an instruction that no tokenizer should see.
+
+    Raises:
+        ValueError: It is longer than `MAX_INSTRUCTION`, or holds a control character.
+    """
+    if len(text) > MAX_INSTRUCTION:
+        raise ValueError(
+            f"instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are allowed"
+        )
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise ValueError(f"instruction holds the control character {character!r}")
 
 
 def reasoning_answer(depth: str, trajectory: str, actions: str, n_images: int) -> str:

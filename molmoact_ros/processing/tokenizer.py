@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from molmoact_ros.answer import ActionTokenizer
-from molmoact_ros.answer.prompts import MAX_INSTRUCTION
+from molmoact_ros.answer import ActionTokenizer, prompts
 from molmoact_ros.model import CheckpointError, read_json
 from molmoact_ros.small_files import check_small_file
 
@@ -62,16 +60,10 @@ def check_instruction(
         action_texts: Text of the action tokens, where they are ordinary text (`vocab_tail`).
 
     Raises:
-        ValueError: The text is longer than `MAX_INSTRUCTION`, or holds a control character or the
-            text of a special, depth or action token; the message names it.
+        ValueError: The text is longer than `prompts.MAX_INSTRUCTION`, or holds a control character
+            or the text of a special, depth or action token; the message names it.
     """
-    if len(text) > MAX_INSTRUCTION:
-        raise ValueError(
-            f"instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are allowed"
-        )
-    for character in text:
-        if unicodedata.category(character) in ("Cc", "Cs"):
-            raise ValueError(f"instruction holds the control character {character!r}")
+    prompts.check_instruction(text)
     reserved = reserved_tokens(tokenizer)
     for token in tokenizer.encode(text, add_special_tokens=False):
         if token in reserved:
