@@ -47,7 +47,7 @@ class Pacing:
 
     def reset(self) -> None:
         """Allow an inference at once."""
-        self.started = self._pause_ends = -math.inf
+        self.started = self._pause_ends = self._chunk_ends = -math.inf
 
     def is_early(self, now: float) -> bool:
         """Return whether the next inference has to wait."""
@@ -59,6 +59,12 @@ class Pacing:
     def note_chunk(self, now: float) -> None:
         """Note that the last inference has ended with actions that are executed."""
         self._pause_ends = now + pause_after_answer(self._chunk_seconds, now - self.started)
+        self._chunk_ends = self.started + self._chunk_seconds
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return for how long the last chunk is still executed, s; None: it is done."""
+        left = self._chunk_ends - now
+        return left if 0.0 < left <= self._chunk_seconds else None
 
     @property
     def longest_wait(self) -> float:

@@ -30,6 +30,7 @@ from molmoact_ros.processing import MolmoActProcessor
 from .answer_forms import AnswerForms
 from .answer_stream import AnswerStream
 from .checkpoint_profile import GENERIC, CheckpointProfile
+from .interface import PolicyState
 from .loaded_checkpoint import LoadedCheckpoint
 from .model_input import WARM_UP_SIZE
 from .preflight import PolicyRequest, Preflight, check_policy
@@ -263,6 +264,14 @@ class MolmoActPolicy:
     def forms(self) -> AnswerForms | None:
         """What constrained answers are kept to, None where they are not constrained."""
         return self._stream.forms
+
+    def state(self) -> PolicyState:
+        """Return what the policy takes of its device; may be called in any thread."""
+        values: dict[str, object] = {"weights [GB]": f"{self.weights_bytes / 1e9:.2f}"}
+        if self.device.type == "cuda":
+            allocated = torch.cuda.memory_allocated(self.device)
+            values["GPU memory in use [GB]"] = f"{allocated / 1e9:.2f}"
+        return PolicyState(values=values)
 
     def close(self) -> None:
         """Give the memory of weights and caches back; the policy cannot be used afterwards."""

@@ -29,12 +29,15 @@ class Observation:
         stamp: s on any steady clock, when the images were taken. Only the time between two
             observations counts: it gives how far the robot has followed the last answer, which
             makes the drafts of the next one better. None: not known.
+        seconds_left: Until the robot has done what it was last told, s; where several robots ask,
+            the one whose time is up first is answered first. None: nothing is being done.
     """
 
     images: Mapping[str, NDArray[np.uint8]]
     instruction: str
     trajectory_hint: NDArray[np.float64] | None = None
     stamp: float | None = None
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,10 @@ class Reasoning:
         drafted: Tokens proposed, by source of the draft.
         accepted: Tokens of those that were kept, by source.
         overruled: Tokens that are not the model's own choice (`constrained`, docs/performance.md).
-        timings: Seconds by stage: preprocess, vision, prefill, decode, parse, total; the policy
-            node adds image_age, from the first image's stamp to the start of the inference.
+        timings: Seconds by stage: preprocess, vision, prefill, decode, parse, total; of a server's
+            answer also queue, how long it waited there, server, how long it was there, and
+            round_trip, from sending to receiving by the robot's clock. The policy node adds
+            image_age, from the first image's stamp to the start of the inference.
     """
 
     depth_codes: NDArray[np.uint8] | None
