@@ -35,11 +35,11 @@ def check_policy_node(full_name: str, params_file: str, given: Mapping[str, Any]
 
     Raises:
         ParameterError: File or parameters are not accepted.
-        StartError: There is no such checkpoint.
+        StartError: There is no such checkpoint, or the server's address is none.
     """
-    from molmoact_ros.policy_node.parameters import PolicyParameters, checkpoint_path
+    from molmoact_ros.policy_node.parameters import PolicyParameters, check_source
 
-    checkpoint_path(_parameters(PolicyParameters, full_name, params_file, given))
+    check_source(_parameters(PolicyParameters, full_name, params_file, given))
 
 
 def check_executor_node(full_name: str, params_file: str, given: Mapping[str, Any]) -> None:

@@ -20,23 +20,21 @@ def model_status(
     parameters: PolicyParameters, progress: str, session: PolicySession | None
 ) -> Diagnosis:
     """Return what is loaded, or how far loading is."""
-    values: dict[str, object] = {
-        "checkpoint": parameters.checkpoint,
-        "device": parameters.device,
-        "precision": parameters.quantization or parameters.dtype,
-    }
+    values: dict[str, object] = (
+        {"server": parameters.server}
+        if parameters.server
+        else {
+            "checkpoint": parameters.checkpoint,
+            "device": parameters.device,
+            "precision": parameters.quantization or parameters.dtype,
+        }
+    )
     if session is None:
         return Diagnosis(Level.OK, progress or "not loaded", values)
     # Nothing of the network itself is looked at: another thread may be freeing it.
-    policy = session.policy
-    values |= {"profile": policy.profile.name, "unnorm_key": policy.stats.key}
-    values["weights [GB]"] = f"{policy.weights_bytes / 1e9:.2f}"
-    if policy.device.type == "cuda":
-        import torch  # here, so that the node starts before torch is loaded
-
-        allocated = torch.cuda.memory_allocated(policy.device)
-        values["GPU memory in use [GB]"] = f"{allocated / 1e9:.2f}"
-    return Diagnosis(Level.OK, "loaded", values)
+    policy, state = session.policy, session.policy.state()
+    values |= {"profile": policy.profile.name, "unnorm_key": policy.stats.key, **state.values}
+    return Diagnosis(Level.ERROR if state.problem else Level.OK, state.problem or "loaded", values)
 
 
 def inference_status(session: PolicySession | None, task: PolicyTask, active: bool) -> Diagnosis:
@@ -53,6 +51,8 @@ def inference_status(session: PolicySession | None, task: PolicyTask, active: bo
         values["forward_passes"] = last.forward_passes
         values["trajectory"] = last.trajectory_source
         values |= {f"seconds {stage}": f"{value:.3f}" for stage, value in last.timings.items()}
+        age = last.timings.get("image_age", 0.0) + last.timings.get("total", 0.0)
+        values["age of its picture when it came [s]"] = f"{age:.3f}"
         values["seconds publish"] = f"{session.outputs.publish_seconds:.4f}"
         values["seconds overlay"] = f"{session.outputs.overlay_seconds:.3f}"
     if not active:

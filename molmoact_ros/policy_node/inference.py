@@ -8,13 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.node import Node
 
-from molmoact_ros.faults import DeviceLostError
+from molmoact_ros.faults import DeviceLostError, RemotePolicyError
 from molmoact_ros.policy.frame_matcher import Frame, FrameMatcher, NoMatch
+from molmoact_ros.policy.interface import Policy
 from molmoact_ros.policy.pacing import Pacing
 from molmoact_ros.policy.pixels import ImageError
 from molmoact_ros.policy.task import PolicyTask, TaskDesk
@@ -24,9 +24,6 @@ from molmoact_ros.ros.node_thread import NodeThread
 from molmoact_ros.ros.running import ClosableNode
 
 from .answers import TaskAnswer
-
-if TYPE_CHECKING:
-    from molmoact_ros.policy import MolmoActPolicy
 
 _POLL = 0.05  # s; longest wait of the thread before it looks at the clock again
 GRACE = 2.0  # s after the start in which frames that have not arrived are no fault
@@ -61,7 +58,7 @@ class Inference:
     def __init__(
         self,
         node: ClosableNode,
-        policy: MolmoActPolicy,
+        policy: Policy,
         desk: TaskDesk,
         matcher: FrameMatcher,
         pacing: Pacing,
@@ -152,6 +149,9 @@ class Inference:
         except DeviceLostError as error:
             self._node.fail(str(error))  # a new process may find it working
             raise
+        except RemotePolicyError:
+            self._failing_since = time.monotonic()  # a new process would not reach it either
+            raise
         except Exception:
             self._note_failure()
             raise  # the thread reports it and goes on
@@ -182,7 +182,8 @@ class Inference:
         def is_obsolete() -> bool:
             return self.thread.is_stopping or task is not self._desk.task
 
-        observation = Observation(images, task.instruction, task.hint, lead.stamp)
+        left = self._pacing.seconds_left(now)
+        observation = Observation(images, task.instruction, task.hint, lead.stamp, left)
         try:
             reasoning = self._policy.infer(observation, is_obsolete)
         except Exception:

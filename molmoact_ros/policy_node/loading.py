@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from molmoact_ros.faults import DeviceLostError, DeviceMemoryError
+from molmoact_ros.faults import DeviceLostError, DeviceMemoryError, StoppedError
+from molmoact_ros.policy.interface import Policy
 from molmoact_ros.ros.running import StartError, StartFault
 from molmoact_ros.small_files import one_line
 
-from .parameters import PolicyParameters, camera_topics, load_node_policy
+from .parameters import PolicyParameters, camera_topics, check_source, load_node_policy
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
 
     from molmoact_ros.model.loading import LoadProgress
-    from molmoact_ros.policy import MolmoActPolicy
 
 _LOG_PERIOD = 5.0  # s
 _POLL = 0.1  # s
@@ -37,13 +37,15 @@ class _Stage:
 class PolicyLoader:
     """Loads one policy at a time."""
 
-    def __init__(self, logger: RcutilsLogger) -> None:
+    def __init__(self, logger: RcutilsLogger, node: str) -> None:
         """Prepare.
 
         Args:
             logger: Receives progress messages.
+            node: Full name of the node, for a policy server.
         """
         self._logger = logger
+        self._node = node
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
         self._stage = _Stage()
@@ -64,14 +66,16 @@ class PolicyLoader:
         """End a load, and all later ones."""
         self._cancelled.set()
 
-    def load(self, parameters: PolicyParameters) -> MolmoActPolicy:
+    def load(self, parameters: PolicyParameters) -> Policy:
         """Load and warm up; other threads go on meanwhile.
 
         Raises:
             DeviceLostError: The device failed for good.
-            StartError: The checkpoint cannot be loaded, or `cancel` was called.
+            StartError: The checkpoint cannot be loaded, the server refuses the robot, or `cancel`
+                was called.
         """
-        outcome: list[MolmoActPolicy | Exception] = []
+        check_source(parameters)
+        outcome: list[Policy | Exception] = []
 
         def work() -> None:
             try:
@@ -79,7 +83,11 @@ class PolicyLoader:
             except Exception as error:  # noqa: BLE001 - handed to the waiting thread
                 outcome.append(error)
 
-        self._stage = _Stage("loading torch and checking the checkpoint")
+        self._stage = _Stage(
+            f"connecting to {parameters.server}"
+            if parameters.server
+            else "loading torch and checking the checkpoint"
+        )
         self._thread = threading.Thread(target=work, name="loading", daemon=True)
         self._thread.start()
         logged, next_log = "", 0.0
@@ -96,19 +104,33 @@ class PolicyLoader:
             raise result
         return result
 
-    def _load(self, parameters: PolicyParameters) -> MolmoActPolicy:
-        policy = load_node_policy(parameters, self._on_progress, self._logger.warning)
-        # Here and not above: it loads torch, and a wrong path is reported at once without.
-        from molmoact_ros.decoding import StoppedError
+    def _load(self, parameters: PolicyParameters) -> Policy:
+        try:
+            if parameters.server:
+                return self._connect(parameters)
+            return self._load_here(parameters)
+        except StoppedError as error:
+            raise StartError("loading was cancelled") from error
 
+    def _connect(self, parameters: PolicyParameters) -> Policy:
+        from .server import connect_policy
+
+        stage = self._stage
+
+        def show(problem: str) -> None:
+            self._stage = replace(stage, detail=problem)
+
+        warn, is_cancelled = self._logger.warning, self._cancelled.is_set
+        return connect_policy(parameters, self._node, show, is_cancelled, warn)
+
+    def _load_here(self, parameters: PolicyParameters) -> Policy:
+        policy = load_node_policy(parameters, self._on_progress, self._logger.warning)
         self._stage = _Stage("warming up")
         start = time.monotonic()
         try:
             n_images = len(camera_topics(parameters, policy.profile))
             policy.warm_up(n_images, self._cancelled.is_set)
-        except StoppedError as error:
-            raise StartError("loading was cancelled") from error
-        except DeviceLostError:
+        except (DeviceLostError, StoppedError):
             raise
         except DeviceMemoryError as error:
             raise StartFault(str(error)) from error

@@ -43,7 +43,7 @@ class PolicyNode(ManagedNode):
         self._clock_thread.start()
         self._settings = declare_parameters(self, PolicyParameters)
         self._desk = TaskDesk(self._settings.instruction, self._settings.hint_steps)
-        self._loader = PolicyLoader(self.get_logger())
+        self._loader = PolicyLoader(self.get_logger(), self.get_fully_qualified_name())
         self._closing = threading.Event()
         self._session: PolicySession | None = None
         watch_parameters(self, self._settings, self._take_parameters)
@@ -78,8 +78,9 @@ class PolicyNode(ManagedNode):
             self.fail(str(error))  # another `configure` of this process would fail as well
             raise StartFault(str(error)) from error
         self._session = PolicySession(self, policy, self._desk, lambda: self._settings)
+        source = self._settings.checkpoint or self._settings.server
         self.get_logger().info(
-            f"loaded {self._settings.checkpoint}: profile '{policy.profile.name}', "
+            f"loaded {source}: profile '{policy.profile.name}', "
             f"cameras {', '.join(self._session.inputs.names)}"
         )
 

@@ -15,6 +15,7 @@ from molmoact_ros.control import ACTION_SPACES
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
 from molmoact_ros.policy.types import MAX_OVERRULED, ActionFormat
+from molmoact_ros.remote.exchange import JPEG
 from molmoact_ros.ros.parameters import parameter
 from molmoact_ros.ros.running import StartError, StartFault
 from molmoact_ros.small_files import one_line
@@ -33,7 +34,41 @@ if TYPE_CHECKING:
 class PolicyParameters:
     """Parameters of the policy node; empty or 0 mostly means: as in the checkpoint's profile."""
 
-    checkpoint: str = parameter("", "Checkpoint directory, or a Hugging Face hub id.")
+    checkpoint: str = parameter(
+        "", "Checkpoint directory, or a Hugging Face hub id; or give `server`."
+    )
+    server: str = parameter(
+        "",
+        "Policy server that computes instead of this machine, e.g. ws://gpu-pc:8750, or wss:// "
+        "with TLS. What belongs to a network on this machine (revision, device, dtype, "
+        "quantization, repeatable, threads) is the server's then.",
+    )
+    server_token_file: str = parameter(
+        "",
+        "File that holds the token which the server has given this robot; empty: the environment "
+        "variable MOLMOACT_SERVER_TOKEN, or none.",
+    )
+    server_ca: str = parameter(
+        "", "PEM file to verify the server's certificate by, with wss://; empty: the system's."
+    )
+    server_images: str = parameter(
+        JPEG,
+        "How pictures are sent to the server: as JPEG, or raw, which is about ten times as much "
+        "and changes no bit of an answer.",
+        choices=(JPEG, RAW),
+    )
+    server_timeout: float = parameter(
+        10.0,
+        "Longest wait for an answer of the server; a later one is dropped.",
+        unit="s",
+        limits=(0.1, 600.0),
+    )
+    robot_name: str = parameter(
+        "",
+        "Name by which the server knows this robot; empty: host and node, e.g. "
+        "arm-pc/molmoact_policy.",
+        max_length=64,
+    )
     revision: str = parameter("", "Revision of a hub id (branch, tag or commit); empty: main.")
     unnorm_key: str = parameter(
         "", "Entry of the checkpoint's norm_stats; empty: the only one there is."
@@ -319,11 +354,38 @@ def _problems(parameters: PolicyParameters, found: Preflight) -> list[str]:
     return problems
 
 
+def check_source(parameters: PolicyParameters) -> None:
+    """Refuse what names no policy, without a look at a checkpoint's files or at the network.
+
+    Raises:
+        StartError: There is no checkpoint directory, the server's address is none, or both or
+            neither are given.
+    """
+    if not parameters.checkpoint and not parameters.server:
+        raise StartError(
+            "parameter 'checkpoint': give a checkpoint directory or a hub id, or, with parameter "
+            "'server', the address of a policy server"
+        )
+    if parameters.checkpoint and parameters.server:
+        raise StartError(
+            f"parameters 'checkpoint' ('{parameters.checkpoint}') and 'server' "
+            f"('{parameters.server}'): give one of them; a server has its own checkpoint"
+        )
+    if parameters.server:
+        from .server import server_address
+
+        server_address(parameters)
+    else:
+        checkpoint_path(parameters)
+
+
 def checkpoint_path(parameters: PolicyParameters) -> str | Path:
-    """Return the directory or hub id."""
+    """Return the directory or hub id.
+
+    Raises:
+        StartError: There is no such directory.
+    """
     checkpoint = parameters.checkpoint
-    if not checkpoint:
-        raise StartError("parameter 'checkpoint': give a checkpoint directory or a hub id")
     try:
         os.fsencode(checkpoint)
     except UnicodeEncodeError as error:

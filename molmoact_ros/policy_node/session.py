@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from std_msgs.msg import String
 
@@ -13,6 +12,7 @@ from molmoact_ros.answer.standstill import is_at_rest
 from molmoact_ros.answer.trajectory import clipped, simplified
 from molmoact_ros.msg import Trajectory2D
 from molmoact_ros.policy.frame_matcher import FrameMatcher
+from molmoact_ros.policy.interface import Policy
 from molmoact_ros.policy.pacing import Pacing
 from molmoact_ros.policy.task import TaskDesk
 from molmoact_ros.ros import qos
@@ -24,9 +24,6 @@ from .cameras import CameraInputs
 from .inference import Inference
 from .instruction_server import InstructionServer
 from .parameters import PolicyParameters, action_format, camera_topics
-
-if TYPE_CHECKING:
-    from molmoact_ros.policy import MolmoActPolicy
 
 
 class PolicySession:
@@ -42,7 +39,7 @@ class PolicySession:
     def __init__(
         self,
         node: ClosableNode,
-        policy: MolmoActPolicy,
+        policy: Policy,
         desk: TaskDesk,
         settings: Callable[[], PolicyParameters],
     ) -> None:

@@ -24,6 +24,7 @@ from molmoact_ros.yaml_config import ProfileError, build
 from .fields import WireError, plain
 from .wire import Answer, Difference, Hello, Infer, Limits, Picture, Statistics
 
+JPEG = "jpeg"  # as which a robot sends its pictures; else raw
 _JPEG = b"\xff\xd8\xff"
 _MAX_PROBLEMS = 64
 _MAX_PROBLEM = 2000  # characters
@@ -42,7 +43,6 @@ def infer_message(
     observation: Observation,
     *,
     jpeg: bool,
-    seconds_left: float | None = None,
     depth: bool = False,
 ) -> Infer:
     """Return an observation as a message.
@@ -51,12 +51,18 @@ def infer_message(
         sequence: Its number.
         observation: Images and instruction.
         jpeg: Whether images are compressed; then answers differ a little from those for raw ones.
-        seconds_left: Until what the robot was last told is done, s; None: nothing is being done.
         depth: Whether the decoded depth is wanted.
 
     Raises:
-        ImageError: OpenCV cannot encode an image.
+        ValueError: There is no image, or one that is not RGB uint8 or cannot be encoded.
     """
+    if not observation.images:
+        raise ValueError("The observation has no image; the policy needs at least one camera")
+    for name, image in observation.images.items():
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                f"Image '{name}' is {image.dtype} {list(image.shape)}, not RGB uint8 [H, W, 3]"
+            )
     pictures = tuple(
         Picture(name, jpeg=jpeg_from_rgb(image)) if jpeg else Picture(name, rgb=image)
         for name, image in observation.images.items()
@@ -68,7 +74,7 @@ def infer_message(
         instruction=observation.instruction,
         hint=None if hint is None else np.asarray(hint, np.float64),
         stamp=observation.stamp,
-        seconds_left=seconds_left,
+        seconds_left=observation.seconds_left,
         depth=depth,
     )
 
@@ -82,7 +88,7 @@ def observation_of(infer: Infer, limits: Limits) -> Observation:
     images = {picture.camera: _pixels(picture, limits) for picture in infer.pictures}
     if len(images) != len(infer.pictures):
         raise ImageError("two pictures have the name of one camera")
-    return Observation(images, infer.instruction, infer.hint, infer.stamp)
+    return Observation(images, infer.instruction, infer.hint, infer.stamp, infer.seconds_left)
 
 
 def answer_message(

@@ -296,7 +296,8 @@ class Answer:
 
     Attributes:
         sequence: Of the `Infer`.
-        timings: Seconds by stage, of the server; "queue" is how long the request waited.
+        timings: Seconds by stage, of the server: "total" from the arrival of the request until its
+            answer, "queue" how much of that it waited.
         depth: uint8 [h, w], 0..255 for the relative depth 0..1; None: not wanted, or no decoder.
         drafts_learn: Whether the answer before could be learned from.
         form_learned: Whether answers of this kind are kept to a form; None: not constrained.

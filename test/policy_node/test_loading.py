@@ -56,7 +56,7 @@ def until(done: Callable[[], bool]) -> None:
 def test_a_slow_stage_is_logged_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real load whose reading and warming up wait until the log has reported each twice."""
     log = Log()
-    loader = PolicyLoader(log)  # type: ignore[arg-type]
+    loader = PolicyLoader(log, "/policy")  # type: ignore[arg-type]
     stages = ("loading the checkpoint: ", "warming up: ")
     seen: list[str] = []
 

@@ -119,9 +119,8 @@ MESSAGES = [
     Refusal(kind="settings", sentence="no", differences=(Difference("cameras", "1", "2"),)),
     infer_message(
         3,
-        Observation(IMAGES, "close the box", np.array([[1, 2], [3, 4]], np.float64), 12.5),
+        Observation(IMAGES, "close the box", np.array([[1, 2], [3, 4]], np.float64), 12.5, 0.4),
         jpeg=False,
-        seconds_left=0.4,
         depth=True,
     ),
     answer_message(
