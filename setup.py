@@ -103,7 +103,7 @@ setup(
         "replay": ["rosbags>=0.11,<0.12"],
         "selfcheck": ["matplotlib"],
         "console": ["nicegui>=3.18,<4"],
-        "remote": ["msgpack>=1.0.5,<2", "websockets>=13,<18"],
+        "remote": ["msgpack>=1.0.5,<2", "websockets>=15,<18"],
         "dataset": [
             "rosbags>=0.11,<0.12",
             "pyarrow>=15",

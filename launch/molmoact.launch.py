@@ -40,7 +40,12 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of both nodes."),
     "use_sim_time": ("false", "Use /clock."),
     "params_file": (str(SHARE / "config" / "policy.yaml"), "Parameters, sections by node."),
-    "checkpoint": ("", "Checkpoint directory, or Hugging Face hub id; needed by the policy."),
+    "checkpoint": ("", "Checkpoint directory, or Hugging Face hub id; or give server."),
+    "server": ("", "Policy server that computes for this robot: ws://host:port, or wss:// (TLS)."),
+    "server_token_file": ("", "File with the token that the server has given this robot."),
+    "server_ca": ("", "PEM file to verify the server's certificate by; empty: the system's."),
+    "server_images": ("", "How pictures are sent to the server: jpeg or raw."),
+    "robot_name": ("", "Name by which the server knows this robot; empty: host and node."),
     "profile": ("", "YAML file of the checkpoint's profile; empty: found by name or content."),
     "instruction": ("", "What to do; empty: wait for ~/instruction."),
     "device": ("", "Torch device: cuda, cuda:1 or cpu."),
@@ -74,6 +79,7 @@ EXECUTOR_TOPICS = (
 )  # fmt: skip
 POLICY_PARAMETERS = (
     "checkpoint", "profile", "instruction", "device", "quantization", "image_transport",
+    "server", "server_token_file", "server_ca", "server_images", "robot_name",
 )  # fmt: skip
 RECORDED = (
     "molmoact_policy/reasoning", "molmoact_policy/action_chunk", "molmoact_policy/overlay",
@@ -84,8 +90,11 @@ RECORDED = (
 
 def policy(values: dict[str, str], context: LaunchContext) -> Action:
     """Return the policy node, after a look at its settings."""
-    if not values["checkpoint"]:
-        raise LaunchError("launch argument 'checkpoint': give a directory or a hub id")
+    if bool(values["checkpoint"]) == bool(values["server"]):
+        raise LaunchError(
+            "launch argument 'checkpoint': give a directory or a hub id, or launch argument "
+            "'server', the address of a policy server, and not both"
+        )
     given = {name: values[name] for name in POLICY_PARAMETERS if values[name]} | switches(values)
     if cameras := camera_topics(values):
         given["image_topics"] = cameras

@@ -141,7 +141,8 @@ install_dependencies() {
   install_torch
   [ -n "$ros_setup" ] || install_ros_wheels
   say "transformers, OpenCV, MuJoCo and tools"
-  pip_install -r "$requirements/python.txt" -r "$requirements/console.txt"
+  pip_install -r "$requirements/python.txt" -r "$requirements/console.txt" \
+    -r "$requirements/remote.txt"
   pip_install --no-deps -r "$requirements/assets.txt"
 }
 
@@ -180,7 +181,7 @@ sudo apt-get install python3-colcon-common-extensions"
 digest() { sha256sum | cut -d ' ' -f 1; }
 
 dependencies_digest() {
-  local files=("$requirements"/{python,console,assets,ros-*}.txt scripts/setup.sh)
+  local files=("$requirements"/{python,console,remote,assets,ros-*}.txt scripts/setup.sh)
   { cat "${files[@]}"; echo "$cuda $ros_setup"; } | digest
 }
 

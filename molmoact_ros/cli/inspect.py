@@ -48,7 +48,8 @@ def _look(arguments: argparse.Namespace) -> Preflight:
         return check_policy(request)
     # Here and not above: only the parameters of the node need ROS.
     try:
-        from molmoact_ros.policy_node.parameters import PolicyParameters, check_setup
+        from molmoact_ros.policy_node.checkpoint import check_setup
+        from molmoact_ros.policy_node.parameters import PolicyParameters
         from molmoact_ros.ros.parameters import read_parameters
     except ImportError as error:
         raise ValueError(f"--params needs ROS 2, which is not there: {error}") from error

@@ -37,7 +37,8 @@ def check_policy_node(full_name: str, params_file: str, given: Mapping[str, Any]
         ParameterError: File or parameters are not accepted.
         StartError: There is no such checkpoint, or the server's address is none.
     """
-    from molmoact_ros.policy_node.parameters import PolicyParameters, check_source
+    from molmoact_ros.policy_node.loading import check_source
+    from molmoact_ros.policy_node.parameters import PolicyParameters
 
     check_source(_parameters(PolicyParameters, full_name, params_file, given))
 

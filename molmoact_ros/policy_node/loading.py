@@ -14,7 +14,8 @@ from molmoact_ros.policy.interface import Policy
 from molmoact_ros.ros.running import StartError, StartFault
 from molmoact_ros.small_files import one_line
 
-from .parameters import PolicyParameters, camera_topics, check_source, load_node_policy
+from .checkpoint import checkpoint_path, load_node_policy
+from .parameters import PolicyParameters, camera_topics
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -146,3 +147,23 @@ class PolicyLoader:
         if self._cancelled.is_set():
             raise StartError("loading was cancelled")
         self._stage = _Stage("loading the checkpoint", str(progress))
+
+
+def check_source(parameters: PolicyParameters) -> None:
+    """Refuse what names no policy, without a look at a checkpoint's files or at the network.
+
+    Raises:
+        StartError: There is no checkpoint directory, the server's address is none, or both or
+            neither are given.
+    """
+    if parameters.checkpoint and parameters.server:
+        raise StartError(
+            f"parameters 'checkpoint' ('{parameters.checkpoint}') and 'server' "
+            f"('{parameters.server}'): give one of them; a server has its own checkpoint"
+        )
+    if parameters.server:
+        from .server import server_address
+
+        server_address(parameters)
+    else:
+        checkpoint_path(parameters)

@@ -1,33 +1,25 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy node's parameters, and the policy that they ask for."""
+"""The policy node's parameters, and what they say of cameras and actions."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molmoact_ros.answer.prompts import MAX_INSTRUCTION
 from molmoact_ros.control import ACTION_SPACES
-from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
 from molmoact_ros.policy.types import MAX_OVERRULED, ActionFormat
 from molmoact_ros.remote.exchange import JPEG
 from molmoact_ros.ros.parameters import parameter
-from molmoact_ros.ros.running import StartError, StartFault
-from molmoact_ros.small_files import one_line
+from molmoact_ros.ros.running import StartError
 
 from .cameras import COMPRESSED, RAW
 
 if TYPE_CHECKING:
     from molmoact_ros.answer import ActionStats
-    from molmoact_ros.model.loading import LoadProgress
-    from molmoact_ros.policy import MolmoActPolicy
     from molmoact_ros.policy.checkpoint_profile import CheckpointProfile
-    from molmoact_ros.policy.preflight import Preflight
 
 
 @dataclass(frozen=True)
@@ -196,88 +188,6 @@ class PolicyParameters:
     )
 
 
-def check_setup(parameters: PolicyParameters) -> Preflight:
-    """Check everything that files and parameters show before a weight is read; takes seconds.
-
-    Args:
-        parameters: Of the policy node.
-
-    Returns:
-        What was found; its problems are why the node would refuse to start.
-
-    Raises:
-        StartError: There is nothing to look at.
-    """
-    checkpoint = checkpoint_path(parameters)
-    # torch's threads wait for each other busily, which takes the cores from cameras and executor:
-    # a third more CPU for the same answers. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Loading torch takes seconds: wrong parameters were refused before, and signals work meanwhile.
-    from molmoact_ros.policy.preflight import PolicyRequest, check_policy
-
-    request = PolicyRequest(
-        checkpoint,
-        revision=parameters.revision or None,
-        unnorm_key=parameters.unnorm_key or None,
-        profile=parameters.profile or None,
-        device=parameters.device,
-        dtype=parameters.dtype,
-        quantization=parameters.quantization or None,
-        max_new_tokens=parameters.max_new_tokens or None,
-        n_images=len(parameters.cameras) or None,
-        instruction=parameters.instruction,
-    )
-    return check_policy(request, lambda found: _problems(parameters, found))
-
-
-def load_node_policy(
-    parameters: PolicyParameters,
-    progress: Callable[[LoadProgress], None] | None = None,
-    warn: Callable[[str], None] = lambda text: None,
-) -> MolmoActPolicy:
-    """Check the checkpoint and the parameters, and load.
-
-    Args:
-        parameters: Which one, and how it is loaded.
-        progress: Called while weights are loaded.
-        warn: Called with each thing that is wrong and yet no reason to refuse.
-
-    Raises:
-        DeviceLostError: The device failed for good.
-        StartError: The checkpoint is missing, broken, or does not fit the parameters or this
-            machine.
-        StartFault: It cannot be read now, or memory is short.
-    """
-    found = check_setup(parameters)
-    for warning in found.warnings:
-        warn(warning)
-    if found.problems:
-        may_pass = set(found.problems) <= set(found.passing)
-        raise (StartFault if may_pass else StartError)(_joined(parameters, found.problems))
-    import torch
-
-    from molmoact_ros.policy import MolmoActPolicy
-
-    if parameters.threads:
-        torch.set_num_threads(parameters.threads)
-    try:
-        return MolmoActPolicy.from_preflight(
-            found,
-            progress,
-            rows=parameters.rows or None,
-            max_new_tokens=parameters.max_new_tokens or None,
-            action_decoding=parameters.action_decoding,
-            repeatable=parameters.repeatable,
-            constrained=parameters.constrained,
-            max_overruled=parameters.max_overruled,
-        )
-    except (StartError, DeviceLostError):
-        raise  # the first from `progress`
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        # All was well a moment ago: a disk, a file that changes, memory that others took.
-        raise StartFault(_joined(parameters, [one_line(error)])) from error
-
-
 def camera_topics(parameters: PolicyParameters, profile: CheckpointProfile) -> dict[str, str]:
     """Return the image topic of each camera, in the order in which the model sees them.
 
@@ -309,13 +219,18 @@ def action_format(
         StartError: The number of names is not that of the statistics, or the period is unknown.
     """
     space = parameters.action_space or profile.actions.action_space
-    names = _action_names(parameters, profile, stats)
-    return ActionFormat(space, names, _step_period(parameters, profile), parameters.action_frame)
+    names = action_names(parameters, profile, stats)
+    return ActionFormat(space, names, step_period(parameters, profile), parameters.action_frame)
 
 
-def _action_names(
+def action_names(
     parameters: PolicyParameters, profile: CheckpointProfile, stats: ActionStats
 ) -> tuple[str, ...]:
+    """Return the names of the columns of the actions.
+
+    Raises:
+        StartError: Their number is not that of the statistics.
+    """
     names = parameters.action_names or profile.actions.names
     if len(names) != stats.dof:
         raise StartError(
@@ -325,7 +240,12 @@ def _action_names(
     return names
 
 
-def _step_period(parameters: PolicyParameters, profile: CheckpointProfile) -> float:
+def step_period(parameters: PolicyParameters, profile: CheckpointProfile) -> float:
+    """Return the time between two rows of actions, s.
+
+    Raises:
+        StartError: It is not known.
+    """
     period = parameters.control_period or profile.actions.control_period
     if period is None:
         raise StartError(
@@ -333,87 +253,3 @@ def _step_period(parameters: PolicyParameters, profile: CheckpointProfile) -> fl
             f"the checkpoint's profile '{profile.name}' does not say"
         )
     return period
-
-
-def _problems(parameters: PolicyParameters, found: Preflight) -> list[str]:
-    """Return why the parameters do not fit a checkpoint."""
-    profile, stats = found.profile, found.stats
-    problems: list[str] = []
-
-    def attempt(step: Callable[[], object]) -> None:
-        try:
-            step()
-        except StartError as error:
-            problems.append(str(error))
-
-    if profile is not None:
-        attempt(lambda: camera_topics(parameters, profile))
-        attempt(lambda: _step_period(parameters, profile))
-        if stats is not None:
-            attempt(lambda: _action_names(parameters, profile, stats))
-    return problems
-
-
-def check_source(parameters: PolicyParameters) -> None:
-    """Refuse what names no policy, without a look at a checkpoint's files or at the network.
-
-    Raises:
-        StartError: There is no checkpoint directory, the server's address is none, or both or
-            neither are given.
-    """
-    if not parameters.checkpoint and not parameters.server:
-        raise StartError(
-            "parameter 'checkpoint': give a checkpoint directory or a hub id, or, with parameter "
-            "'server', the address of a policy server"
-        )
-    if parameters.checkpoint and parameters.server:
-        raise StartError(
-            f"parameters 'checkpoint' ('{parameters.checkpoint}') and 'server' "
-            f"('{parameters.server}'): give one of them; a server has its own checkpoint"
-        )
-    if parameters.server:
-        from .server import server_address
-
-        server_address(parameters)
-    else:
-        checkpoint_path(parameters)
-
-
-def checkpoint_path(parameters: PolicyParameters) -> str | Path:
-    """Return the directory or hub id.
-
-    Raises:
-        StartError: There is no such directory.
-    """
-    checkpoint = parameters.checkpoint
-    try:
-        os.fsencode(checkpoint)
-    except UnicodeEncodeError as error:
-        raise StartError(
-            f"parameter 'checkpoint': '{checkpoint}' cannot be the name of a file in this locale: "
-            "set LC_ALL=C.UTF-8"
-        ) from error
-    try:
-        directory = Path(checkpoint).expanduser()
-    except RuntimeError as error:  # ~somebody
-        raise StartError(f"parameter 'checkpoint': '{checkpoint}': {error}") from error
-    if directory.is_dir():
-        return directory
-    # A hub id is "owner/name"; anything else can only be a directory.
-    if checkpoint.count("/") != 1 or checkpoint[0] in "/.~":
-        raise StartError(f"parameter 'checkpoint': there is no directory '{checkpoint}'")
-    return checkpoint
-
-
-def _joined(parameters: PolicyParameters, problems: list[str]) -> str:
-    """Return one sentence of all problems, those of parameters first."""
-    own = [problem for problem in problems if problem.startswith("parameter '")]
-    rest = []
-    for problem in problems:
-        if problem.startswith("instruction "):
-            own.append(f"parameter 'instruction': {problem}")
-        elif problem not in own:
-            rest.append(problem)
-    if rest:
-        own.append(f"checkpoint '{parameters.checkpoint}': {'; '.join(rest)}")
-    return "; ".join(own)

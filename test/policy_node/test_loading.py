@@ -15,8 +15,9 @@ pytest.importorskip("rclpy")
 pytest.importorskip("molmoact_ros.msg")
 
 from molmoact_ros.policy_node import loading as policy_loading  # noqa: E402
+from molmoact_ros.policy_node.checkpoint import load_node_policy  # noqa: E402
 from molmoact_ros.policy_node.loading import PolicyLoader  # noqa: E402
-from molmoact_ros.policy_node.parameters import PolicyParameters, load_node_policy  # noqa: E402
+from molmoact_ros.policy_node.parameters import PolicyParameters  # noqa: E402
 
 PARAMETERS = PolicyParameters(
     checkpoint=str(CHECKPOINT),

@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("molmoact_ros.msg")
 
-from molmoact_ros.policy_node.parameters import PolicyParameters, load_node_policy  # noqa: E402
+from molmoact_ros.policy_node.checkpoint import load_node_policy  # noqa: E402
+from molmoact_ros.policy_node.parameters import PolicyParameters  # noqa: E402
 from molmoact_ros.ros.running import StartError  # noqa: E402
 
 

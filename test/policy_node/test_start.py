@@ -16,11 +16,11 @@ from molmoact_ros.demo.graph import NodeSpec
 from molmoact_ros.demo.processes import command
 from molmoact_ros.faults import DeviceLostError, DeviceMemoryError
 from molmoact_ros.policy import MolmoActPolicy
+from molmoact_ros.policy_node.checkpoint import load_node_policy
 from molmoact_ros.policy_node.parameters import (
     PolicyParameters,
     action_format,
     camera_topics,
-    load_node_policy,
 )
 from molmoact_ros.ros.running import CONFIGURATION_ERROR, FAULT, StartError, StartFault
 
