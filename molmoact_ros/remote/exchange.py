@@ -224,7 +224,7 @@ def _pixels(picture: Picture, limits: Limits) -> NDArray[np.uint8]:
     if picture.rgb is not None:
         height, width = picture.rgb.shape[:2]
         check_size((width, height), picture.rgb.nbytes, name, most)
-        return picture.rgb
+        return picture.rgb.copy()  # that of the message is read-only
     assert picture.jpeg is not None  # one of the two is there
     if not picture.jpeg.startswith(_JPEG):
         raise ImageError(f"{name}: its {len(picture.jpeg)} bytes are no JPEG")

@@ -45,6 +45,7 @@ from .wire import (
 _OPEN = 5.0  # s to connect, and again for the greeting
 _PING = 1.0  # s between two pings
 _SILENCE = 5.0  # s without any message after which the line is given up
+_STALL = 2  # s in which nothing of what is sent is taken
 _CLOSE = 0.5  # s
 _POLL = 0.25  # s
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # s between two attempts to connect
@@ -214,8 +215,8 @@ class Line:
             proxy=None,
         )
         with opened as connection:
-            # Sending blocks no longer than this without progress.
-            limit = struct.pack("ll", int(_SILENCE), 0)
+            # Without it, sending to a line that is cut would block for minutes.
+            limit = struct.pack("ll", _STALL, 0)
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
             try:
                 welcome = self._greet(connection)
