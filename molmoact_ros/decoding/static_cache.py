@@ -87,12 +87,22 @@ class SlicedWindow:
     def __init__(self, store: Tensor, start: int, end: int) -> None:
         self._store, self._start, self._end = store, start, end
 
-    def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def layer(self, index: int) -> SlicedLayer:
+        """Return the views of one block of the network."""
+        return SlicedLayer(self._store[:, index, :, :, : self._end], self._start)
+
+
+class SlicedLayer:
+    """One block's part of a SlicedWindow."""
+
+    def __init__(self, stored: Tensor, start: int) -> None:
+        self._stored, self._start = stored, start
+
+    def update(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store [1, Hkv, S, hd] each; return both for all positions so far, [1, Hkv, T, hd]."""
-        stored = self._store[:, layer, :, :, : self._end]
-        stored[0, :, :, self._start :] = keys
-        stored[1, :, :, self._start :] = values
-        return stored[0], stored[1]
+        self._stored[0, :, :, self._start :] = keys
+        self._stored[1, :, :, self._start :] = values
+        return self._stored[0], self._stored[1]
 
 
 class IndexedWindow:
@@ -101,9 +111,23 @@ class IndexedWindow:
     def __init__(self, store: Tensor, slots: Tensor) -> None:
         self._store, self._slots = store, slots
 
-    def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store [1, Hkv, S, hd] each; return this layer's cache, [1, Hkv, capacity, hd]."""
-        stored_keys, stored_values = self._store[:, layer]
-        stored_keys.index_copy_(2, self._slots, keys)
-        stored_values.index_copy_(2, self._slots, values)
-        return stored_keys, stored_values
+    def layer(self, index: int) -> IndexedLayer:
+        """Return the part of one block of the network."""
+        return IndexedLayer(self._store[0, index], self._store[1, index], self._slots)
+
+
+class IndexedLayer:
+    """One block's part of an IndexedWindow.
+
+    Keys and values are two tensors: a compiled function would copy the whole of one that holds
+    both.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor, slots: Tensor) -> None:
+        self._keys, self._values, self._slots = keys, values, slots
+
+    def update(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store [1, Hkv, S, hd] each; return all positions, [1, Hkv, capacity, hd]."""
+        self._keys.index_copy_(2, self._slots, keys)
+        self._values.index_copy_(2, self._slots, values)
+        return self._keys, self._values

@@ -14,22 +14,30 @@ class _GrowingCache:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._store: dict[int, torch.Tensor] = {}
-        self._length: dict[int, int] = {}
+        self._layers: dict[int, _GrowingLayer] = {}
 
-    def update(
-        self, layer: int, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def layer(self, index: int) -> _GrowingLayer:
+        """Return the part of one block of the network."""
+        return self._layers.setdefault(index, _GrowingLayer(self._capacity))
+
+
+class _GrowingLayer:
+    """One block's part of a _GrowingCache."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity, self._length = capacity, 0
+        self._store: torch.Tensor | None = None
+
+    def update(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Append `[B, H, S, hd]` and return everything, `[B, H, T, hd]`."""
-        if layer not in self._store:
+        if self._store is None:
             batch, heads, _, width = keys.shape
-            self._store[layer] = keys.new_empty(2, batch, heads, self._capacity, width)
-        start = self._length.get(layer, 0)
-        end = self._length[layer] = start + keys.shape[2]
-        store = self._store[layer]
-        store[0, :, :, start:end] = keys
-        store[1, :, :, start:end] = values
-        return store[0, :, :, :end], store[1, :, :, :end]
+            self._store = keys.new_empty(2, batch, heads, self._capacity, width)
+        start = self._length
+        end = self._length = start + keys.shape[2]
+        self._store[0, :, :, start:end] = keys
+        self._store[1, :, :, start:end] = values
+        return self._store[0, :, :, :end], self._store[1, :, :, :end]
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@
 
 from .config import AdapterConfig, LlmConfig, MolmoActConfig, VitConfig
 from .files import CheckpointError, checkpoint_directory, read_json
-from .kv_cache import KVCache, SharedKVCache
+from .kv_cache import KVCache, SharedLayerCache
 from .loading import LoadProgress, load_config
 from .molmoact import MolmoActForActionReasoning
 from .quantization import QUANTIZATIONS
@@ -19,7 +19,7 @@ __all__ = [
     "MolmoActConfig",
     "MolmoActForActionReasoning",
     "QUANTIZATIONS",
-    "SharedKVCache",
+    "SharedLayerCache",
     "VitConfig",
     "VqVae",
     "checkpoint_directory",

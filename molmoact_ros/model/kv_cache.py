@@ -10,16 +10,13 @@ from typing import Protocol
 import torch
 
 
-class KVCache(Protocol):
-    """Keeps the keys and values of earlier passes."""
+class LayerCache(Protocol):
+    """Keeps the keys and values of one block of the language model."""
 
-    def update(
-        self, layer: int, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store the new keys and values of one layer.
+    def update(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store the new keys and values.
 
         Args:
-            layer: Index of the language model's block.
             keys: ``[B, Hkv, S, head_dim]``, rotary positions applied.
             values: ``[B, Hkv, S, head_dim]``.
 
@@ -30,22 +27,20 @@ class KVCache(Protocol):
         ...
 
 
-class SharedKVCache(ABC):
-    """Keeps the keys and values of several sequences whose rows lie in one block."""
+class SharedLayerCache(ABC):
+    """The same for several sequences whose rows lie in one block."""
 
     @abstractmethod
     def attend(
         self,
-        layer: int,
         queries: torch.Tensor,
         keys: torch.Tensor,
         values: torch.Tensor,
         mask: torch.Tensor,
     ) -> torch.Tensor:
-        """Store what is new of one layer, and attend from each row to its own sequence alone.
+        """Store what is new, and attend from each row to its own sequence alone.
 
         Args:
-            layer: Index of the language model's block.
             queries: ``[1, Hq, S, head_dim]``, rotary positions applied.
             keys: ``[1, Hkv, S, head_dim]``, rotary positions applied.
             values: Like keys.
@@ -54,3 +49,14 @@ class SharedKVCache(ABC):
         Returns:
             ``[1, Hq, S, head_dim]``.
         """
+
+
+class KVCache(Protocol):
+    """Keeps the keys and values of earlier passes."""
+
+    def layer(self, index: int) -> LayerCache | SharedLayerCache:
+        """Return the part of one block: an object without a number, so that all blocks are alike.
+
+        One compiled function then serves all of them.
+        """
+        ...

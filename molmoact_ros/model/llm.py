@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .config import LlmConfig
-from .kv_cache import KVCache, SharedKVCache
+from .kv_cache import KVCache, LayerCache, SharedLayerCache
 from .layers import (
     RMSNorm,
     activation,
@@ -46,9 +46,8 @@ class TokenEmbedding(nn.Module):
 class Attention(nn.Module):
     """Causal self attention with one fused projection for query, key and value."""
 
-    def __init__(self, config: LlmConfig, layer: int) -> None:
+    def __init__(self, config: LlmConfig) -> None:
         super().__init__()
-        self.layer = layer
         self.head_dim = config.head_dim
         self.q_size = config.num_attention_heads * config.head_dim
         self.kv_size = config.num_key_value_heads * config.head_dim
@@ -69,7 +68,7 @@ class Attention(nn.Module):
         x: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
-        cache: KVCache | SharedKVCache | None,
+        cache: LayerCache | SharedLayerCache | None,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """Attend over ``[B, S, D]``; `mask` is folded (see `layers.fold_mask`) or None."""
@@ -89,14 +88,14 @@ class Attention(nn.Module):
         q: torch.Tensor,
         k: torch.Tensor,
         v: torch.Tensor,
-        cache: KVCache | SharedKVCache | None,
+        cache: LayerCache | SharedLayerCache | None,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        if isinstance(cache, SharedKVCache):
+        if isinstance(cache, SharedLayerCache):
             assert mask is not None, "rows of several sequences need a mask"
-            return cache.attend(self.layer, q, k, v, mask)
+            return cache.attend(q, k, v, mask)
         if cache is not None:
-            k, v = cache.update(self.layer, k, v)
+            k, v = cache.update(k, v)
         return causal_attention(q, k, v) if mask is None else masked_attention(q, k, v, mask)
 
     def _norm(self, norm: RMSNorm, x: torch.Tensor) -> torch.Tensor:
@@ -128,9 +127,9 @@ class GatedMlp(nn.Module):
 class Block(nn.Module):
     """One decoder block; the norms sit before or, with `norm_after`, behind each part."""
 
-    def __init__(self, config: LlmConfig, layer: int) -> None:
+    def __init__(self, config: LlmConfig) -> None:
         super().__init__()
-        self.self_attn = Attention(config, layer)
+        self.self_attn = Attention(config)
         self.attn_norm = RMSNorm(config.hidden_size, config.layer_norm_eps)
         self.mlp = GatedMlp(config)
         self.ff_norm = RMSNorm(config.hidden_size, config.layer_norm_eps)
@@ -141,7 +140,7 @@ class Block(nn.Module):
         x: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
-        cache: KVCache | SharedKVCache | None,
+        cache: LayerCache | SharedLayerCache | None,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """Map ``[B, S, D]`` to ``[B, S, D]``."""
@@ -161,16 +160,14 @@ class Transformer(nn.Module):
         self.wte = TokenEmbedding(
             config.vocab_size, config.additional_vocab_size, config.hidden_size
         )
-        self.blocks = nn.ModuleList(
-            Block(config, layer) for layer in range(config.num_hidden_layers)
-        )
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.ln_f = RMSNorm(config.hidden_size, config.layer_norm_eps)
 
     def forward(
         self,
         x: torch.Tensor,
         position_ids: torch.Tensor,
-        cache: KVCache | SharedKVCache | None = None,
+        cache: KVCache | None = None,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run all blocks; see `MolmoActForActionReasoning.run`."""
@@ -180,6 +177,6 @@ class Transformer(nn.Module):
             mask = fold_mask(
                 mask, config.num_attention_heads // config.num_key_value_heads, x.dtype
             )
-        for block in self.blocks:
-            x = block(x, cos, sin, cache, mask)
+        for index, block in enumerate(self.blocks):
+            x = block(x, cos, sin, None if cache is None else cache.layer(index), mask)
         return self.ln_f(x)

@@ -15,7 +15,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from .adapter import VisionBackbone
 from .config import MolmoActConfig
-from .kv_cache import KVCache, SharedKVCache
+from .kv_cache import KVCache
 from .layers import RMSNorm
 from .llm import TokenEmbedding, Transformer
 from .loading import LoadProgress, load_model
@@ -163,7 +163,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
         self,
         inputs_embeds: torch.Tensor,
         position_ids: torch.Tensor,
-        cache: KVCache | SharedKVCache | None = None,
+        cache: KVCache | None = None,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run the language model on new positions; no host synchronisation, static shapes.

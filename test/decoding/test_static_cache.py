@@ -23,8 +23,8 @@ def test_both_windows_store_the_same() -> None:
         slots = torch.arange(start, start + count)
         for layer in range(2):
             new = _entries(start, count) + 100 * layer
-            keys, values = sliced.sliced(count).update(layer, new, -new)
-            all_keys, all_values = indexed.indexed(slots).update(layer, new, -new)
+            keys, values = sliced.sliced(count).layer(layer).update(new, -new)
+            all_keys, all_values = indexed.indexed(slots).layer(layer).update(new, -new)
             assert keys.shape == (1, 3, start + count, 4)
             assert all_keys.shape == (1, 3, 10, 4)
             assert torch.equal(keys, all_keys[:, :, : start + count])
@@ -36,13 +36,13 @@ def test_both_windows_store_the_same() -> None:
 def test_keep_compacts_the_confirmed_path() -> None:
     cache = _cache()
     for layer in range(2):
-        cache.sliced(2).update(layer, _entries(0, 2), _entries(0, 2))
+        cache.sliced(2).layer(layer).update(_entries(0, 2), _entries(0, 2))
     cache.keep([0, 1])
     for layer in range(2):
-        cache.sliced(6).update(layer, _entries(2, 6), _entries(2, 6))
+        cache.sliced(6).layer(layer).update(_entries(2, 6), _entries(2, 6))
     cache.keep([0, 2, 5])
     assert cache.length == 5
-    keys, values = cache.sliced(1).update(1, _entries(9, 1), _entries(9, 1))
+    keys, values = cache.sliced(1).layer(1).update(_entries(9, 1), _entries(9, 1))
     assert keys[0, 0, :, 0].tolist() == [0, 1, 2, 4, 7, 9]
     assert values[0, 2, :, 3].tolist() == [0, 1, 2, 4, 7, 9]
 

@@ -90,13 +90,23 @@ class _GrowingCache:
     """The simplest key/value cache: it concatenates."""
 
     def __init__(self) -> None:
-        self.kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.layers: dict[int, _GrowingLayer] = {}
 
-    def update(self, layer: Any, keys: Any, values: Any) -> Any:
-        if layer in self.kept:
-            keys = torch.cat([self.kept[layer][0], keys], dim=2)
-            values = torch.cat([self.kept[layer][1], values], dim=2)
-        self.kept[layer] = keys, values
+    def layer(self, index: int) -> "_GrowingLayer":
+        return self.layers.setdefault(index, _GrowingLayer())
+
+
+class _GrowingLayer:
+    """One block's part."""
+
+    def __init__(self) -> None:
+        self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def update(self, keys: Any, values: Any) -> Any:
+        if self.kept is not None:
+            keys = torch.cat([self.kept[0], keys], dim=2)
+            values = torch.cat([self.kept[1], values], dim=2)
+        self.kept = keys, values
         return keys, values
 
 

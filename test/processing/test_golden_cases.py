@@ -21,13 +21,21 @@ VARIANTS = ("qwen_siglip", "olmo_clip")
 
 class _GrowingCache:
     def __init__(self) -> None:
-        self.kept: dict[Any, Any] = {}
+        self.layers: dict[int, _GrowingLayer] = {}
 
-    def update(self, layer: Any, keys: Any, values: Any) -> Any:
-        if layer in self.kept:
-            keys = torch.cat([self.kept[layer][0], keys], dim=2)
-            values = torch.cat([self.kept[layer][1], values], dim=2)
-        self.kept[layer] = keys, values
+    def layer(self, index: int) -> _GrowingLayer:
+        return self.layers.setdefault(index, _GrowingLayer())
+
+
+class _GrowingLayer:
+    def __init__(self) -> None:
+        self.kept: Any = None
+
+    def update(self, keys: Any, values: Any) -> Any:
+        if self.kept is not None:
+            keys = torch.cat([self.kept[0], keys], dim=2)
+            values = torch.cat([self.kept[1], values], dim=2)
+        self.kept = keys, values
         return keys, values
 
 
