@@ -27,13 +27,15 @@ class PassReport:
 
     Attributes:
         captured: whether passes run as CUDA graphs.
-        difference: largest difference between the logits of a captured and an eager pass, as a
-            share of the largest logit; None where nothing was captured.
+        difference: largest difference between the logits of a captured or compiled and an ordinary
+            pass, as a share of the largest logit; None where nothing was captured or compiled.
         unequal_slots: slots of the fixed block whose token had other logits than in a pass of its
             own; None where no equality is promised.
         compared_slots: how many slots were compared.
         seconds: that the checks took.
         warnings: what is not as it should be, for a person.
+        compiled: whether the network's blocks are a compiled function.
+        compile_seconds: that compiling took, all block sizes together, beside `seconds`.
     """
 
     captured: bool
@@ -42,6 +44,8 @@ class PassReport:
     compared_slots: int
     seconds: float
     warnings: tuple[str, ...]
+    compiled: bool = False
+    compile_seconds: float = 0.0
 
 
 def chain_tokens(size: int, vocab_size: int, seed: int) -> list[int]:

@@ -65,6 +65,7 @@ class Decoder:
         block_sizes: Sequence[int] | None = None,
         cuda_graphs: bool | None = None,
         repeatable: bool | None = None,
+        compiled: bool = False,
     ) -> None:
         """Allocate the cache.
 
@@ -77,6 +78,8 @@ class Decoder:
             repeatable: whether to decode so that drafts never change an id, whatever the number
                 type; only the largest block runs then. None: on CUDA devices, where it costs
                 little.
+            compiled: whether to compile the network's block (torch.compile) for passes; the prefill
+                is not compiled.
 
         Raises:
             DeviceMemoryError: the cache does not fit.
@@ -100,6 +103,7 @@ class Decoder:
             self._cache,
             graphs=on_gpu if cuda_graphs is None else cuda_graphs,
             repeatable=self.repeatable,
+            compiled=compiled,
         )
 
     def close(self) -> None:
@@ -108,9 +112,9 @@ class Decoder:
 
     @torch.no_grad()
     def check(self, slots: int = 3, seconds: float = 3.0) -> PassReport:
-        """Compare captured with eager passes, and blocks with single tokens; see PassReport.
+        """Compare passes with ordinary ones, and blocks with single tokens; see PassReport.
 
-        A captured pass that is wrong is replaced. Takes four passes of each block size.
+        A captured or compiled pass that is wrong is replaced. Takes four passes of each block size.
 
         Args:
             slots: how many slots of a block to compare with tokens alone, a pass each; 2 or more.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from molmoact_ros.decoding.capture import GraphStream
 from molmoact_ros.model import MolmoActForActionReasoning
+from molmoact_ros.model.llm import Block, BlockFunction
 
 from .static_cache import StaticCache
 
@@ -57,8 +58,23 @@ class FixedPass:
     The same numbers as EagerPass, in the form that a CUDA graph needs. It runs on any device.
     """
 
-    def __init__(self, model: MolmoActForActionReasoning, cache: StaticCache, size: int) -> None:
+    def __init__(
+        self,
+        model: MolmoActForActionReasoning,
+        cache: StaticCache,
+        size: int,
+        compute_block: BlockFunction = Block.__call__,
+    ) -> None:
+        """Allocate the buffers.
+
+        Args:
+            model: the network, in eval mode.
+            cache: the cache that the pass will always use.
+            size: slots of the block.
+            compute_block: runs one block of the network, perhaps compiled.
+        """
         self._model, self._cache, self._size = model, cache, size
+        self._compute_block = compute_block
         device, pinned = model.device, model.device.type == "cuda"
         self._host = torch.zeros(2 * size + 1, dtype=torch.int64, pin_memory=pinned)
         self._host_visible = torch.eye(size, dtype=torch.bool)
@@ -91,6 +107,7 @@ class FixedPass:
             (depths + length)[None],
             self._cache.indexed(slots),
             mask[None, None],
+            self._compute_block,
         )
         return self._model.lm_head(hidden)[0]
 
@@ -104,6 +121,7 @@ class GraphPass(FixedPass):
         cache: StaticCache,
         size: int,
         stream: GraphStream,
+        compute_block: BlockFunction = Block.__call__,
     ) -> None:
         """Capture the graph.
 
@@ -112,11 +130,12 @@ class GraphPass(FixedPass):
             cache: the cache that the graph will always use.
             size: slots of the block.
             stream: where to capture.
+            compute_block: as for a FixedPass.
 
         Raises:
             RuntimeError: CUDA did not capture the pass.
         """
-        super().__init__(model, cache, size)
+        super().__init__(model, cache, size, compute_block)
         # The runs before the capture write above the cache's length, where nothing is kept.
         self._load([0] * size, [0] * size, np.eye(size, dtype=bool))
         self._replay, self._logits = stream.capture(self._compute)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -151,6 +153,14 @@ class Block(nn.Module):
         return x + self.mlp(self.ff_norm(x))
 
 
+# Called with a block and what `Block.forward` takes. All blocks have the same shapes, so a function
+# that was compiled for the first one serves them all.
+BlockFunction = Callable[
+    [nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, LayerCache | None, torch.Tensor | None],
+    torch.Tensor,
+]
+
+
 class Transformer(nn.Module):
     """Token embeddings, decoder blocks and the last norm."""
 
@@ -169,6 +179,7 @@ class Transformer(nn.Module):
         position_ids: torch.Tensor,
         cache: KVCache | None = None,
         mask: torch.Tensor | None = None,
+        compute: BlockFunction = Block.__call__,
     ) -> torch.Tensor:
         """Run all blocks; see `MolmoActForActionReasoning.run`."""
         config = self.config
@@ -178,5 +189,6 @@ class Transformer(nn.Module):
                 mask, config.num_attention_heads // config.num_key_value_heads, x.dtype
             )
         for index, block in enumerate(self.blocks):
-            x = block(x, cos, sin, None if cache is None else cache.layer(index), mask)
+            kept = None if cache is None else cache.layer(index)
+            x = compute(block, x, cos, sin, kept, mask)
         return self.ln_f(x)

@@ -17,7 +17,7 @@ from .adapter import VisionBackbone
 from .config import MolmoActConfig
 from .kv_cache import KVCache
 from .layers import RMSNorm
-from .llm import TokenEmbedding, Transformer
+from .llm import Block, BlockFunction, TokenEmbedding, Transformer
 from .loading import LoadProgress, load_model
 from .memory import Precision
 from .vision import VisionTower
@@ -165,6 +165,7 @@ class MolmoActForActionReasoning(PreTrainedModel):
         position_ids: torch.Tensor,
         cache: KVCache | None = None,
         mask: torch.Tensor | None = None,
+        compute: BlockFunction = Block.__call__,
     ) -> torch.Tensor:
         """Run the language model on new positions; no host synchronisation, static shapes.
 
@@ -175,11 +176,12 @@ class MolmoActForActionReasoning(PreTrainedModel):
             mask: Booleans ``[B or 1, 1, S, T]``, true where a new token attends; T counts the
                 positions that the cache returns. A shared cache has one of ``[N, 1, S, T]`` for N
                 sequences. None: causal over the S new tokens alone.
+            compute: Runs one block; another one than the block itself is for compiled functions.
 
         Returns:
             Hidden states after the last norm, ``[B, S, D]``.
         """
-        return self.model.transformer(inputs_embeds, position_ids, cache, mask)
+        return self.model.transformer(inputs_embeds, position_ids, cache, mask, compute)
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the token embedding (both tables)."""

@@ -19,8 +19,8 @@ class _Captured(FixedPass):
 
     asked = 0
 
-    def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
-        super().__init__(model, cache, size)
+    def __init__(self, model: Any, cache: Any, size: Any, stream: Any, *block: Any) -> None:
+        super().__init__(model, cache, size, *block)
 
     def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         _Captured.asked += 1
@@ -48,7 +48,7 @@ class _Broken(_Captured):
 class _Refused(_Captured):
     """Can not be captured."""
 
-    def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
+    def __init__(self, *arguments: Any) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nand more lines")
 
 

@@ -34,9 +34,9 @@ class Stale(FixedPass):
 
     first: Any = None
 
-    def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
+    def __init__(self, model: Any, cache: Any, size: Any, stream: Any, *block: Any) -> None:
         """Capture nothing."""
-        super().__init__(model, cache, size)
+        super().__init__(model, cache, size, *block)
 
     def __call__(self, tokens: Any, depths: Any, visible: Any) -> Any:
         """Compute once."""
@@ -48,9 +48,9 @@ class Stale(FixedPass):
 class Capturing(pass_set.PassSet):
     """Captures without a GPU."""
 
-    def __init__(self, model: Any, cache: Any, *, graphs: bool, repeatable: bool) -> None:
+    def __init__(self, model: Any, cache: Any, *, graphs: bool, **settings: Any) -> None:
         """Capture in any case."""
-        super().__init__(model, cache, graphs=True, repeatable=repeatable)
+        super().__init__(model, cache, graphs=True, **settings)
 
 
 def infer_twice(self: MolmoActPolicy, *arguments: Any) -> Any:
