@@ -65,7 +65,7 @@ class Decoder:
         block_sizes: Sequence[int] | None = None,
         cuda_graphs: bool | None = None,
         repeatable: bool | None = None,
-        compiled: bool = False,
+        compile: bool = False,
     ) -> None:
         """Allocate the cache.
 
@@ -78,8 +78,8 @@ class Decoder:
             repeatable: whether to decode so that drafts never change an id, whatever the number
                 type; only the largest block runs then. None: on CUDA devices, where it costs
                 little.
-            compiled: whether to compile the network's block (torch.compile) for passes; the prefill
-                is not compiled.
+            compile: whether to compile the network's block (torch.compile) for passes, which takes
+                a while once for each block size; the prefill is not compiled.
 
         Raises:
             DeviceMemoryError: the cache does not fit.
@@ -103,7 +103,7 @@ class Decoder:
             self._cache,
             graphs=on_gpu if cuda_graphs is None else cuda_graphs,
             repeatable=self.repeatable,
-            compiled=compiled,
+            compiled=compile,
         )
 
     def close(self) -> None:

@@ -64,6 +64,7 @@ class MolmoActPolicy:
         action_decoding: ActionDecoding = "argmax",
         draft_sources: Iterable[str] = SOURCES,
         repeatable: bool | None = None,
+        compile: bool = False,
         constrained: bool = False,
         max_overruled: int = MAX_OVERRULED,
     ) -> None:
@@ -85,6 +86,8 @@ class MolmoActPolicy:
                 many passes an answer takes, never the answer. None of them: plain decoding.
             repeatable: Whether that holds to the last id in every number type, at the price of
                 passes of full size (docs/performance.md); None: on GPUs, where they cost little.
+            compile: Whether to compile the network for passes (docs/performance.md), which takes a
+                while in `warm_up` and was not measured on a GPU.
             constrained: Whether answers are kept to the form of the checkpoint's first well-formed
                 one (docs/performance.md); it changes ids only where an answer leaves that form.
             max_overruled: Tokens of a constrained answer that may be overruled; with more it is
@@ -118,7 +121,7 @@ class MolmoActPolicy:
         self._stream = AnswerStream(checkpoint, settings)
         self.stats = self._stream.stats
         self.pass_report: PassReport | None = None
-        self._decoder = Decoder(self.model, context_length, repeatable=repeatable)
+        self._decoder = Decoder(self.model, context_length, repeatable=repeatable, compile=compile)
         self.repeatable = self._decoder.repeatable
 
     @classmethod

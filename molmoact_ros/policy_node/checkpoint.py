@@ -97,6 +97,7 @@ def load_node_policy(
             max_new_tokens=parameters.max_new_tokens or None,
             action_decoding=parameters.action_decoding,
             repeatable=parameters.repeatable,
+            compile=parameters.compile,
             constrained=parameters.constrained,
             max_overruled=parameters.max_overruled,
         )

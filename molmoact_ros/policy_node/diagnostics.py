@@ -82,7 +82,9 @@ def decoding_status(session: PolicySession | None) -> Diagnosis:
     report, last = session.policy.pass_report, session.inference.last
     values: dict[str, object] = {"repeatable": session.policy.repeatable}
     if report is not None:
-        values["CUDA graphs"] = report.captured
+        values |= {"CUDA graphs": report.captured, "compiled": report.compiled}
+        if report.compiled:
+            values["seconds compile"] = f"{report.compile_seconds:.1f}"
         values["seconds check"] = f"{report.seconds:.2f}"
     message = "no answer yet"
     if last is not None:

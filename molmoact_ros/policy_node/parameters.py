@@ -82,6 +82,11 @@ class PolicyParameters:
         "Drafts never change a token of an answer, in every number type; passes of full size cost "
         "little on a GPU, several times the time on a CPU. Not set: on GPUs.",
     )
+    compile: bool = parameter(
+        False,
+        "Compile the network for passes (torch.compile, needs a C compiler): fewer kernels; not "
+        "measured on a GPU. Takes a while when the node is configured.",
+    )
     constrained: bool = parameter(
         False,
         "Keep answers to the form of the checkpoint's first well-formed one: rows, columns, "

@@ -55,7 +55,7 @@ def test_one_function_is_compiled_for_all_blocks_of_the_network(
     model = random_model(3, variant)
     assert model.config.llm_config.num_hidden_layers > 1
     plain = Decoder(model, 64, block_sizes=SIZES, repeatable=repeatable)
-    decoder = Decoder(model, 64, block_sizes=SIZES, repeatable=repeatable, compiled=True)
+    decoder = Decoder(model, 64, block_sizes=SIZES, repeatable=repeatable, compile=True)
     report = decoder.check()
     assert report.compiled and report.compile_seconds > 0.0 and report.warnings == ()
     assert report.difference == 0.0, "traced, not rewritten"
@@ -69,7 +69,7 @@ def test_more_sizes_are_compiled_than_torch_does_by_default(
 ) -> None:
     graphs: list[Any] = []
     compiler(_traced(graphs))
-    assert Decoder(random_model(3), 64, block_sizes=range(1, 10), compiled=True).check().compiled
+    assert Decoder(random_model(3), 64, block_sizes=range(1, 10), compile=True).check().compiled
     assert len(graphs) == 9 > torch._dynamo.config.cache_size_limit
 
 
@@ -83,7 +83,7 @@ def test_without_a_compiler_passes_run_uncompiled_and_a_warning_states_it(
     compiler(_broken)
     model = random_model(2)
     expected = Decoder(model, 64, repeatable=True).generate(BATCH, 20).ids
-    decoder = Decoder(model, 64, repeatable=True, compiled=True)
+    decoder = Decoder(model, 64, repeatable=True, compile=True)
     with caplog.at_level(logging.WARNING):
         report = decoder.check()
     assert not report.compiled and report.difference is None
@@ -102,7 +102,7 @@ def test_compiled_passes_with_other_logits_are_not_used(random_model: Any, compi
     compiler(_wrong)
     model = random_model(2)
     expected = Decoder(model, 64, block_sizes=SIZES).generate(BATCH, 20).ids
-    decoder = Decoder(model, 64, block_sizes=SIZES, compiled=True)
+    decoder = Decoder(model, 64, block_sizes=SIZES, compile=True)
     assert decoder.generate(BATCH, 20).ids != expected, "the fault is none"
     report = decoder.check()
     assert not report.compiled
@@ -124,7 +124,7 @@ def test_captured_passes_stay_captured_where_only_the_compiled_block_is_wrong(
     compiler(_wrong)
     monkeypatch.setattr(pass_set, "GraphStream", lambda device: None)
     monkeypatch.setattr(pass_set, "GraphPass", _Captured)
-    report = Decoder(random_model(2), 64, cuda_graphs=True, compiled=True).check()
+    report = Decoder(random_model(2), 64, cuda_graphs=True, compile=True).check()
     assert report.captured and not report.compiled and report.difference == 0.0
     assert len(report.warnings) == 1
 
@@ -139,7 +139,7 @@ def test_memory_that_does_not_suffice_is_no_reason_to_go_on_uncompiled(
         return run
 
     compiler(backend)
-    decoder = Decoder(random_model(2), 64, compiled=True)
+    decoder = Decoder(random_model(2), 64, compile=True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10**6, 10**9))
     with pytest.raises(RuntimeError, match="20.00 MiB was asked for"):
         decoder.check()
@@ -153,7 +153,7 @@ def test_compiled_answers_are_those_of_the_network(
 ) -> None:
     model = random_model(5, variant).to(dtype)
     try:
-        decoder = Decoder(model, 200, repeatable=True, compiled=True)
+        decoder = Decoder(model, 200, repeatable=True, compile=True)
         report = decoder.check(slots=64, seconds=60.0)
         assert report.compiled and report.warnings == (), "Inductor needs a C++ compiler"
         assert report.unequal_slots == () and report.compared_slots == 64
