@@ -29,8 +29,6 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
     add("--repeatable", action=argparse.BooleanOptionalAction,
         help="drafts never change an id, in every number type (default: on GPUs)")  # fmt: skip
-    add("--compile", action="store_true",
-        help="compile the network for passes; takes a while once (default: no)")  # fmt: skip
     add("--constrained", action="store_true",
         help="keep answers to the form of the first well-formed one (default: no)")  # fmt: skip
     add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
@@ -83,7 +81,7 @@ def load_policy(
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     progress = _show_progress if sys.stderr.isatty() else None
-    names = ("max_new_tokens", "repeatable", "compile", "constrained")
+    names = ("max_new_tokens", "repeatable", "constrained")
     settings = {name: getattr(arguments, name) for name in names}
     return MolmoActPolicy.from_preflight(found, progress, **settings)
 

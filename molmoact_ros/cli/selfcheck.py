@@ -63,7 +63,9 @@ def _run(arguments: argparse.Namespace, subject: Subject, device: torch.device) 
     print(f"{subject.name}, {subject.precision}, on {device}", flush=True)
     start = time.monotonic()
     findings = []
-    for finding in SelfCheck(subject, device, _show_progress, arguments.answers).run():
+    compiled = device.type == "cuda" if arguments.compile is None else arguments.compile
+    check = SelfCheck(subject, device, _show_progress, arguments.answers, compiled)
+    for finding in check.run():
         findings.append(finding)
         _clear_progress()
         print(report_line(finding), flush=True)
@@ -116,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
         default=20,
         metavar="N",
         help="answers to decode with and without drafts, as far as there is time (default: 20)",
+    )
+    add(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="compile the network and measure its passes, too; takes a minute (default: on GPUs)",
     )
     add("--out", type=Path, default=Path("."), metavar="DIR", help="where to write (default: .)")
     return parser

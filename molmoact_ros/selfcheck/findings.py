@@ -97,6 +97,38 @@ def capture_finding(report: PassReport) -> Finding:
     return Finding("capture", Verdict.OK, text, values)
 
 
+def compiled_finding(
+    report: PassReport, seconds: float, compiled_seconds: float, kernels: int | None
+) -> Finding:
+    """Judge compiled passes against ordinary ones, both of the largest block.
+
+    Args:
+        report: Of a repeatable decoder that shall compile.
+        seconds: Of an ordinary pass.
+        compiled_seconds: Of a compiled one.
+        kernels: That a compiled pass starts on a GPU; None where they were not counted.
+    """
+    values: dict[str, Any] = {
+        "compiled": report.compiled,
+        "compile_seconds": report.compile_seconds,
+        "difference": _finite(report.difference),
+        "seconds": seconds,
+        "compiled_seconds": compiled_seconds,
+        "gpu_kernels": kernels,
+    }
+    if report.warnings:
+        # A machine without a compiler is in order; what compiled and then differs is not.
+        verdict = Verdict.WRONG if report.compile_seconds else Verdict.NOT_MEASURED
+        return Finding("compiled", verdict, "; ".join(report.warnings), values)
+    text = (
+        f"a pass takes {1e3 * compiled_seconds:.3g} ms compiled, {1e3 * seconds:.3g} ms otherwise; "
+        f"compiled in {report.compile_seconds:.0f} s"
+    )
+    if kernels is not None:
+        text += f", {kernels} kernels and copies on the GPU"
+    return Finding("compiled", Verdict.OK, text, values)
+
+
 def rows_finding(report: PassReport, size: int) -> Finding:
     """Judge whether a token's logits depend on its slot.
 

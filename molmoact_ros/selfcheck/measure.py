@@ -23,6 +23,7 @@ from molmoact_ros.decoding.check import compare_passes
 from molmoact_ros.decoding.passes import FixedPass
 from molmoact_ros.decoding.static_cache import StaticCache
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
+from molmoact_ros.model.llm import Block, BlockFunction
 from molmoact_ros.model.loading import random_model
 from molmoact_ros.model.memory import Precision, stored_bytes
 
@@ -80,9 +81,14 @@ def bytes_per_pass(model: MolmoActForActionReasoning) -> int:
     return stored_bytes(model.model.transformer.blocks) + stored_bytes(model.lm_head)
 
 
-def make_block(model: MolmoActForActionReasoning, size: int, capacity: int) -> Callable[[], Tensor]:
-    """Return a function that runs one eager pass over arbitrary tokens, logits [S, E]."""
-    run = FixedPass(model, StaticCache.for_model(model, capacity), size)
+def make_block(
+    model: MolmoActForActionReasoning,
+    size: int,
+    capacity: int,
+    compute_block: BlockFunction = Block.__call__,
+) -> Callable[[], Tensor]:
+    """Return a function that runs one pass over arbitrary tokens, not captured; logits [S, E]."""
+    run = FixedPass(model, StaticCache.for_model(model, capacity), size, compute_block)
     tokens, depths, visible = [1] * size, [0] * size, torch.eye(size, dtype=torch.bool).numpy()
     return lambda: run(tokens, depths, visible)
 

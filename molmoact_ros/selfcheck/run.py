@@ -13,6 +13,7 @@ import torch
 
 from molmoact_ros.decoding import Decoder, GenerationResult, StoppedError, TokenDraft
 from molmoact_ros.decoding.capture import computing_on
+from molmoact_ros.decoding.compiled import compiled_block
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.model import MolmoActForActionReasoning
 from molmoact_ros.model.memory import return_memory
@@ -25,6 +26,7 @@ from .findings import (
     Verdict,
     answers_finding,
     capture_finding,
+    compiled_finding,
     drafts_finding,
     numbers_finding,
     passes_finding,
@@ -37,6 +39,7 @@ from .subjects import CONTEXT_LENGTH, Subject
 _ANSWER_SECONDS = (150.0, 18.0)
 _SLOT_SECONDS = (20.0, 2.0)
 _REPEATS = 3
+_COMPARED_SLOTS = 5  # of compiled passes
 
 Step = Callable[[], Sequence[Finding]]
 
@@ -50,6 +53,7 @@ class SelfCheck:
         device: torch.device,
         progress: Callable[[str], None],
         answers: int,
+        compiled: bool = False,
     ) -> None:
         """Prepare.
 
@@ -58,9 +62,10 @@ class SelfCheck:
             device: Where.
             progress: Called with what happens now, for a person.
             answers: How many to decode twice.
+            compiled: Whether to measure compiled passes too, which are compiled first.
         """
         self._subject, self._device, self._progress = subject, device, progress
-        self._answers = answers
+        self._answers, self._compiled = answers, compiled
         self._limit = 0 if device.type == "cuda" else 1
         self._model: MolmoActForActionReasoning | None = None
         self._bandwidth: float | None = None
@@ -74,6 +79,7 @@ class SelfCheck:
             "loading": ("loading the weights", self._load),
             "kernels": ("counting kernels", self._count),
             "passes": ("timing passes", self._time),
+            "compiled": ("compiling the network", self._compile),
             "rows": ("comparing the slots of a block", self._compare_slots),
             "drafts": ("decoding with and without drafts", self._decode),
         }
@@ -164,6 +170,23 @@ class SelfCheck:
             capture_finding(report),
             passes_finding(seconds, weights, self._bandwidth),
         ]
+
+    def _compile(self) -> list[Finding]:
+        """Measure passes of the largest block, compiled and not."""
+        if not self._compiled:
+            text = "passes of the policy node are compiled where its parameter compile is set"
+            return [Finding("compiled", Verdict.NOT_MEASURED, text)]
+        network = self._network
+        with closing(Decoder(network, CONTEXT_LENGTH, repeatable=True)) as decoder:
+            (seconds,) = decoder.warm_up(_REPEATS).values()
+        with closing(Decoder(network, CONTEXT_LENGTH, repeatable=True, compile=True)) as decoder:
+            report = decoder.check(_COMPARED_SLOTS)
+            (compiled_seconds,) = decoder.warm_up(_REPEATS).values()
+        kernels = None
+        if self._device.type == "cuda" and report.compiled:
+            block = measure.make_block(network, measure.BLOCK, CONTEXT_LENGTH, compiled_block())
+            kernels = measure.gpu_kernels(block)
+        return [compiled_finding(report, seconds, compiled_seconds, kernels)]
 
     def _compare_slots(self) -> list[Finding]:
         with closing(Decoder(self._network, CONTEXT_LENGTH, repeatable=True)) as decoder:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from molmoact_ros.decoding import Decoder, pass_set
+from molmoact_ros.decoding import Decoder, compiled, pass_set
 from molmoact_ros.decoding.passes import FixedPass
 from molmoact_ros.faults import DeviceLostError
 from molmoact_ros.model.memory import Precision
@@ -20,8 +20,8 @@ from molmoact_ros.selfcheck.subjects import RecordedDraft, random_subject
 
 CPU = torch.device("cpu")
 CHECKS = (
-    "device", "bandwidth", "numbers", "loading", "kernels", "capture", "passes", "rows", "drafts",
-    "answers",
+    "device", "bandwidth", "numbers", "loading", "kernels", "capture", "passes", "compiled",
+    "rows", "drafts", "answers",
 )  # fmt: skip
 ONE_IS_ENOUGH = pytest.mark.parametrize("small_config", ["qwen_siglip"], indirect=True)
 
@@ -36,14 +36,17 @@ def check(monkeypatch: pytest.MonkeyPatch, small_config: Any) -> Any:
     monkeypatch.setattr(run, "CONTEXT_LENGTH", 400)
 
     def checked(
-        dtype: Any = torch.float32, quantization: Any = None, answers: Any = 2, **changes: Any
+        dtype: Any = torch.float32,
+        quantization: Any = None,
+        answers: Any = 2,
+        compiled: bool = False,
+        **changes: Any,
     ) -> Any:
         subject = random_subject("7b-d", CPU, Precision(dtype, quantization))
         subject = dataclasses.replace(subject, **changes)
         progress: list[str] = []
-        found = {
-            each.name: each for each in SelfCheck(subject, CPU, progress.append, answers).run()
-        }
+        steps = SelfCheck(subject, CPU, progress.append, answers, compiled)
+        found = {each.name: each for each in steps.run()}
         assert progress
         return found
 
@@ -55,11 +58,47 @@ def test_a_sound_engine(check: Any, dtype: Any) -> None:
     found = check(dtype)
     assert tuple(found) == CHECKS
     verdicts = Counter(each.verdict for each in found.values())
-    assert verdicts == {Verdict.OK: 8, Verdict.NOT_MEASURED: 2}, found
+    assert verdicts == {Verdict.OK: 8, Verdict.NOT_MEASURED: 3}, found
     assert found["drafts"].values["answers"] == 2 and found["drafts"].values["tokens"] == 80
     assert found["rows"].values["compared"] >= 1
     assert found["answers"].values["estimated"] is True
     assert set(found["passes"].values["seconds"]) == {"1", "8", "16", "32", "64"}
+
+
+def _as_traced(graph: Any, inputs: Any) -> Any:
+    return graph.forward
+
+
+def _without_compiler(graph: Any, inputs: Any) -> Any:
+    raise OSError("no compiler")
+
+
+def _doubled(graph: Any, inputs: Any) -> Any:
+    return lambda *arguments: [2.0 * result for result in graph.forward(*arguments)]
+
+
+@ONE_IS_ENOUGH
+@pytest.mark.parametrize(
+    ("backend", "verdict", "text"),
+    [
+        (_as_traced, Verdict.OK, "ms compiled"),
+        (_without_compiler, Verdict.NOT_MEASURED, "torch.compile failed (no compiler)"),
+        (_doubled, Verdict.WRONG, "gives other logits than the pass itself"),
+    ],
+)
+def test_compiled_passes(
+    check: Any, monkeypatch: pytest.MonkeyPatch, backend: Any, verdict: Verdict, text: str
+) -> None:
+    torch.compiler.reset()
+
+    def compile_block() -> Any:
+        return torch.compile(compiled._compute, fullgraph=True, dynamic=False, backend=backend)
+
+    monkeypatch.setattr(pass_set, "compiled_block", compile_block)
+    found = check(compiled=True)["compiled"]
+    assert found.verdict is verdict and text in found.text
+    assert found.values["compiled"] == (backend is _as_traced)
+    torch.compiler.reset()
 
 
 @ONE_IS_ENOUGH
