@@ -22,6 +22,7 @@ BYTES_STORED = {"bf16": 2.0, "int8": 1.0}  # per weight of the blocks
 BYTES_MOVED = {"bf16": 2.0, "int8": 1.0 + 2.0 + 2.0}  # per weight and pass
 VISION = 2 * 0.41e9 * 4 * 729  # operations for four crops
 PROMPT_TOKENS = 959
+CACHE_TOKENS = 2048  # that a KV cache holds
 BANDWIDTH_SHARE = 0.8  # of the maker's figure that passes reach
 COMPUTE_SHARE = 0.5
 DRAFT_SECONDS = 0.0015  # of the host, per pass
@@ -40,10 +41,28 @@ def pass_seconds(weights: str, gigabytes: float, teraflops: float, slots: int) -
     return max(read, multiply)
 
 
+def prompt_seconds(machine: str) -> float:
+    """Return vision and prefill of one prompt in bf16."""
+    return (2 * BLOCKS * PROMPT_TOKENS + VISION) / (MACHINES[machine][1] * 1e12 * COMPUTE_SHARE)
+
+
+def shared_pass_seconds(machine: str, answers: int, rows: int = 64) -> float:
+    """Return a pass in bf16 over `rows` rows of `answers` robots, without the host's work.
+
+    Each answer attends in a block of its own with all rows, to a cache of its own.
+    """
+    gigabytes, teraflops, _ = MACHINES[machine]
+    cache = 28 * 2 * 4 * 128 * (CACHE_TOKENS + rows) * 2.0 * answers
+    read = ((BLOCKS + HEAD) * 2 + cache) / (gigabytes * 1e9 * BANDWIDTH_SHARE)
+    attention = 28 * 4 * 3584 * rows * (CACHE_TOKENS + rows) * answers
+    multiply = (2 * (BLOCKS + HEAD) * rows + attention) / (teraflops * 1e12 * COMPUTE_SHARE)
+    return max(read, multiply)
+
+
 def row(machine: str, weights: str, tokens: float, passes: float) -> dict[str, Any]:
     """Projected seconds of one chunk."""
     gigabytes, teraflops, memory = MACHINES[machine]
-    prompt = (2 * BLOCKS * PROMPT_TOKENS + VISION) / (teraflops * 1e12 * COMPUTE_SHARE)
+    prompt = prompt_seconds(machine)
     block = pass_seconds(weights, gigabytes, teraflops, 64) + DRAFT_SECONDS
     one = pass_seconds(weights, gigabytes, teraflops, 1)
     needed = (BLOCKS * BYTES_STORED[weights] + 2 * HEAD * 2) / 1e9 + 1.6  # vision, cache, workspace
