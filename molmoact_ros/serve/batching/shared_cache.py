@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from molmoact_ros.decoding.static_cache import StaticCache, new_store
-from molmoact_ros.model import MolmoActForActionReasoning, SharedKVCache
+from molmoact_ros.model import MolmoActForActionReasoning, SharedLayerCache
 from molmoact_ros.model.layers import masked_attention
 
 
@@ -44,7 +44,7 @@ class RowPlan:
     positions: Tensor
 
 
-class SharedWindow(SharedKVCache):
+class SharedWindow:
     """Attends for each answer in a block of its own, with the shapes of an answer decoded alone.
 
     A robot's block always has all R slots and attends to the whole capacity, however many rows it
@@ -58,18 +58,27 @@ class SharedWindow(SharedKVCache):
         self._store = store[:, :, :answers]
         self._answers = torch.arange(answers, device=store.device)[:, None]
 
-    def attend(
-        self, layer: int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor
-    ) -> Tensor:
-        """See SharedKVCache; the mask is for `[B, 1, R, capacity]`."""
-        plan = self._plan
-        stored_keys, stored_values = self._store[:, layer]
+    def layer(self, index: int) -> SharedLayer:
+        """Return the part of one block of the network."""
+        return SharedLayer(self._store[0, index], self._store[1, index], self._answers, self._plan)
+
+
+class SharedLayer(SharedLayerCache):
+    """One block's part of a SharedWindow."""
+
+    def __init__(self, keys: Tensor, values: Tensor, answers: Tensor, plan: RowPlan) -> None:
+        self._keys, self._values = keys, values
+        self._answers, self._plan = answers, plan
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """See SharedLayerCache; the mask is for `[B, 1, R, capacity]`."""
+        place = (self._answers, self._plan.positions)
         # [B, capacity, Hkv, hd], which takes a row at a position of an answer.
-        stored_keys.transpose(1, 2)[self._answers, plan.positions] = self._blocks(keys)
-        stored_values.transpose(1, 2)[self._answers, plan.positions] = self._blocks(values)
+        self._keys.transpose(1, 2)[place] = self._blocks(keys)
+        self._values.transpose(1, 2)[place] = self._blocks(values)
         blocks = self._blocks(queries).transpose(1, 2)
-        attended = masked_attention(blocks, stored_keys, stored_values, mask)
-        rows = attended.transpose(1, 2).flatten(0, 1)[plan.slot_of_row]
+        attended = masked_attention(blocks, self._keys, self._values, mask)
+        rows = attended.transpose(1, 2).flatten(0, 1)[self._plan.slot_of_row]
         return rows.transpose(0, 1)[None]
 
     def _blocks(self, rows: Tensor) -> Tensor:
