@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from molmoact_ros.output_files import WriteError, writing
+from molmoact_ros.output_files import writing
 
 from .export import write_json
 from .faults import FinetuneError
@@ -105,8 +105,9 @@ class Progress:
                     torch.save(content, file)
                     file.flush()
                     os.fsync(file.fileno())
-            except (OSError, RuntimeError) as error:  # the latter: torch's words for a full disk
+            except (OSError, RuntimeError) as error:
                 beside.unlink(missing_ok=True)
-                reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-                raise WriteError(path, reason) from error
+                # torch closes its archive after a full disk, and reports what is wrong with that.
+                cause = error.__context__ if isinstance(error, RuntimeError) else error
+                raise (cause if isinstance(cause, OSError) else error) from None
             beside.replace(path)

@@ -15,7 +15,14 @@ from golden_files import GOLDEN
 from molmoact_ros.answer import ActionTokenizer, trajectory_text
 from molmoact_ros.answer.depth import DepthTokenizer
 from molmoact_ros.answer.prompts import reasoning_answer, steering_answer
-from molmoact_ros.finetune.answers import COORDINATE, HARD_VALUE, SOFT_VALUE, Content, Weights, Writer
+from molmoact_ros.finetune.answers import (
+    COORDINATE,
+    HARD_VALUE,
+    SOFT_VALUE,
+    Content,
+    Weights,
+    Writer,
+)
 from molmoact_ros.finetune.losses import AnswerLoss, soft_labels
 from molmoact_ros.finetune.spelling import VALUE_CONTEXTS
 from molmoact_ros.model.loading import load_config
@@ -62,10 +69,10 @@ def test_answers_are_the_tokens_of_their_text(writer: Writer, rows: int, images:
     depth = DepthTokenizer().encode(codes.reshape(10, 10))
     texts = [reasoning_answer(depth, trajectory_text(points), codec.encode(values), images)]
     texts.append(steering_answer(codec.encode(values)))
-    for form, text in zip((form, writer.steering(rows, 6)), texts, strict=True):
-        few = len(form.coordinates)
+    for each, text in zip((form, writer.steering(rows, 6)), texts, strict=True):
+        few = len(each.coordinates)
         given = replace(content, coordinates=content.coordinates[:, :few])
-        answers = writer.write(form, given, given, MOVING, Weights())
+        answers = writer.write(each, given, given, MOVING, Weights())
         assert answers.ids[0].tolist() == [*writer.encode(" " + text), writer.eos]
         assert (answers.weight > 0).all()
         assert (answers.kind == COORDINATE).sum() == (8 if few else 0)

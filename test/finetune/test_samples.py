@@ -9,24 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finetune_data import STEPS, TABLETOP, edit, write_data
+from finetune_data import STEPS, TABLETOP, edit, prepare, write_data
 
 from molmoact_ros.answer import ActionTokenizer, Answer, parse_answer
 from molmoact_ros.answer.prompts import reasoning_prompt, steering_prompt
 from molmoact_ros.finetune.answers import STILL
-from molmoact_ros.finetune.demonstrations import Demonstrations, read_demonstrations
+from molmoact_ros.finetune.demonstrations import read_demonstrations
 from molmoact_ros.finetune.plan import Plan, make_plan
 from molmoact_ros.finetune.samples import Batch, Samples
 from molmoact_ros.finetune.settings import FinetuneSettings
 from molmoact_ros.viz.overlay import HINT_COLOUR
-
-
-def prepare(data: Path, checkpoint: Path = TABLETOP) -> tuple[Plan, Demonstrations, Samples]:
-    plan = make_plan(FinetuneSettings(checkpoint, data, data / "out"))
-    assert plan.found.processor is not None
-    read = read_demonstrations(plan.description, False, lambda count: None)
-    arguments = (plan.profile, plan.stats, plan.found.processor, plan.writer)
-    return plan, read, Samples(read, plan.training, *arguments)
 
 
 def texts(plan: Plan, batch: Batch) -> list[tuple[str, str]]:

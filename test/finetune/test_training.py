@@ -12,12 +12,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from finetune_data import TABLETOP, edit
+from finetune_data import TABLETOP, edit, prepare
 from golden_files import DATA, GOLDEN
 from safetensors.torch import load_file
 
@@ -27,14 +28,12 @@ from molmoact_ros.finetune import loop
 from molmoact_ros.finetune.export import write_weights
 from molmoact_ros.finetune.losses import AnswerLoss
 from molmoact_ros.finetune.network import Trained
-from molmoact_ros.finetune.plan import make_plan
 from molmoact_ros.finetune.settings import FinetuneSettings
 from molmoact_ros.model import MolmoActConfig, MolmoActForActionReasoning
 from molmoact_ros.model.loading import random_model
 from molmoact_ros.model.memory import Precision
 from molmoact_ros.model.safetensors_files import list_tensors
 from molmoact_ros.policy.preflight import PolicyRequest, check_policy
-from test_samples import prepare
 
 TAIL = TABLETOP.with_name("tabletop_tail")
 
@@ -249,14 +248,12 @@ def test_one_step_at_the_width_of_seven_billion(data: Path) -> None:
     batch = samples.batch([3], 0.0, np.random.default_rng(0))
     trained = Trained(model, AnswerLoss(plan.writer), 8, True, recompute=True)
     assert sum(w.numel() for w in trained.parameters.values()) > 1_000_000
-    small = plan.found.config
-    assert small is not None
+    assert plan.found.config is not None
     patches = torch.zeros(1, 2, 729, 588)
     index = torch.arange(25 * 4).reshape(1, 25, 4)
-    ids = torch.where(batch.ids == small.image_patch_id, config.image_patch_id, batch.ids)
+    ids = batch.ids.clone()
+    ids[ids == plan.found.config.image_patch_id] = config.image_patch_id
     model.train()
-    from dataclasses import replace
-
     large = replace(batch, ids=ids, images=patches, pooled=index)
     before = {name: weights.detach().clone() for name, weights in trained.parameters.items()}
     optimizer = loop.make_optimizer(trained)

@@ -14,6 +14,10 @@ import numpy as np
 
 from molmoact_ros.dataset.lerobot_files import Feature, LeRobotFiles
 from molmoact_ros.dataset.statistics import norm_stats
+from molmoact_ros.finetune.demonstrations import Demonstrations, read_demonstrations
+from molmoact_ros.finetune.plan import Plan, make_plan
+from molmoact_ros.finetune.samples import Samples
+from molmoact_ros.finetune.settings import FinetuneSettings
 
 ROOT = Path(__file__).parents[2]
 TABLETOP = ROOT / "checkpoints" / "tabletop"
@@ -101,3 +105,12 @@ def edit(folder: Path, change: Change) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def prepare(data: Path, checkpoint: Path = TABLETOP) -> tuple[Plan, Demonstrations, Samples]:
+    """Return plan, data and training samples as molmoact-finetune makes them."""
+    plan = make_plan(FinetuneSettings(checkpoint, data, data / "out"))
+    assert plan.found.processor is not None
+    read = read_demonstrations(plan.description, False, lambda count: None)
+    arguments = (plan.profile, plan.stats, plan.found.processor, plan.writer)
+    return plan, read, Samples(read, plan.training, *arguments)
