@@ -33,7 +33,14 @@ def soft_labels(sigma: float) -> torch.Tensor:
 
 @contextmanager
 def mixed_precision(device: str) -> Iterator[None]:
-    """Multiply matrices in bfloat16; on a CPU, attend in float32.
+    """Multiply matrices in bfloat16; on a CPU, attend in float32."""
+    with float32_attention(device), torch.autocast(device, torch.bfloat16):
+        yield
+
+
+@contextmanager
+def float32_attention(device: str) -> Iterator[None]:
+    """On a CPU, attend in float32 within mixed precision; blocks that are recomputed need it, too.
 
     The CPU's attention kernel is two and a half times slower in bfloat16, backward above all, and
     autocast has no switch for it.
@@ -47,8 +54,7 @@ def mixed_precision(device: str) -> Iterator[None]:
     if device == "cpu":
         F.scaled_dot_product_attention = in_float32  # type: ignore[assignment]
     try:
-        with torch.autocast(device, torch.bfloat16):
-            yield
+        yield
     finally:
         F.scaled_dot_product_attention = attention
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from molmoact_ros.model import MolmoActForActionReasoning
 
-from .losses import AnswerLoss, mixed_precision
+from .losses import AnswerLoss, float32_attention, mixed_precision
 from .samples import Batch
 
 SMALL = 100_000_000  # parameters, up to which all weights are trained unless LoRA is asked for
@@ -58,10 +58,7 @@ class Trained:
         else:
             model.requires_grad_(True)
         if recompute:
-            blocks = [*model.model.transformer.blocks]
-            blocks += [*model.model.vision_backbone.image_vit.transformer.resblocks]
-            for block in blocks:
-                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+            self._recompute_blocks()
         self.parameters = {
             name: weights for name, weights in model.named_parameters() if weights.requires_grad
         }
@@ -76,6 +73,21 @@ class Trained:
             hidden = self.model.run(embeds, positions.expand(len(batch.ids), -1))
             logits = self.model.lm_head(hidden.flatten(0, 1)[batch.predicts])
         return self._loss(logits.float(), batch.answers)
+
+    def _recompute_blocks(self) -> None:
+        """Let blocks keep their inputs alone."""
+        device = self.device.type if self.bfloat16 else "meta"
+        parts = self.model.model
+        for block in (
+            *parts.transformer.blocks,
+            *parts.vision_backbone.image_vit.transformer.resblocks,
+        ):
+            block.forward = partial(
+                checkpoint,
+                block.forward,
+                use_reentrant=False,
+                context_fn=lambda: (nullcontext(), float32_attention(device)),
+            )
 
     def changes(self) -> Mapping[str, Callable[[torch.Tensor], torch.Tensor]]:
         """Return what becomes of stored tensors, by their names in the checkpoint."""
