@@ -18,7 +18,7 @@ from tqdm import tqdm
 from molmoact_ros.demo.graph import default_checkpoint
 from molmoact_ros.evaluate.episode import SERIES, Episode, EvaluationError, make_episodes
 from molmoact_ros.evaluate.results import EpisodeResult, as_json, as_markdown
-from molmoact_ros.evaluate.workers import MOST_WORKERS, Setting, run_episodes
+from molmoact_ros.evaluate.workers import MOST_WORKERS, PolicyServer, Setting, run_episodes
 from molmoact_ros.output_files import INTERRUPTED, WriteError, reports_write_errors, write_text
 from molmoact_ros.sim import VARIATIONS, load_cell
 from molmoact_ros.sim.tasks import KINDS
@@ -46,6 +46,7 @@ series:
 
 examples:
   molmoact-evaluate --task all --episodes 100 --in-process --workers 2
+  molmoact-evaluate --server ws://gpu-pc:8750 --in-process --series policy
   molmoact-evaluate --task pick push --variation varied --series policy expert --video videos"""
 
 
@@ -84,6 +85,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--checkpoint", type=Path, default=default_checkpoint(), help="directory (the shipped one)")
+    add("--server", metavar="URL",
+        help="ws://host:port of a policy server, which answers in its place")  # fmt: skip
+    add("--server-token-file", default="", metavar="FILE",
+        help="file with the token for it (variable MOLMOACT_SERVER_TOKEN)")  # fmt: skip
+    add("--server-ca", default="", metavar="FILE", help="PEM file to verify its certificate by")
+    add("--server-images", choices=("jpeg", "raw"), default="jpeg",
+        help="how pictures are sent to it (jpeg)")  # fmt: skip
     add("--task", nargs="+", choices=(*KINDS, "all"), default=["reach"], help="(reach)")
     add("--series", nargs="+", choices=tuple(SERIES), default=["policy"], help="see below (policy)")
     add("--variation", choices=VARIATIONS, default="easy",
@@ -143,6 +151,15 @@ def _setting(options: argparse.Namespace) -> Setting:
         videos=options.video,
         domain=int(domain) if domain else None,
         cell=options.cell,
+        server=_server(options),
+    )
+
+
+def _server(options: argparse.Namespace) -> PolicyServer | None:
+    if not options.server:
+        return None
+    return PolicyServer(
+        options.server, options.server_token_file, options.server_ca, options.server_images
     )
 
 
@@ -156,7 +173,7 @@ def _write(options: argparse.Namespace, results: Sequence[EpisodeResult], second
     options.out.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {
         "mode": "in-process" if options.in_process else "ROS graph",
-        "checkpoint": options.checkpoint.name,
+        "checkpoint": options.checkpoint.name if not options.server else options.server,
         "variation": options.variation,
         **({} if options.cell is None else {"cell": options.cell.name}),
         "first_seed": options.first_seed,

@@ -6,20 +6,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from molmoact_ros.answer import ActionStats
+from molmoact_ros.policy.interface import Policy
 from molmoact_ros.policy.types import ActionFormat, Observation, Reasoning
 from molmoact_ros.sim import SHIPPED, Cell
 from molmoact_ros.sim.expert import expert_move
 from molmoact_ros.small_files import MAX_JSON_BYTES, json_object, read_small_file
 
 from .episode import Episode, EvaluationError, Moment
-
-if TYPE_CHECKING:
-    from molmoact_ros.policy import MolmoActPolicy
 
 TABLETOP = ActionFormat(
     "ee_delta", ("x", "y", "z", "roll", "pitch", "yaw", "gripper"), 0.1, "base_link"
@@ -67,7 +65,7 @@ class PolicyActor:
 
     sees = True
 
-    def __init__(self, policy: MolmoActPolicy, execute_steps: int = 0) -> None:
+    def __init__(self, policy: Policy, execute_steps: int = 0) -> None:
         """Ask `policy`; `execute_steps` rows of an answer are followed, 0: all.
 
         Raises:

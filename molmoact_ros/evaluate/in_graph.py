@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +57,18 @@ class Graph:
             robot=self._cell.robot if setting.cell else None,
         )
         self._has_policy = actor == "policy"
+        if setting.server is not None:
+            given: dict[str, object] = {
+                **asdict(setting.server),
+                "checkpoint": "",
+                "robot_name": setting.server.robot_name(setting),
+            }
+            graph = tuple(
+                replace(spec, parameters={**spec.parameters, **given})
+                if spec.name == POLICY
+                else spec
+                for spec in graph
+            )
         if not self._has_policy:
             graph = tuple(spec for spec in graph if spec.name != POLICY)
         self._logs = setting.logs / actor

@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import queue
 import signal
+import socket
+import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -26,6 +28,8 @@ from .episode import Episode, EvaluationError
 from .results import EpisodeResult
 
 if TYPE_CHECKING:
+    from molmoact_ros.remote.policy import RemotePolicy
+
     from .in_graph import Graph
     from .in_process import InProcess
 
@@ -35,11 +39,34 @@ _DOMAINS = 101
 
 
 @dataclass(frozen=True)
+class PolicyServer:
+    """A policy server, by the parameters of these names of the policy node.
+
+    Attributes:
+        server: `ws://host:port` or `wss://host:port`.
+        server_token_file: File with the token; empty: of the environment, or none.
+        server_ca: PEM file; empty: what the system trusts.
+        server_images: "jpeg" or "raw".
+    """
+
+    server: str
+    server_token_file: str = ""
+    server_ca: str = ""
+    server_images: str = "jpeg"
+
+    @staticmethod
+    def robot_name(setting: Setting) -> str:
+        """Return by which name the server knows a worker: each has a session of its own."""
+        return f"{socket.gethostname()[:32]}/{os.getpid()}/{setting.logs.name}"
+
+
+@dataclass(frozen=True)
 class Setting:
     """How episodes are run.
 
     Attributes:
         checkpoint: Directory.
+        server: Policy server that answers instead of the checkpoint; None: none.
         in_process: In one process with simulated time, instead of the ROS graph.
         seconds: Time limit of an episode.
         execute_steps: Rows of each chunk that are executed; 0: as in the profiles.
@@ -63,6 +90,7 @@ class Setting:
     cell: Path | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
+    server: PolicyServer | None = None
 
 
 def run_episodes(
@@ -113,8 +141,13 @@ def _in_process(setting: Setting, name: str, stack: ExitStack) -> InProcess | Gr
     cell = load_cell(setting.cell)
     robot = tabletop_robot(setting.execute_steps, cell.robot, **setting.execution)
     timing = Timing(setting.seconds, setting.answer_seconds)
-    actor: Actor | None = _load_policy(setting) if name == "policy" else None
-    actor = actor or make_baseline(name, setting.checkpoint, cell)
+    if name != "policy":
+        actor = make_baseline(name, setting.checkpoint, cell)
+    elif setting.server is not None:
+        policy = stack.enter_context(closing(_connect(setting, setting.server)))
+        actor = PolicyActor(policy, setting.execute_steps)
+    else:
+        actor = _load_policy(setting)
     runner = InProcess(actor, robot, timing, videos=setting.videos, cell=cell)
     return stack.enter_context(closing(runner))
 
@@ -147,6 +180,26 @@ def _load_policy(setting: Setting) -> PolicyActor:
     except ValueError as error:
         raise EvaluationError(str(error)) from error
     return PolicyActor(policy, setting.execute_steps)
+
+
+def _connect(setting: Setting, server: PolicyServer) -> RemotePolicy:
+    from molmoact_ros.remote.address import ServerAddress
+    from molmoact_ros.remote.policy import RemotePolicy, RobotSide
+
+    robot = RobotSide(server.robot_name(setting), images=server.server_images)
+    shown = ""
+
+    def show(problem: str) -> None:
+        nonlocal shown
+        if problem != shown:
+            shown = problem
+            print(f"waiting for {server.server}: {problem}", file=sys.stderr)
+
+    try:
+        address = ServerAddress.read(server.server, server.server_token_file, server.server_ca)
+        return RemotePolicy.connect(address, robot, show)
+    except ValueError as error:  # of the address, or the server refuses
+        raise EvaluationError(f"server '{server.server}': {error}") from error
 
 
 def _graph(setting: Setting, name: str, stack: ExitStack) -> InProcess | Graph:

@@ -262,6 +262,16 @@ EXECUTOR = ("nodes:=executor", "robot:=tabletop")
 POLICY = ("nodes:=policy", f"checkpoint:={CHECKPOINT}")
 REFUSED: dict[str, tuple[str, tuple[str, ...], str]] = {
     "no checkpoint": (ROBOT, ("robot:=tabletop",), "launch argument 'checkpoint': give"),
+    "checkpoint and server": (
+        ROBOT,
+        ("robot:=tabletop", f"checkpoint:={CHECKPOINT}", "server:=ws://gpu:1"),
+        "launch argument 'checkpoint': give .* and not both",
+    ),
+    "a server's address": (
+        ROBOT,
+        ("robot:=tabletop", "server:=gpu:1"),
+        "parameter 'server': 'gpu:1' is no address; give ws://host:port",
+    ),
     "no robot": (ROBOT, ("nodes:=executor",), "launch argument 'robot': give"),
     "nodes": (ROBOT, ("nodes:=none",), "launch argument 'nodes' is both, policy or executor"),
     "a switch": (
