@@ -27,8 +27,8 @@ NODES = {
     "molmoact_policy": (
         PolicyParameters,
         "Executable `policy_node`. Example: [config/policy.yaml](../config/policy.yaml). Code: "
-        "`policy_node/checkpoint.py` loads the policy, `policy_node/server.py` connects to that of a "
-        "server; cameras, task and actions are read in `policy_node/session.py`.",
+        "`policy_node/checkpoint.py` loads the policy, `policy_node/server.py` connects to that of "
+        "a server; cameras, task and actions are read in `policy_node/session.py`.",
     ),
     "molmoact_executor": (
         ExecutorParameters,

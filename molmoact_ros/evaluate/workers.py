@@ -23,7 +23,7 @@ from molmoact_ros.demo.lifetime import die_with_parent
 from molmoact_ros.output_files import WriteError
 from molmoact_ros.sim import load_cell
 
-from .actors import Actor, PolicyActor, make_baseline
+from .actors import PolicyActor, make_baseline
 from .episode import Episode, EvaluationError
 from .results import EpisodeResult
 

@@ -156,9 +156,12 @@ class Block(nn.Module):
 # Called with a block and what `Block.forward` takes. All blocks have the same shapes, so a function
 # that was compiled for the first one serves them all.
 BlockFunction = Callable[
-    [nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, LayerCache | None, torch.Tensor | None],
+    [
+        nn.Module, torch.Tensor, torch.Tensor, torch.Tensor,
+        LayerCache | SharedLayerCache | None, torch.Tensor | None,
+    ],
     torch.Tensor,
-]
+]  # fmt: skip
 
 
 class Transformer(nn.Module):

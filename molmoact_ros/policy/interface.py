@@ -48,6 +48,14 @@ class PassChecks(Protocol):
     def warnings(self) -> tuple[str, ...]:
         """What is not as it should be, for a person."""
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the network's blocks are a compiled function."""
+
+    @property
+    def compile_seconds(self) -> float:
+        """That compiling took."""
+
 
 class Form(Protocol):
     """The form that constrained answers of one kind are kept to."""

@@ -147,11 +147,15 @@ class Passes:
         captured: Whether passes run as CUDA graphs.
         seconds: That the check took.
         warnings: What is not as it should be.
+        compiled: Whether the network's blocks are a compiled function.
+        compile_seconds: That compiling took.
     """
 
     captured: bool = wire(flag())
     seconds: float = wire(_SECONDS)
     warnings: tuple[str, ...] = wire(_SENTENCES, ())
+    compiled: bool = wire(flag(), False)
+    compile_seconds: float = wire(_SECONDS, 0.0)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ def test_the_table_names_what_was_not_measured(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_the_whole_way_with_very_little_of_everything(tmp_path: Path) -> None:
-    command = [ROOT / "scripts" / "demo_finetune.sh", "--quick", "--work", tmp_path]
+    script = str(ROOT / "scripts" / "demo_finetune.sh")
+    command = [script, "--quick", "--work", str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for _ in range(2):  # the second time everything is there
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
