@@ -96,6 +96,7 @@ setup(
             "molmoact-predict = molmoact_ros.cli.predict:main",
             "molmoact-record = molmoact_ros.cli.record:main",
             "molmoact-replay = molmoact_ros.cli.replay:main",
+            "molmoact-serve = molmoact_ros.cli.serve:main",
             "molmoact-selfcheck = molmoact_ros.cli.selfcheck:main",
         ]
     },
@@ -104,6 +105,7 @@ setup(
         "selfcheck": ["matplotlib"],
         "console": ["nicegui>=3.18,<4"],
         "remote": ["msgpack>=1.0.5,<2", "websockets>=15,<18"],
+        "serve": ["ray[serve]>=2.59,<3"],
         "dataset": [
             "rosbags>=0.11,<0.12",
             "pyarrow>=15",

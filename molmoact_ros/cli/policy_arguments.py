@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
@@ -14,24 +15,30 @@ from molmoact_ros.policy.pixels import MAX_IMAGE_PIXELS
 if TYPE_CHECKING:
     from molmoact_ros.model.loading import LoadProgress
     from molmoact_ros.policy import MolmoActPolicy
-    from molmoact_ros.policy.preflight import Preflight
+    from molmoact_ros.policy.preflight import PolicyRequest, Preflight
 
 
 def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that `load_policy` reads."""
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="PATH_OR_ID", help="directory, or hub id owner/name")
-    add("--revision", help="branch, tag or commit of a hub id")
+    add_loading_arguments(parser)
     add("--unnorm-key", metavar="KEY", help="entry of norm_stats (default: that of the profile)")
-    add("--profile", metavar="FILE", help="profile to use instead of choosing one")
-    add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
-    add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
-    add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
     add("--repeatable", action=argparse.BooleanOptionalAction,
         help="drafts never change an id, in every number type (default: on GPUs)")  # fmt: skip
     add("--constrained", action="store_true",
         help="keep answers to the form of the first well-formed one (default: no)")  # fmt: skip
     add("--max-new-tokens", type=int, metavar="N", help="limit of the answer's length")
+
+
+def add_loading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add those of them that do not depend on what is asked."""
+    add = parser.add_argument
+    add("--revision", help="branch, tag or commit of a hub id")
+    add("--profile", metavar="FILE", help="profile to use instead of choosing one")
+    add("--device", help="cuda, cuda:1, cpu ... (default: cuda where there is one, else cpu)")
+    add("--dtype", help="number type of the weights (default: bfloat16, on the CPU float32)")
+    add("--quantization", metavar="MODE", help="quantise the weights (default: no)")
 
 
 def add_image_limit(parser: argparse._ActionsContainer) -> None:
@@ -59,20 +66,12 @@ def load_policy(
         CheckpointError: A file is missing or broken, or an argument does not fit the checkpoint or
             this machine.
     """
-    import torch
-
     from molmoact_ros.policy import MolmoActPolicy
-    from molmoact_ros.policy.preflight import PolicyRequest, check_policy
+    from molmoact_ros.policy.preflight import check_policy
 
-    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    request = PolicyRequest(
-        arguments.checkpoint,
-        revision=arguments.revision,
+    request = replace(
+        loading_request(arguments),
         unnorm_key=arguments.unnorm_key,
-        profile=arguments.profile,
-        device=device,
-        dtype=arguments.dtype or ("float32" if device == "cpu" else "bfloat16"),
-        quantization=arguments.quantization,
         max_new_tokens=arguments.max_new_tokens,
         n_images=n_images,
         instruction=instruction,
@@ -80,10 +79,27 @@ def load_policy(
     found = check_policy(request, also)
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    progress = _show_progress if sys.stderr.isatty() else None
+    progress = show_progress if sys.stderr.isatty() else None
     names = ("max_new_tokens", "repeatable", "constrained")
     settings = {name: getattr(arguments, name) for name in names}
     return MolmoActPolicy.from_preflight(found, progress, **settings)
+
+
+def loading_request(arguments: argparse.Namespace) -> PolicyRequest:
+    """Return which policy is wanted, by the arguments of `add_loading_arguments`."""
+    import torch
+
+    from molmoact_ros.policy.preflight import PolicyRequest
+
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return PolicyRequest(
+        arguments.checkpoint,
+        revision=arguments.revision,
+        profile=arguments.profile,
+        device=device,
+        dtype=arguments.dtype or ("float32" if device == "cpu" else "bfloat16"),
+        quantization=arguments.quantization,
+    )
 
 
 def positive(text: str) -> int:
@@ -94,6 +110,7 @@ def positive(text: str) -> int:
     return value
 
 
-def _show_progress(progress: LoadProgress) -> None:
+def show_progress(progress: LoadProgress) -> None:
+    """Show on a terminal how far loading is."""
     end = "\n" if progress.bytes_done == progress.bytes_total else ""
     print(f"\rloading {progress} ", end=end, file=sys.stderr, flush=True)

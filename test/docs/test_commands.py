@@ -42,6 +42,7 @@ TOOLS = (
     "molmoact-record",
     "molmoact-replay",
     "molmoact-selfcheck",
+    "molmoact-serve",
 )
 
 
