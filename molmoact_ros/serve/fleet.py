@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from molmoact_ros.remote.wire import Answer, Error, Hello, Infer, Refusal, Welcome
 
 from .placement import NoPlaceError, Placement
 
 _WATCH = 1.0  # s between two looks at a replica
-_SLOW = 5.0  # s without an answer to a look after which a replica counts as down
+_SLOW = 3.0  # s without an answer to a look after which a replica counts as down
 _WAIT = 0.05  # s until a place is looked for again
+
+T = TypeVar("T")
 
 log = logging.getLogger("molmoact-serve")
 
@@ -60,6 +62,7 @@ class Fleet:
         self._replicas = replicas
         self._placement = Placement(len(replicas), max_sessions)
         self._replacing: set[int] = set()
+        self._asking: dict[int, set[asyncio.Task[Any]]] = {n: set() for n in range(len(replicas))}
         for number in range(len(replicas)):
             self._placement.set_up(number, True)
 
@@ -76,7 +79,7 @@ class Fleet:
             except NoPlaceError as error:
                 return Refusal("loading" if self._replacing else "full", str(error))
             try:
-                reply = await self._replicas[number].open(hello)
+                reply = await self._ask(number, self._replicas[number].open(hello))
             except ReplicaDownError as error:
                 self._set_down(number, error)
                 continue
@@ -96,7 +99,7 @@ class Fleet:
                 await asyncio.sleep(_WAIT)
                 continue
             try:
-                return await self._replicas[number].infer(hello, request)
+                return await self._ask(number, self._replicas[number].infer(hello, request))
             except ReplicaDownError as error:
                 self._set_down(number, error)
 
@@ -105,7 +108,7 @@ class Fleet:
         number = self._placement.leave(robot)
         if number is not None:
             try:
-                await self._replicas[number].close(robot)
+                await self._ask(number, self._replicas[number].close(robot))
             except ReplicaDownError as error:
                 self._set_down(number, error)
 
@@ -151,7 +154,28 @@ class Fleet:
             finally:
                 self._replacing.discard(number)
 
+    async def _ask(self, number: int, asked: Coroutine[Any, Any, T]) -> T:
+        """Await a replica's reply, but not of one that is found to be down meanwhile.
+
+        Ray Serve keeps what it has not handed to a replica that dies for the next one, which first
+        has to load.
+        """
+        task = asyncio.get_running_loop().create_task(asked)
+        self._asking[number].add(task)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            self._asking[number].discard(task)
+        if task.cancelled():
+            raise ReplicaDownError("it went down")
+        return task.result()
+
     def _set_down(self, number: int, error: BaseException) -> None:
         if number in self._placement.up:
             log.warning("replica %d is down: %s", number, str(error).partition("\n")[0] or "silent")
             self._placement.set_up(number, False)
+            for task in self._asking[number]:
+                task.cancel()

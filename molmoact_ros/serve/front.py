@@ -58,18 +58,20 @@ class _Line:
         hello: What the robot is.
         socket: Its websocket.
         sequence: Of the last request.
-        task: That answers it.
+        asked: What computes its answer; may be cancelled.
+        task: What sends it.
     """
 
     hello: Hello
     socket: ServerConnection
     sequence: int = -1
+    asked: asyncio.Task[Answer | Error | Refusal] | None = None
     task: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
-        """Give up the answer that is computed, and wait until it is."""
-        if self.task is not None:
-            self.task.cancel()
+        """Give up the answer that is computed, and wait until that is said."""
+        if self.asked is not None and self.task is not None:
+            self.asked.cancel()
             await asyncio.wait([self.task])
 
 
@@ -210,8 +212,8 @@ class Front:
             if isinstance(message, Ping):
                 await self._send(line, Pong(message.number))
             elif isinstance(message, Cancel):
-                if line.task is not None and message.sequence == line.sequence:
-                    line.task.cancel()
+                if line.asked is not None and message.sequence == line.sequence:
+                    line.asked.cancel()
             elif wait := rate.take():
                 text = f"more than {self._limits.rate:g} requests per second"
                 await self._send(line, Error(message.sequence, "limit", text))
@@ -219,12 +221,14 @@ class Front:
             else:
                 await line.stop()
                 line.sequence = message.sequence
-                line.task = asyncio.create_task(self._answer(line, message))
+                line.asked = asyncio.create_task(self._fleet.infer(line.hello, message))
+                line.task = asyncio.create_task(self._answer(line, message, line.asked))
 
-    async def _answer(self, line: _Line, request: Infer) -> None:
+    async def _answer(
+        self, line: _Line, request: Infer, asked: asyncio.Task[Answer | Error | Refusal]
+    ) -> None:
         reply: Answer | Error | Refusal
         try:
-            asked = self._fleet.infer(line.hello, request)
             reply = await asyncio.wait_for(asked, self._limits.answer)
         except asyncio.CancelledError:
             reply = Error(request.sequence, "stopped", "not wanted any more")

@@ -44,6 +44,7 @@ class RayWorker:
     """A worker in a process of Ray's."""
 
     def __init__(self, settings: WorkerSettings, version: int) -> None:
+        _listen_here_only()
         self._worker = Worker(settings)
         self._worker.load()
 
@@ -184,3 +185,14 @@ class RayFleet:
         """End all processes."""
         serve.shutdown()
         ray.shutdown()
+
+
+def _listen_here_only() -> None:
+    """Bind the port by which replicas call each other, which nothing here uses, to 127.0.0.1.
+
+    Serve binds it to all addresses and has no setting for that; test_ray.py looks at the ports.
+    """
+    from ray.serve._private import replica
+
+    listen = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, address: listen(server, "127.0.0.1:0")

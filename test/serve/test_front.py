@@ -1,0 +1,355 @@
+"""What a client may do to the server, and what the other robots notice of it: nothing."""
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from benchmarks.fleet_rig import say_hello, wait_for
+from molmoact_ros.policy.types import Observation
+from molmoact_ros.remote.codec import decode, encode
+from molmoact_ros.remote.exchange import infer_message
+from molmoact_ros.remote.wire import (
+    FROM_SERVER,
+    MAX_MESSAGE,
+    Answer,
+    Cancel,
+    Error,
+    Hello,
+    Ping,
+    Pong,
+    Refusal,
+    SessionSettings,
+    Welcome,
+)
+from molmoact_ros.serve import front as module
+from molmoact_ros.serve.access import Access, Limits, tls_context
+from molmoact_ros.serve.fleet import Fleet
+from molmoact_ros.serve.front import Front
+from molmoact_ros.serve.worker import Worker
+
+TOKEN = "0123456789abcdef"
+SHORT = SessionSettings(max_new_tokens=24)  # answers need not be whole here
+Start = Callable[..., Any]
+
+
+def ask(line: ClientConnection, seen: Observation, sequence: int = 0) -> None:
+    line.send(encode(infer_message(sequence, seen, jpeg=False)))
+
+
+def reply(line: ClientConnection) -> Any:
+    return decode(line.recv(60.0), (*FROM_SERVER, Refusal), MAX_MESSAGE)
+
+
+def join(url: str, robot: str, **fields: Any) -> ClientConnection:
+    line, welcome = say_hello(url, robot, settings=SHORT, **fields)
+    assert isinstance(welcome, Welcome), welcome
+    return line
+
+
+def refused(url: str, robot: str = "arm", **fields: Any) -> Refusal:
+    line, refusal = say_hello(url, robot, **fields)
+    assert isinstance(refusal, Refusal), refusal
+    with pytest.raises(ConnectionClosed):
+        line.recv(10.0)
+    return refusal
+
+
+def test_a_robot_is_answered(serve: Start, seen: Observation) -> None:
+    with join(serve().url, "arm") as line:
+        ask(line, seen, 7)
+        line.send(encode(Ping(3)))
+        assert reply(line) == Pong(3)
+        answer = reply(line)
+        assert isinstance(answer, Answer) and answer.sequence == 7 and len(answer.ids)
+
+
+def test_another_protocol_is_refused_with_both_versions(serve: Start) -> None:
+    refusal = refused(serve().url, protocol=999)
+    assert refusal.kind == "protocol"
+    assert "999" in refusal.differences[0].robot and "1 (" in refusal.differences[0].server
+
+
+@pytest.mark.parametrize(
+    ("fields", "robot", "server"),
+    [
+        ({"action_names": ("x", "y")}, "2 (x, y)", "7 (x, y, z"),
+        ({"cameras": ("primary", "wrist")}, "2 (primary, wrist)", "1 ("),
+        ({"action_space": "joint_position"}, "joint_position", "ee_delta"),
+    ],
+)
+def test_a_robot_for_another_checkpoint_is_refused_with_both_values(
+    serve: Start, fields: dict[str, Any], robot: str, server: str
+) -> None:
+    server_ = serve()
+    refusal = refused(server_.url, **fields)
+    assert refusal.kind == "settings"
+    assert robot in refusal.differences[0].robot and server in refusal.differences[0].server
+    assert not server_.front.robots
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN + "-other"])
+def test_a_robot_needs_its_own_token(serve: Start, token: str) -> None:
+    server = serve(tokens={"arm": TOKEN, "other": TOKEN + "-other"})
+    assert refused(server.url, "arm", token=token).kind == "token"
+    join(server.url, "arm", token=TOKEN).close()
+
+
+def test_too_many_robots_are_refused(serve: Start) -> None:
+    server = serve(sessions=2)
+    with join(server.url, "a"), join(server.url, "b"):
+        refusal = refused(server.url, "c")
+        assert refusal.kind == "full" and "--max-sessions" in refusal.sentence
+    wait_for(lambda: not server.front.robots, 10.0)
+    join(server.url, "c").close()
+
+
+def test_a_second_node_with_a_robot_s_name_is_refused(serve: Start, seen: Observation) -> None:
+    server = serve()
+    with join(server.url, "arm", session="first") as line:
+        refusal = refused(server.url, "arm", session="second")
+        assert refusal.kind == "session" and "127.0.0.1" in refusal.sentence
+        ask(line, seen)
+        assert isinstance(reply(line), Answer)
+
+
+def test_the_same_node_takes_the_place_of_its_old_connection(
+    serve: Start, seen: Observation
+) -> None:
+    server = serve()
+    old = join(server.url, "arm", session="same")
+    ask(old, seen)  # is being answered
+    with join(server.url, "arm", session="same") as line:
+        with pytest.raises(ConnectionClosed):
+            old.recv(10.0)
+        ask(line, seen, 1)
+        assert reply(line).sequence == 1
+        assert server.front.robots == ["arm"]
+
+
+def test_nothing_of_a_robot_reaches_another(serve: Start, seen: Observation) -> None:
+    """Answers of two robots in turns are those that each gets alone, in every field."""
+    other = Observation(
+        {"primary": np.full((252, 252, 3), 60, np.uint8)}, "push the blue block to the left"
+    )
+    url = serve().url
+
+    def answers(robots: dict[str, Observation]) -> dict[str, list[Answer]]:
+        found: dict[str, list[Answer]] = {name: [] for name in robots}
+        with contextlib.ExitStack() as stack:
+            lines = {name: stack.enter_context(join(url, name)) for name in robots}
+            for sequence in range(3):
+                for name, what in robots.items():
+                    ask(lines[name], what, sequence)
+                for name, line in lines.items():
+                    found[name].append(reply(line))
+        return found
+
+    together = answers({"a": seen, "b": other})
+    for name, what in (("a", seen), ("b", other)):
+        for alone, shared in zip(answers({name: what})[name], together[name], strict=True):
+            assert np.array_equal(alone.ids, shared.ids)
+            assert np.array_equal(alone.actions, shared.actions, equal_nan=True)
+            assert alone.problems == shared.problems
+
+
+def test_a_newer_request_ends_the_one_before(serve: Start, seen: Observation) -> None:
+    with join(serve().url, "arm") as line:
+        ask(line, seen, 0)
+        ask(line, seen, 1)
+        replies = {one.sequence: one for one in (reply(line), reply(line))}
+        assert isinstance(replies[1], Answer)
+        assert isinstance(replies[0], Answer) or replies[0].kind == "stopped"
+
+
+def test_a_request_can_be_taken_back(serve: Start, seen: Observation) -> None:
+    with join(serve().url, "arm") as line:
+        ask(line, seen, 0)
+        line.send(encode(Cancel(0)))
+        found = reply(line)
+        assert isinstance(found, Error) and found.kind == "stopped"
+
+
+def test_an_observation_that_cannot_be_used_is_an_error_of_its_robot(
+    serve: Start, seen: Observation
+) -> None:
+    bad = infer_message(0, Observation(seen.images, "<im_patch>"), jpeg=False)
+    with join(serve().url, "arm") as line:
+        line.send(encode(bad))
+        found = reply(line)
+        assert found.kind == "observation" and "reserved" in found.sentence
+        ask(line, seen, 1)
+        assert isinstance(reply(line), Answer)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xc1", b"\x80", "text", b"\xdf\xff\xff\xff\xff"])
+def test_a_client_that_talks_nonsense_is_ended_and_nobody_else(
+    serve: Start, seen: Observation, garbage: bytes | str
+) -> None:
+    server = serve()
+    with join(server.url, "arm") as line, join(server.url, "mad") as mad:
+        mad.send(garbage)
+        assert reply(mad).sequence is None
+        with pytest.raises(ConnectionClosed):
+            mad.recv(10.0)
+        with connect(server.url) as stranger:
+            stranger.send(garbage)
+            assert decode(stranger.recv(10.0), (Refusal,), MAX_MESSAGE).kind == "protocol"
+        line.send(encode(Ping(1)))
+        assert reply(line) == Pong(1)
+
+
+def test_messages_are_small_until_a_robot_is_known_and_bounded_then(
+    serve: Start, seen: Observation
+) -> None:
+    server = serve(Limits(message_bytes=2_000_000))
+    with connect(server.url) as stranger:
+        stranger.send(bytes(1_100_000))
+        with pytest.raises(ConnectionClosed, match="too big"):
+            stranger.recv(10.0)
+    with join(server.url, "arm") as line:
+        ask(line, seen)
+        assert isinstance(reply(line), Answer)
+        line.send(bytes(2_100_000))
+        with pytest.raises(ConnectionClosed, match="too big"):
+            line.recv(10.0)
+
+
+def test_who_says_nothing_is_not_waited_for(serve: Start) -> None:
+    server = serve(Limits(handshake=0.3))
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as silent:
+        silent.settimeout(10.0)
+        assert silent.recv(100) == b""
+    with connect(server.url) as stranger, pytest.raises(ConnectionClosed):
+        stranger.recv(10.0)
+
+
+def test_connections_of_an_address_are_counted_from_their_first_byte(serve: Start) -> None:
+    server = serve(Limits(connections=2, sockets=3, handshake=2.0))
+    place = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with socket.create_connection(place), socket.create_connection(place):
+        with pytest.raises(InvalidStatus, match="429"):
+            connect(server.url)
+        with socket.create_connection(place), socket.create_connection(place) as fourth:
+            fourth.settimeout(10.0)
+            with contextlib.suppress(ConnectionResetError):
+                assert fourth.recv(1) == b""
+    wait_for(lambda: not server.front._addresses, 10.0)
+    join(server.url, "arm").close()
+
+
+def test_who_asks_too_often_is_slowed_down_and_nobody_else(serve: Start, seen: Observation) -> None:
+    server = serve(Limits(rate=5.0, burst=2))
+    with join(server.url, "arm") as line, join(server.url, "flood") as flood:
+        end = threading.Event()
+
+        def send() -> None:
+            with contextlib.suppress(Exception):
+                for sequence in range(100_000):
+                    if end.is_set():
+                        return
+                    ask(flood, seen, sequence)
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        kinds = set()
+        for _ in range(6):
+            found = reply(flood)
+            kinds.add(getattr(found, "kind", "answer"))
+        assert "limit" in kinds and kinds <= {"limit", "stopped", "answer"}
+        ask(line, seen)
+        assert isinstance(reply(line), Answer)
+        end.set()
+        flood.socket.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_who_does_not_read_is_ended_and_nobody_else(
+    serve: Start, seen: Observation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BUFFER", 1024)
+    server = serve(Limits(send=0.2))
+    with join(server.url, "arm") as line:
+        deaf = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with connect(server.url, sock=deaf, ping_interval=None, max_queue=1) as client:
+            client.send(encode(Hello(protocol=1, package="", robot="deaf", session="s")))
+            wait_for(lambda: "deaf" in server.front.robots, 10.0)
+            with pytest.raises((ConnectionClosed, OSError)):
+                for number in range(1_000_000):
+                    client.send(encode(Ping(number)))
+        wait_for(lambda: server.front.robots == ["arm"], 10.0)
+        line.send(encode(Ping(1)))
+        assert reply(line) == Pong(1)
+
+
+def test_an_idle_session_gives_its_memory_to_another_robot(
+    serve: Start, seen: Observation, worker: Worker
+) -> None:
+    """A place that the front end does not count is free for who it lets in."""
+    server = serve()
+    lines = [join(server.url, f"arm{number}") for number in range(4)]
+    server.front._lines.clear()  # as if another replica had held them
+    server.front._fleet._placement._places.clear()
+    with join(server.url, "late") as line:
+        ask(line, seen)
+        assert isinstance(reply(line), Answer)
+    for line in lines:
+        line.close()
+    wait_for(lambda: len(worker._sessions) <= 3, 10.0)
+    for number in range(4):
+        worker._close(f"arm{number}")
+
+
+def test_tls(serve: Start, worker: Worker, tmp_path: Path, seen: Observation) -> None:
+    import asyncio
+
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
+         "-out", str(certificate)], check=True, capture_output=True,
+    )  # fmt: skip
+    ready, ended = threading.Event(), asyncio.Event()
+    found: dict[str, Any] = {}
+
+    async def run() -> None:
+        front = Front(Fleet([worker], 4), Access(), Limits(), 4)
+        server = await front.listen("127.0.0.1", 0, tls_context(certificate, key))
+        found.update(port=server.sockets[0].getsockname()[1], loop=asyncio.get_running_loop())
+        ready.set()
+        await ended.wait()
+        server.close()
+        await server.wait_closed()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    ready.wait(10.0)
+    try:
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        with connect(f"wss://localhost:{found['port']}", ssl=trusted) as line:
+            line.send(encode(Hello(protocol=1, package="", robot="arm", session="s")))
+            assert isinstance(decode(line.recv(10.0), (Welcome,), MAX_MESSAGE), Welcome)
+        with pytest.raises((OSError, ssl.SSLError, ConnectionClosed, Exception)):
+            connect(f"ws://localhost:{found['port']}", open_timeout=3.0)
+    finally:
+        found["loop"].call_soon_threadsafe(ended.set)
+        thread.join()
+
+
+def test_the_time_for_an_answer_is_bounded(serve: Start, seen: Observation) -> None:
+    with join(serve(Limits(answer=0.3)).url, "arm") as line:
+        begin = time.monotonic()
+        ask(line, seen)
+        found = reply(line)
+        assert found.kind == "fault" and time.monotonic() - begin < 10.0
