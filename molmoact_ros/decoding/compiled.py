@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from molmoact_ros.model.kv_cache import LayerCache
+from molmoact_ros.model.kv_cache import LayerCache, SharedLayerCache
 from molmoact_ros.model.llm import BlockFunction
 
 _VERSIONS = 64  # of the function: one for each block size and shape of network of this process
@@ -32,7 +32,7 @@ def _compute(
     x: Tensor,
     cos: Tensor,
     sin: Tensor,
-    cache: LayerCache | None,
+    cache: LayerCache | SharedLayerCache | None,
     mask: Tensor | None,
 ) -> Tensor:
     result: Tensor = block(x, cos, sin, cache, mask)
