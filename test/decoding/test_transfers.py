@@ -53,7 +53,7 @@ def test_a_pass_sends_its_block_once_and_waits_once(
     random_model: Any, monkeypatch: pytest.MonkeyPatch, repeatable: bool
 ) -> None:
     class Captured(FixedPass):
-        def __init__(self, model: Any, cache: Any, size: Any, stream: Any) -> None:
+        def __init__(self, model: Any, cache: Any, size: Any, stream: Any, *compute: Any) -> None:
             super().__init__(model, cache, size)
 
     monkeypatch.setattr(pass_set, "GraphStream", lambda device: None)
