@@ -24,13 +24,7 @@ from molmoact_ros.output_files import write_text, writing
 
 SHARD_BYTES = 5_000_000_000
 # What a tuned checkpoint takes over; weights and config.json are written anew.
-_KEPT = (
-    "*.json",
-    "*.jinja",
-    "merges.txt",
-    "vae-final.*",
-    "LICENSE*",
-)
+_KEPT = ("*.json", "*.jinja", "*.py", "merges.txt", "vae-final.*", "LICENSE*")
 _OWN = ("config.json", INDEX_FILE, "training.json", "losses.json")
 
 

@@ -280,6 +280,7 @@ def choose_profile(
     norm_stats: Mapping[str, Any] | None,
     vocab_size: int,
     profiles: Sequence[CheckpointProfile] | None = None,
+    directory: Path | None = None,
 ) -> tuple[CheckpointProfile, str]:
     """Find the profile of a checkpoint: in its folder, by name, by content, else `GENERIC`.
 
@@ -288,6 +289,7 @@ def choose_profile(
         norm_stats: `norm_stats` of its config.json.
         vocab_size: `llm_config.vocab_size` of its config.json.
         profiles: Candidates; None: those of `load_checkpoint_profiles`.
+        directory: Where the files of a hub id are; None: not fetched, or `checkpoint` is local.
 
     Returns:
         The profile, and for the log why it was chosen.
@@ -295,7 +297,7 @@ def choose_profile(
     Raises:
         ProfileError: A profile is broken.
     """
-    own = Path(checkpoint).expanduser() / PROFILE_FILE
+    own = (directory or Path(checkpoint).expanduser()) / PROFILE_FILE
     if own.is_file():
         return load_checkpoint_profile(own), f"the checkpoint has the file {PROFILE_FILE}"
     candidates = load_checkpoint_profiles() if profiles is None else profiles

@@ -41,11 +41,17 @@ from molmoact_ros.processing import MolmoActProcessor
 from molmoact_ros.processing.tokenizer import DEPTH_TOKENS
 from molmoact_ros.small_files import one_line
 
-from .checkpoint_profile import GENERIC, CheckpointProfile, choose_profile, load_checkpoint_profile
+from .checkpoint_profile import (
+    GENERIC,
+    PROFILE_FILE,
+    CheckpointProfile,
+    choose_profile,
+    load_checkpoint_profile,
+)
 from .model_input import WARM_UP_SIZE, model_input
 
-CHECKPOINT_FILES = ("*.json", "*.jinja", "*.safetensors", "vae-final.*")
-_SMALL_FILES = ("*.json", "*.jinja")
+CHECKPOINT_FILES = ("*.json", "*.jinja", PROFILE_FILE, "*.safetensors", "vae-final.*")
+_SMALL_FILES = ("*.json", "*.jinja", PROFILE_FILE)
 _VQVAE_FILES = ("vae-final.safetensors", "vae-final.pt")
 _IMAGE_TOKENS = ("<im_start>", "<im_end>", "<im_patch>", "<im_col>", "<|image|>", "<im_low>")
 
@@ -227,7 +233,9 @@ def _choose_profile(found: Preflight, config: MolmoActConfig) -> None:
     else:
         vocab_size = config.llm_config.vocab_size
         chosen = found.attempt(
-            lambda: choose_profile(found.request.checkpoint, config.norm_stats, vocab_size)
+            lambda: choose_profile(
+                found.request.checkpoint, config.norm_stats, vocab_size, directory=found.directory
+            )
         )
         if chosen is not None:
             found.profile, found.profile_reason = chosen

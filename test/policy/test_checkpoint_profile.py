@@ -13,6 +13,7 @@ import yaml
 from golden_files import GOLDEN
 
 from molmoact_ros.policy.checkpoint_profile import (
+    PROFILE_FILE,
     ActionSettings,
     ImagePreparation,
     choose_profile,
@@ -83,6 +84,20 @@ def test_renamed_checkpoint_is_found_by_content(
 ) -> None:
     profile, reason = choose_profile(tmp_path, dict.fromkeys(norm_stats), vocab_size)
     assert profile.name == name and reason
+
+
+@pytest.mark.parametrize("is_fetched", [False, True])
+def test_a_profile_in_the_checkpoints_folder_comes_first(tmp_path: Path, is_fetched: bool) -> None:
+    folder = tmp_path / "tabletop"
+    folder.mkdir()
+    (folder / PROFILE_FILE).write_text("name: mine\nanswer: {rows: 3}\n")
+    name, directory = ("owner/tabletop", folder) if is_fetched else (folder, None)
+    stats = {"tabletop": {}}
+    profile, reason = choose_profile(name, stats, 1088, directory=directory)
+    assert (profile.name, profile.answer.rows) == ("mine", 3) and PROFILE_FILE in reason
+    (folder / PROFILE_FILE).write_text("name: mine\nanswers: {rows: 3}\n")
+    with pytest.raises(ProfileError, match=f"{PROFILE_FILE}: answers"):
+        choose_profile(name, stats, 1088, directory=directory)
 
 
 def test_several_profiles_fit(tmp_path: Path) -> None:
