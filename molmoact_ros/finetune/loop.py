@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,14 @@ def learning_rate(settings: FinetuneSettings, step: int) -> float:
 
 def drawn(count: int, settings: FinetuneSettings, step: int) -> np.ndarray:
     """Return which of `count` samples a step takes; each comes once before one comes twice."""
-    first = step * settings.batch
-    found = []
-    for number in range(first, first + settings.batch):
-        turn, place = divmod(number, count)
-        order = np.random.default_rng([settings.seed, 1, turn]).permutation(count)
-        found.append(order[place])
-    return np.array(found)
+    numbers = range(step * settings.batch, (step + 1) * settings.batch)
+    places = (divmod(number, count) for number in numbers)
+    return np.array([_order(settings.seed, turn, count)[place] for turn, place in places])
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, turn: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, 1, turn]).permutation(count)
 
 
 def run_step(

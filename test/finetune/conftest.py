@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own_data(tmp_path: Path) -> Path:
-    """Return a data set that a test may break."""
-    return write_data(tmp_path / "cell")
+def own_data(data: Path, tmp_path: Path) -> Path:
+    """Return a copy that a test may break."""
+    return Path(shutil.copytree(data, tmp_path / "cell"))

@@ -26,6 +26,7 @@ from molmoact_ros.cli.finetune import main
 from molmoact_ros.cli.inspect import main as inspect
 from molmoact_ros.finetune import loop
 from molmoact_ros.finetune.export import write_weights
+from molmoact_ros.finetune.held_out import measure
 from molmoact_ros.finetune.losses import AnswerLoss
 from molmoact_ros.finetune.network import Trained
 from molmoact_ros.finetune.settings import FinetuneSettings
@@ -93,7 +94,8 @@ def test_the_report_holds_losses_and_held_out_answers(tuned: Path) -> None:
 
 
 def test_adapters_are_merged_under_the_released_names(data: Path, tmp_path: Path) -> None:
-    plan, _, samples = prepare(data)
+    plan, read, samples = prepare(data)
+    few = replace(plan.settings, answers=2)
     batch = samples.batch([0, 7], 0.25, np.random.default_rng(0))
     model = MolmoActForActionReasoning.from_pretrained(TABLETOP)
     loss = AnswerLoss(plan.writer)
@@ -110,6 +112,9 @@ def test_adapters_are_merged_under_the_released_names(data: Path, tmp_path: Path
         optimizer.step()
         optimizer.zero_grad()
     model.eval()
+    profile = replace(plan.profile, answer=replace(plan.profile.answer, max_new_tokens=20))
+    found = measure(trained, replace(plan, settings=few), read, samples, profile, lambda n: None)
+    assert found == {"answers": 2, "valid": 0.0}, "they are cut off"
     tuned = float(trained.loss(batch).detach())
     assert tuned < plain - 0.1
     stored, changes = list_tensors(TABLETOP), trained.changes()
@@ -178,6 +183,7 @@ def test_released_tokenizers(variant: str, own_data: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_kill_changes_nothing(data: Path, tmp_path: Path) -> None:
     """The same weights as without, to the last bit."""
     more = ["--steps", "12", "--save-every", "0"]
@@ -234,6 +240,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_one_step_at_the_width_of_seven_billion(data: Path) -> None:
     """LoRA on two layers of 7B-D's language model and four of its vision tower."""
     table = json.loads((DATA / "tensors_7b.json").read_text())["7B-D"]["config"]
