@@ -169,7 +169,7 @@ class Executor:
     def grip(self, value: float, now: float) -> str | None:
         """Take a person's command for the gripper, 0 open .. 1 closed; see `drive`."""
         gripper = self._commanded.gripper
-        if gripper is None:
+        if gripper is None or not self._teleop.is_gripper_command(value, gripper.command, now):
             return None
         return self._take_over(lambda: self._teleop.take_gripper(value, gripper, now), now)
 

@@ -18,6 +18,7 @@ from .plan import Setpoint
 from .robot_profile import Execution, RobotProfile
 
 _IMPLAUSIBLE = 100.0  # m/s or rad/s
+_DEAD_ZONE = 0.02  # of the speed limit; what a device that nobody touches may publish
 # Devices publish their gripper's position all the time: only a change of it, 0..1, is a command.
 _GRIPPER_CHANGE = 0.02
 _GRIPPER_PAUSE = 1.0  # s; what comes later than that is compared with the present command
@@ -65,7 +66,8 @@ class Teleop:
     """What a person asks for at any moment.
 
     A command that is not zero takes over. Zeros brake, but neither take over nor go on with it: a
-    device that nobody touches publishes them all the time.
+    device that nobody touches publishes them all the time. A command counts as zero while no axis
+    leaves the dead zone.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Teleop:
         self._counters = counters
         action = profile.action
         self._used = np.array([axis in action.used_axes for axis in action.all_axes])
+        self._dead = _DEAD_ZONE * _speeds(profile)
         self.reset()
 
     def reset(self) -> None:
@@ -100,11 +103,11 @@ class Teleop:
         """
         check_command(command, self._profile, self._settings, now)
         velocity = np.where(self._used, command.velocity, 0.0)
-        moves = bool(velocity.any())
+        moves = bool((np.abs(velocity) > self._dead).any())
         self._check_source(command, moves, now)
         if not moves:
             if command.source == self._followed:
-                self._velocity = velocity
+                self._velocity = np.zeros_like(velocity)
             return False
         self._counters["teleop_accepted"] += 1
         self._counters["teleop_overtaken"] += self._waits
@@ -114,33 +117,33 @@ class Teleop:
         self._busy = now
         return True
 
-    def take_gripper(self, value: float, gripper: GripperLogic, now: float) -> bool:
-        """Take the gripper's value, 0 open .. 1 closed.
+    def is_gripper_command(self, value: float, present: float | None, now: float) -> bool:
+        """Return whether the gripper's value, 0..1, differs from the last, or one that is refused.
 
         Args:
-            value: As received.
-            gripper: Commanded by it.
+            value: As received, also while nothing may move.
+            present: The gripper's command, which counts after a pause; None: there was none yet.
             now: s.
-
-        Returns:
-            Whether it is a command: it differs from the last one, or after a pause from the
-            present command.
-
-        Raises:
-            Refusal: It is not followed.
         """
-        if not 0.0 <= value <= 1.0:  # NaN as well
-            raise Refusal("refused_gripper", f"the gripper goes to {value:g}, must be 0..1")
-        reference = gripper.command
+        reference = present
         if self._gripper is not None and now - self._gripper[1] <= _GRIPPER_PAUSE:
             reference = self._gripper[0]
-        is_command = reference is None or abs(value - reference) >= _GRIPPER_CHANGE
-        self._gripper = (value if is_command or reference is None else reference, now)
-        if is_command:
-            gripper.put(value)
-            self._counters["teleop_accepted"] += 1
-            self._gripped = self._busy = now
+        if reference is not None and abs(value - reference) < _GRIPPER_CHANGE:
+            value, is_command = reference, False
+        else:
+            is_command = True
+        if 0.0 <= value <= 1.0:
+            self._gripper = value, now
         return is_command
+
+    def take_gripper(self, value: float, gripper: GripperLogic, now: float) -> bool:
+        """Command a gripper; see `take`."""
+        if not 0.0 <= value <= 1.0:  # NaN as well
+            raise Refusal("refused_gripper", f"the gripper goes to {value:g}, must be 0..1")
+        gripper.put(value)
+        self._counters["teleop_accepted"] += 1
+        self._gripped = self._busy = now
+        return True
 
     def sample(self, now: float) -> Setpoint:
         """Return what is wanted now: the last command while it is young, else rest."""
@@ -232,3 +235,13 @@ def _check_age(stamp: float, execution: Execution, longest: float, now: float) -
     if age > longest:
         reason = f"its stamp is {age:.3g} s old, teleop_timeout is {longest:g}: a slow network, or"
         raise Refusal("refused_stamp_old", f"{reason} another clock?")
+
+
+def _speeds(profile: RobotProfile) -> np.ndarray:
+    """Return the speed limit of each axis; 0 where there is none."""
+    limits = profile.limits
+    if not profile.action.cartesian:
+        return np.array([limits.joints[name].speed for name in profile.action.joints])
+    return np.repeat(
+        [limit.speed if limit else 0.0 for limit in (limits.linear, limits.angular)], 3
+    )

@@ -31,6 +31,7 @@ from molmoact_ros.console.state import (
     policy_is_live,
     waiting_chunk,
 )
+from molmoact_ros.control import State
 
 NOW = 1000.0
 POLICY, EXECUTOR = "/molmoact_policy", "/molmoact_executor"
@@ -217,6 +218,11 @@ def test_the_chunk_that_waits_is_the_newest_trusted_one() -> None:
 )  # fmt: skip
 def test_ages(age: float, text: str) -> None:
     assert age_text(age) == text
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_words(state: State) -> None:
+    assert executor_shown(healthy(executor=reading(state))).text
 
 
 def test_a_disabled_executor_is_no_stale_one() -> None:

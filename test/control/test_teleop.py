@@ -170,6 +170,19 @@ def test_zeros_brake_but_do_not_take_over(twist_rig: Any, steps: Any) -> None:
     assert rig.send(steps(x=0.02)) is None
 
 
+def test_a_device_that_trembles_does_not_take_over(twist_rig: Any, steps: Any) -> None:
+    """Nor does it keep the arm: 2 % of the speed limits are its dead zone."""
+    rig = twist_rig().enabled()
+    person, tremble = Person(rig), (0.005, -0.005, 0.0, 0.015, 0.0, -0.015)
+    rig.send(steps(x=0.02))
+    person.hold(tremble, 0.3)
+    assert rig.executor.state is State.EXECUTING
+    person.hold((0.007, 0.0, 0.0, 0.0, 0.0, 0.0), 0.4)
+    assert rig.velocities[-1][0] == pytest.approx(0.007), "slow, but meant"
+    person.hold(tremble, 0.3)
+    assert rig.executor.state is State.READY and not rig.velocities[-1].any()
+
+
 def test_another_device_that_nobody_touches_changes_nothing(twist_rig: Any) -> None:
     rig = twist_rig().enabled()
     person, idle = Person(rig), Person(rig, b"space mouse")
@@ -336,6 +349,21 @@ def test_a_gripper_with_two_positions_is_opened_or_closed(twist_rig: Any) -> Non
         rig.executor.grip(value, rig.now)
         rig.tick()
         assert rig.commands[-1][1].gripper == command
+
+
+def test_a_gripper_that_is_published_all_the_time_does_nothing_after_enable(twist_rig: Any) -> None:
+    rig = twist_rig()
+    for _ in range(50):
+        rig.executor.grip(0.6, rig.now)
+        rig.tick()
+    rig.enabled()
+    for _ in range(50):
+        rig.executor.grip(0.6, rig.now)
+        rig.tick()
+    assert rig.executor.state is State.READY and rig.commands[-1][1].gripper is None
+    rig.executor.grip(0.7, rig.now)
+    rig.tick()
+    assert rig.commands[-1][1].gripper == 0.7
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
