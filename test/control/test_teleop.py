@@ -343,6 +343,16 @@ def test_the_gripper_is_commanded_by_its_changes(twist_rig: Any, steps: Any) -> 
     assert rig.commands[-1][1].gripper == 0.8, "pressed again: compared with what is commanded"
 
 
+def test_the_policys_gripper_stops_with_its_chunk(twist_rig: Any, steps: Any) -> None:
+    rig = twist_rig().enabled()
+    rows = steps(x=0.02)
+    rows[4:, 6] = 1.0
+    rig.send(rows)
+    rig.seconds(0.2)
+    Person(rig).hold(X, 0.6)
+    assert rig.commands[-1][1].gripper == 0.0
+
+
 def test_a_gripper_with_two_positions_is_opened_or_closed(twist_rig: Any) -> None:
     rig = twist_rig({"action.gripper.mode": "binary"}).enabled()
     for value, command in ((0.7, 1.0), (0.3, 0.0)):
@@ -388,7 +398,8 @@ def test_another_timeout(profiles: Any, steps: Any) -> None:
 
 
 def test_trajectories_follow_a_person_and_end_at_rest(joint_rig: Any) -> None:
-    rig = joint_rig({"outputs.forward": None, "outputs.joint_trajectory": {}}).enabled()
+    trajectory = {"horizon": 1.0, "rate": 1.0}
+    rig = joint_rig({"outputs.forward": None, "outputs.joint_trajectory": trajectory}).enabled()
     person = Person(rig)
     person.hold((0.4, 0.0, 0.0))
     last = rig.commands[-1][1]
@@ -399,6 +410,7 @@ def test_trajectories_follow_a_person_and_end_at_rest(joint_rig: Any) -> None:
     assert preview is not None, "each new command has a trajectory of its own"
     assert not preview.velocities[-1].any()
     # Without another command it ends after teleop_timeout and the ramps.
-    assert preview.times[-1] < 0.2 + 0.8 / 3.0 + 0.4 / 3.0 + 0.1
+    moving = preview.times[preview.velocities.any(axis=1)]
+    assert 0.15 < moving[-1] < 0.3
     step = preview.positions[0] - last.position
     assert np.abs(step).max() < 0.4 * (preview.times[0] + rig.dt) + 1e-9
