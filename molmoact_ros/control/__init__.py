@@ -10,16 +10,15 @@ The modules in the order of the data:
     mapping           its columns as the robot's axes and gripper
     plan              anchored at the measured position, on the clock, blended: setpoints
     teleop            a person's commands in the place of chunks
-    sensing           the measured state and the clock
+    sensing           the measured state, the clock, and whether an operator is present
     executor          the states; calls all the others, 100 times per second
     sampled_motion    control periods, and the motion between and after them
     movers            an end effector or joints: tracking, jerk
     motion            the next velocity within box, cone, range, speed and acceleration
     following         whether the robot follows
-    operator_watch    whether an operator is present
     audit             the last check of each command
     commanded         motion, gripper, the last command; calls the five above
-    command, status   what is published
+    status            what is published about it
 
     pose, rotation, braking are their geometry and the braking law.
 """
@@ -27,12 +26,13 @@ The modules in the order of the data:
 from molmoact_ros.yaml_config import ProfileError
 
 from .chunk import ACTION_SPACES, ActionChunk, Refusal
-from .command import Command, Preview
+from .commanded import Command
 from .executor import Executor
 from .limits import JointLimit, Limits, MotionLimit, OrientationCone, Workspace
-from .operator_watch import OperatorWatch
 from .pose import Pose
 from .robot_profile import RobotProfile, load_profile
+from .sampled_motion import Preview
+from .sensing import OperatorWatch
 from .status import Outcome, State, Status
 from .teleop import TeleopCommand, TeleopSettings
 

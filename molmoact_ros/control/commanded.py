@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from .audit import command_fault
-from .command import Command
 from .following import Following
 from .mapping import GripperLogic
 from .motion import Clamps
@@ -17,10 +17,31 @@ from .movers import make_mover
 from .plan import Plan, Setpoint
 from .pose import MotionState, Position, moved_on
 from .robot_profile import RobotProfile
-from .sampled_motion import Forecast, SampledMotion
+from .sampled_motion import Forecast, Preview, SampledMotion
 from .sensing import Advance
 
 Wanted = Callable[[float], Setpoint]  # what is wanted at a time, s
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is commanded now; every part of it keeps the limits.
+
+    Attributes:
+        stamp: s, when it was computed.
+        velocity: `[6]` linear m/s and angular rad/s in the profile's frame, or `[J]`.
+        position: The pose or joint positions `[J]` that belong to it.
+        gripper: 0 open .. 1 closed, None: not commanded.
+        preview: When a trajectory is due, else None.
+        final: The last command before nothing is published any more; its velocity is zero.
+    """
+
+    stamp: float
+    velocity: np.ndarray
+    position: Position
+    gripper: float | None = None
+    preview: Preview | None = None
+    final: bool = False
 
 
 class Commanded:

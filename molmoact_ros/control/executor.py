@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .chunk import ActionChunk, Refusal
-from .command import Command
-from .commanded import Commanded, Wanted
+from .commanded import Command, Commanded, Wanted
 from .intake import SequenceGuard, check_chunk
 from .plan import Plan, Schedule, make_plan
 from .pose import Position

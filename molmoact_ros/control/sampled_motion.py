@@ -21,10 +21,10 @@ is half a period behind p1, and equal to it at rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from .command import Preview
 from .motion import Clamps
 from .movers import Mover
 from .output_settings import JointTrajectoryOutput
@@ -36,6 +36,21 @@ _STILL = 1e-12  # m/s or rad/s
 _LONGEST_RAMP = 10.0  # s
 # A trajectory whose last point is over when it arrives is refused by its controller.
 _SHORTEST = 0.1  # s
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is planned from now on, ending at rest; for outputs that take whole trajectories.
+
+    Attributes:
+        times: `[K]` s from the command's stamp, rising, > 0.
+        positions: `[K, J]`.
+        velocities: `[K, J]`, the last row is zero.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    velocities: np.ndarray
 
 
 class SampledMotion:
