@@ -30,9 +30,9 @@ import torch
 
 from benchmarks.cost_model import prompt_seconds, shared_pass_seconds
 from benchmarks.fleet_paced import (
-    load_streams,
+    load_stream,
     questions,
-    save_streams,
+    save_stream,
     serve_paced,
     serve_paced_in_turn,
     summary,
@@ -55,6 +55,7 @@ from molmoact_ros.sim.tasks import KINDS
 ROWS = 64
 CONTEXT_LENGTH = 512  # holds prompt and answer of this checkpoint
 VLLM_OMNI = {1: 152, 2: 297, 4: 589, 8: 1164}  # ms, GR00T, its issue 6567
+PACED_ROBOTS, PACED_ANSWERS = 8, 8  # that ask at a rate; of each
 PROJECTED = ("H200", "RTX 5000 Ada")  # machines of benchmarks.cost_model
 
 
@@ -242,7 +243,7 @@ def paced_rows(
 ) -> list[dict[str, Any]]:
     """Return rows for robots that ask at given rates, in virtual time of an H200."""
     machine, prefill = PROJECTED[0], prompt_seconds(PROJECTED[0])
-    count = min(len(stream) for stream in streams)
+    count = min(PACED_ANSWERS, *(len(stream) for stream in streams))
     one = _alone_seconds(machine, alone)
     services = [[prefill + passes * one for passes in run.passes[0]] for run in alone]
 
@@ -308,7 +309,7 @@ def main() -> None:
     parser.add_argument("--robots", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--answers", type=int, default=24, help="of each robot")
     parser.add_argument("--task", choices=KINDS, default="reach")
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.3, 0.6])
     parser.add_argument("--progress", type=Path, help="folder to go on from after an interruption")
     parser.add_argument("--name", default="fleet", help="of the results")
     arguments = parser.parse_args()
@@ -325,25 +326,25 @@ def main() -> None:
         def run(numbers: Sequence[int], name: str) -> Run:
             def make() -> Run:
                 made, served = serve(checkpoint, numbers, arguments.task, arguments.answers)
-                if len(numbers) == max(arguments.robots):
-                    save_streams(folder / "seen.npz", [robot.observations for robot in served])
+                if len(numbers) == 1:
+                    save_stream(folder / f"seen{numbers[0]}.npz", served[0].observations)
                 return made
 
             return kept(folder / f"{name}.json", make)
 
-        together = {n: run(range(n), f"together{n}") for n in arguments.robots}
-        alone = [run([n], f"alone{n}") for n in range(max(arguments.robots))]
-        streams = load_streams(folder / "seen.npz", camera, max(arguments.robots))
+        together: dict[int, Run] = {}
+        alone: list[Run] = []
+        for n in sorted(arguments.robots):
+            together[n] = run(range(n), f"together{n}")
+            alone += [run([number], f"alone{number}") for number in range(len(alone), n)]
+        paced = min(PACED_ROBOTS, max(together))
+        streams = [load_stream(folder / f"seen{n}.npz", camera) for n in range(paced)]
     passes = [passes_row(n, found, alone[:n]) for n, found in together.items()]
     units = [unit_row(n, found, alone[:n]) for n, found in together.items()]
     latency = [r for n, found in together.items() for r in latency_rows(n, found, alone[:n])]
-    paced = [
-        row
-        for n in [n for n in (4, 8) if n in together] or [max(together)]
-        for row in paced_rows(
-            checkpoint, streams[:n], alone[:n], together[n].host_ms, arguments.rates
-        )
-    ]
+    at_rates = paced_rows(
+        checkpoint, streams, alone[:paced], together[paced].host_ms, arguments.rates
+    )
     path = write_results(
         arguments.name,
         "Many robots on one network",
@@ -353,7 +354,7 @@ def main() -> None:
             f" {DEFAULT_COSTS[ROWS]}), prefills left out": units,
             "NOT MEASURED: saturated latency of 7B-D in bf16 by the cost model": latency,
             "NOT MEASURED: robots that ask at a rate, 7B-D in bf16 on an"
-            f" {PROJECTED[0]} by the cost model": paced,
+            f" {PROJECTED[0]} by the cost model": at_rates,
             "Memory": [memory_row(checkpoint, streams[0][0])],
         },
         {

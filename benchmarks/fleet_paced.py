@@ -125,28 +125,21 @@ def summary(deliveries: Sequence[Delivery]) -> dict[str, Any]:
     }
 
 
-def save_streams(path: Path, streams: Sequence[Sequence[Observation]]) -> None:
-    """Keep what robots have seen."""
-    content: dict[str, Any] = {}
-    for number, seen in enumerate(streams):
-        content[f"pictures{number}"] = np.stack([next(iter(o.images.values())) for o in seen])
-        content[f"words{number}"] = np.array([o.instruction for o in seen])
-        content[f"stamps{number}"] = np.array([o.stamp for o in seen])
-    np.savez_compressed(path, **content)
+def save_stream(path: Path, seen: Sequence[Observation]) -> None:
+    """Keep what a robot has seen."""
+    np.savez_compressed(
+        path,
+        pictures=np.stack([next(iter(observation.images.values())) for observation in seen]),
+        words=np.array([observation.instruction for observation in seen]),
+        stamps=np.array([observation.stamp for observation in seen]),
+    )
 
 
-def load_streams(path: Path, camera: str, robots: int) -> list[list[Observation]]:
-    """Return what `save_streams` kept."""
+def load_stream(path: Path, camera: str) -> list[Observation]:
+    """Return what `save_stream` kept."""
     with np.load(path) as content:
+        kept = (content["pictures"], content["words"], content["stamps"])
         return [
-            [
-                Observation({camera: picture}, str(words), stamp=float(stamp))
-                for picture, words, stamp in zip(
-                    content[f"pictures{n}"],
-                    content[f"words{n}"],
-                    content[f"stamps{n}"],
-                    strict=True,
-                )
-            ]
-            for n in range(robots)
+            Observation({camera: picture}, str(words), stamp=float(stamp))
+            for picture, words, stamp in zip(*kept, strict=True)
         ]

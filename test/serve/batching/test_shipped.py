@@ -19,6 +19,7 @@ CONTEXT, ROBOTS, ANSWERS = 512, 6, 200
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # s; a machine may be busy
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_fleet_gets_the_ids_of_robots_alone(dtype: str) -> None:
     pytest.importorskip("mujoco")
