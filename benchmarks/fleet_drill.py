@@ -5,8 +5,7 @@
     python -m benchmarks.fleet_drill [--robots 4] [--only NAME] [--soak MINUTES]
 
 Server and robots are processes and threads of their own and talk as in the field: robots are the
-policy node's client (`RemotePolicy`) and ask again as soon as they are answered. For each fault
-there are the robots that it concerns, and the others, which must not notice it. Needs no ROS.
+policy node's client (`RemotePolicy`) and ask again 0.3 s after an answer. For each fault there are the robots that it concerns, and the others, which must not notice it. Needs no ROS.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ from benchmarks.report import write_results
 from molmoact_ros.remote.wire import Refusal
 
 SPAN = 10.0  # s of each phase
+GAP = 0.3  # s between an answer and a robot's next request
 RETURN = 120.0  # s within which a robot must have an answer again
 CUT = 5.0  # s
 RATE = 1000.0  # requests per second of the flood
@@ -80,7 +80,7 @@ class Fleet:
         """Let one more robot in."""
         number = len(self.robots)
         seen = tabletop_observation(number, INSTRUCTIONS[number % len(INSTRUCTIONS)])
-        robot = Robot(url, name, seen)
+        robot = Robot(url, name, seen, GAP)
         robot.start()
         self.robots.append(robot)
         return robot

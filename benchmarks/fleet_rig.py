@@ -22,7 +22,7 @@ import psutil
 from websockets.sync.client import ClientConnection, connect
 
 from molmoact_ros.demo.lifetime import die_with_parent
-from molmoact_ros.faults import RemotePolicyError
+from molmoact_ros.faults import RemotePolicyError, StoppedError
 from molmoact_ros.policy.types import Observation, Reasoning
 from molmoact_ros.remote.address import ServerAddress
 from molmoact_ros.remote.codec import decode, encode
@@ -165,6 +165,8 @@ class Robot(threading.Thread):
                     self._ask(policy)
             finally:
                 policy.close()
+        except StoppedError:
+            pass
         except BaseException as error:  # noqa: BLE001 - the drill reports it
             self.failed = error
 

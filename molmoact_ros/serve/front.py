@@ -16,13 +16,14 @@ import logging
 import ssl
 from collections import Counter
 from dataclasses import dataclass, replace
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from molmoact_ros.remote.codec import decode, encode
+from molmoact_ros.remote.codec import ProtocolError, decode, encode
 from molmoact_ros.remote.exchange import package_version
 from molmoact_ros.remote.fields import WireError
 from molmoact_ros.remote.wire import (
@@ -45,7 +46,7 @@ from molmoact_ros.remote.wire import Limits as RobotLimits
 from .access import Access, Limits, Rate
 from .fleet import Fleet
 
-_BUFFER = 1 << 16  # bytes of answers for a client that does not read; the system has as many more
+_BUFFER = 1 << 16  # bytes of answers for a client that does not read, here and in the system
 
 log = logging.getLogger("molmoact-serve")
 
@@ -166,18 +167,13 @@ class Front:
     def _read_hello(self, data: bytes | str) -> Hello | Refusal:
         try:
             hello = decode(data, (Hello,), MAX_SMALL_MESSAGE)
-        except WireError as error:
-            ours = f"this server has protocol {PROTOCOL} of molmoact_ros {package_version()}"
-            return Refusal("protocol", f"hello: {error}; {ours}")
-        if hello.protocol != PROTOCOL:
-            theirs = f"{hello.protocol} (molmoact_ros {hello.package})"
+        except ProtocolError as error:
             ours = f"{PROTOCOL} (molmoact_ros {package_version()})"
-            difference = Difference(
-                "protocol", theirs, f"{PROTOCOL} (molmoact_ros {package_version()})"
-            )
-            return Refusal(
-                "protocol", "install the same version of molmoact_ros on both", (difference,)
-            )
+            difference = Difference("protocol", error.theirs, ours)
+            text = "install the same version of molmoact_ros on robot and server"
+            return Refusal("protocol", text, (difference,))
+        except WireError as error:
+            return Refusal("protocol", f"hello: {error}"[:2000])
         if not hello.robot:
             return Refusal("settings", "the robot has no name")
         if not self._access.permits(hello.robot, hello.token):
@@ -279,6 +275,8 @@ class _Counted(ServerConnection):
 
     def connection_made(self, transport: Any) -> None:
         """Count it."""
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(SOL_SOCKET, SO_SNDBUF, _BUFFER)
         super().connection_made(transport)
         self._counted = _address(self)
         self._counts[self._counted] += 1
