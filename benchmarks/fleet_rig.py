@@ -53,7 +53,6 @@ class ServerProcess:
         address = f"{HOST}:{self.port}"
         self._command = [*command, "--device", "cpu", "--address", address, *options]
         self.process: subprocess.Popen[bytes] | None = None
-        self._family: set[psutil.Process] = set()
 
     @property
     def url(self) -> str:
@@ -81,13 +80,13 @@ class ServerProcess:
     def end(self, number: int) -> tuple[int, list[str]]:
         """Send a signal; return the exit code and the command lines of children left behind."""
         assert self.process is not None
-        self._family |= set(self.family())
+        family = self.family()
         self.process.send_signal(number)
         try:
             code = self.process.wait(_END)
         finally:
             self.process.kill()
-        gone, left = psutil.wait_procs(self._family - {psutil.Process()}, _END)
+        gone, left = psutil.wait_procs(family, _END)
         names = [str(process) for process in left]
         for process in left:
             process.kill()
@@ -97,6 +96,8 @@ class ServerProcess:
     def family(self) -> list[psutil.Process]:
         """Return the server's process and all its children."""
         assert self.process is not None
+        if self.process.poll() is not None:
+            return []
         own = psutil.Process(self.process.pid)
         return [own, *own.children(recursive=True)]
 
@@ -171,14 +172,18 @@ class Robot(threading.Thread):
             self.failed = error
 
     def stop(self) -> None:
-        """End, and raise what the robot's program raised that is no late answer."""
+        """End; a robot whose program ended before that has failed, see `answers`."""
         self._end.set()
         self.join(self._timeout + 10.0)
-        if self.failed is not None:
-            raise self.failed
 
     def answers(self, since: float = 0.0, until: float = np.inf) -> list[Asked]:
-        """Return the requests with an answer that were answered in a span of time."""
+        """Return the requests with an answer that were answered in a span of time.
+
+        Raises:
+            RuntimeError: The robot's program has ended by an error that is no late answer.
+        """
+        if self.failed is not None:
+            raise RuntimeError(f"{self.name} has ended") from self.failed
         found = [one for one in list(self.asked) if one.reasoning is not None]
         return [one for one in found if since <= one.at + one.seconds < until]
 
