@@ -117,11 +117,7 @@ class IndexedWindow:
 
 
 class IndexedLayer:
-    """One block's part of an IndexedWindow.
-
-    Keys and values are two tensors: a compiled function would copy the whole of one that holds
-    both.
-    """
+    """One block's part of an IndexedWindow: two tensors without gaps."""
 
     def __init__(self, keys: Tensor, values: Tensor, slots: Tensor) -> None:
         self._keys, self._values, self._slots = keys, values, slots
