@@ -28,16 +28,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/passes.png"))
     arguments = parser.parse_args()
     content = json.loads((RESULTS / f"{arguments.results}.json").read_text())
-    plain = [row["tokens"] - 1 for row in content["tables"][next(iter(content["tables"]))]]
+    rows = content["tables"][next(iter(content["tables"]))]
+    plain = [row["tokens"] - 1 for row in rows if row["code"] == "now"]
     figure, axes = pyplot.subplots(figsize=(7, 3.2))
-    for label, episodes in content["config"]["passes per chunk"].items():
+    rollouts = content["config"]["passes per chunk"].items()
+    for (label, episodes), tokens in zip(rollouts, plain, strict=True):
         passes = [count for episode in episodes for count in episode]
         steps = int(label.split()[1])
         seconds = [number * steps * STEP_SECONDS for number in range(len(passes))]
-        axes.plot(seconds, passes, marker=".", label=label)
-    axes.axhline(sum(plain) / len(plain), color="grey", linestyle="--", label="plain decoding")
+        (line,) = axes.plot(seconds, passes, marker=".", label=label)
+        about = f"{label.partition(',')[0]}, plain decoding"
+        axes.axhline(tokens, color=line.get_color(), linestyle="--", label=about)
     axes.set(xlabel="simulated time over all episodes (s)", ylabel="passes per chunk", yscale="log")
-    axes.set_ylim(top=900)
+    axes.set_ylim(top=2000)
     axes.legend(fontsize=8, ncols=2, loc="upper right")
     figure.tight_layout()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
