@@ -92,7 +92,7 @@ def test_a_profile_in_the_checkpoints_folder_comes_first(tmp_path: Path, is_fetc
     folder.mkdir()
     (folder / PROFILE_FILE).write_text("name: mine\nanswer: {rows: 3}\n")
     name, directory = ("owner/tabletop", folder) if is_fetched else (folder, None)
-    stats = {"tabletop": {}}
+    stats: dict[str, Any] = {"tabletop": {}}
     profile, reason = choose_profile(name, stats, 1088, directory=directory)
     assert (profile.name, profile.answer.rows) == ("mine", 3) and PROFILE_FILE in reason
     (folder / PROFILE_FILE).write_text("name: mine\nanswers: {rows: 3}\n")
