@@ -146,9 +146,10 @@ def test_options_of_the_commands_exist(found: list[list[str]]) -> None:
         record,
         replay,
         selfcheck,
+        serve,
     )
 
-    modules = (dataset, evaluate, finetune, inspect, predict, record, replay, selfcheck)
+    modules = (dataset, evaluate, finetune, inspect, predict, record, replay, selfcheck, serve)
     mains = {tool: module.main for tool, module in zip(TOOLS, modules, strict=True)}
     for words in found:
         arguments = [word for word in words[1:] if not word.startswith(">")]
