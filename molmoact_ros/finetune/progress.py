@@ -43,7 +43,7 @@ class Progress:
         self.notes: dict[str, Any] = {}
         file = folder / _SETTINGS
         wanted = json.loads(json.dumps(fingerprint))
-        if file.is_file():
+        if file.is_file() and (folder / _STATE).is_file():  # else nothing is lost
             before = json.loads(file.read_text(encoding="utf-8"))
             differs = [key for key in wanted if before.get(key) != wanted[key]]
             if differs:
