@@ -337,7 +337,7 @@ def main() -> None:
         for n in sorted(arguments.robots):
             together[n] = run(range(n), f"together{n}")
             alone += [run([number], f"alone{number}") for number in range(len(alone), n)]
-        paced = min(PACED_ROBOTS, max(together))
+        paced = max((n for n in together if n <= PACED_ROBOTS), default=min(together))
         streams = [load_stream(folder / f"seen{n}.npz", camera) for n in range(paced)]
     passes = [passes_row(n, found, alone[:n]) for n, found in together.items()]
     units = [unit_row(n, found, alone[:n]) for n, found in together.items()]

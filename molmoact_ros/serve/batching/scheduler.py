@@ -60,7 +60,7 @@ class AnswerScheduler:
     size, and each answer attends in a block and to a cache of fixed shape.
 
     Attributes:
-        failure: Why no answer comes any more, a device that was lost; None: all is well.
+        failure: Why no answer comes any more, mostly a device that was lost; None: all is well.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class AnswerScheduler:
                 f"max_sessions is {max_sessions}, it must be 1 to rows_per_pass ({rows_per_pass}):"
                 " each running answer has a row of every pass"
             )
-        self.failure: DeviceLostError | None = None
+        self.failure: Exception | None = None
         self._checkpoint, self._model = checkpoint, checkpoint.model
         self._max_sessions, self._rows, self._clock = max_sessions, rows_per_pass, clock
         self._eos = eos_ids(self._model)
@@ -184,7 +184,8 @@ class AnswerScheduler:
         self._prefilled = request is not None
         try:
             return self._decode_all() if request is None else self._begin(request)
-        except DeviceLostError as error:
+        except Exception as error:  # noqa: BLE001 - nobody would wait for a thread that has ended
+            _log.error("no answer can be given any more: %s", error)
             self.failure = error
             if request is not None:
                 request.fail(error)
@@ -278,7 +279,7 @@ class AnswerScheduler:
 
     def _finish_done(self) -> None:
         for request in self._running:
-            if request.answer is not None and request.answer.done:
+            if not request.future.done() and request.answer is not None and request.answer.done:
                 request.finish()
         self._running = [request for request in self._running if not request.future.done()]
 

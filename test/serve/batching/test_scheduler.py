@@ -157,8 +157,42 @@ def test_an_error_in_one_session_ends_this_answer_only(
     futures = [session.infer(OBSERVATIONS[n]) for n, session in enumerate(sessions)]
     _run(scheduler)
     with pytest.raises(KeyError, match="broken"):
-        futures[1].result()
-    assert [futures[n].result().ids for n in (0, 2)] == [alone()[0], alone()[2]]
+        futures[1].result(0)
+    assert [futures[n].result(0).ids for n in (0, 2)] == [alone()[0], alone()[2]]
+
+
+def test_an_error_behind_the_last_token_ends_this_answer_only(
+    make: Make, alone: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, sessions = make(2)
+    faulty = sessions[0]._stream.draft
+    extend = Draft.extend
+
+    def fail_late(self: Draft, tokens: Any) -> None:
+        extend(self, tokens)
+        if self is faulty and len(self._emitted) == TOKENS:
+            raise KeyError("broken")
+
+    monkeypatch.setattr(Draft, "extend", fail_late)
+    futures = [session.infer(OBSERVATIONS[0]) for session in sessions]
+    _run(scheduler)
+    with pytest.raises(KeyError, match="broken"):
+        futures[0].result(0)
+    assert futures[1].result(0).ids == alone()[0]
+    assert scheduler.failure is None
+
+
+def test_a_fault_of_the_scheduler_itself_leaves_nobody_waiting(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, sessions = make(2)
+    broken = RuntimeError("a bug")
+    monkeypatch.setattr("molmoact_ros.serve.batching.scheduler.share_rows", _raising(broken))
+    scheduler.start()
+    futures = [session.infer(OBSERVATIONS[0]) for session in sessions]
+    assert {future.exception(PATIENCE) for future in futures} == {broken}
+    assert scheduler.failure is broken
+    scheduler.stop()
 
 
 def test_an_error_of_a_pass_ends_its_answers_and_later_ones_come(
