@@ -62,14 +62,14 @@ class LineState:
 
     Attributes:
         welcome: Of the present connection; None: there is none.
-        problem: Why there is none; empty where there is one.
+        problem: Why there is none; empty where there is one, and before the first attempt has ended.
         lasting: Whether trying again will not help.
         connections: How many there have been.
         ping: Round trip of the last ping, s; None before the first.
     """
 
     welcome: Welcome | None = None
-    problem: str = "not connected yet"
+    problem: str = ""
     lasting: bool = False
     connections: int = 0
     ping: float | None = None

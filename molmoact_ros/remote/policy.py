@@ -153,7 +153,8 @@ class RemotePolicy:
                     raise RefusedError(state.problem)
                 if should_stop():
                     raise StoppedError("connecting was given up")
-                progress(state.problem)
+                if state.problem:
+                    progress(state.problem)
         except BaseException:
             policy.close()
             raise
