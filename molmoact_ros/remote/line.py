@@ -62,7 +62,7 @@ class LineState:
 
     Attributes:
         welcome: Of the present connection; None: there is none.
-        problem: Why there is none; empty where there is one, and before the first attempt has ended.
+        problem: Why there is none; empty where there is one, and before the first attempt is over.
         lasting: Whether trying again will not help.
         connections: How many there have been.
         ping: Round trip of the last ping, s; None before the first.
