@@ -16,7 +16,7 @@ from pathlib import Path
 
 from molmoact_ros.yaml_config import ProfileError, read_yaml, require
 
-DEFAULT_PORT = 8765
+DEFAULT_PORT = 8750
 MIN_TOKEN = 16  # characters: too many to try, as often as one connection permits
 
 

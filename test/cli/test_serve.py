@@ -16,7 +16,7 @@ CHECKPOINT = str(Path(__file__).parents[2] / "checkpoints" / "tabletop")
     [
         (["--address", "0.0.0.0"], "give each robot a token"),
         (["--address", "gpu.lab:9000"], "give each robot a token"),
-        (["--address", "127.0.0.1:x"], "is not like 127.0.0.1:8765"),
+        (["--address", "127.0.0.1:x"], "is not like 127.0.0.1:8750"),
         (["--certificate", "server.pem"], "one of them is missing"),
         (["--tokens", "no_such_file.yaml"], "no_such_file.yaml"),
         (["--device", "cuda:99"], "device"),

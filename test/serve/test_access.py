@@ -64,10 +64,10 @@ def test_unsafe_tokens_are_refused(tmp_path: Path, text: str, mode: int, words: 
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("127.0.0.1", ("127.0.0.1", 8765)),
+        ("127.0.0.1", ("127.0.0.1", 8750)),
         ("0.0.0.0:9000", ("0.0.0.0", 9000)),
         ("[::1]:9000", ("::1", 9000)),
-        ("[::1]", ("::1", 8765)),
+        ("[::1]", ("::1", 8750)),
         ("gpu.lab:1", ("gpu.lab", 1)),
     ],
 )
