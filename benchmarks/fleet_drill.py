@@ -12,6 +12,7 @@ the robots that it concerns, and the others, which must not notice it. Needs no 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import statistics
 import sys
@@ -37,7 +38,7 @@ from benchmarks.fleet_rig import (
     tabletop_observation,
     wait_for,
 )
-from benchmarks.report import write_results
+from benchmarks.report import RESULTS, write_results
 from molmoact_ros.remote.wire import Refusal
 
 SPAN = 10.0  # s of each phase
@@ -386,6 +387,15 @@ def soak(folder: Path, robots: int, minutes: float) -> list[Row]:
     return rows
 
 
+def _kept(rows: list[Row]) -> list[Row]:
+    """Return these rows with those of the last run for the drills that were not run now."""
+    file = RESULTS / "fleet_drill.json"
+    old = json.loads(file.read_text())["tables"]["Faults"] if file.is_file() else []
+    found = {row["fault"]: row for row in (*old, *rows)}
+    names = [(drill.__doc__ or "").strip() for drill in DRILLS]
+    return [found[name] for name in names if name in found]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the drills; 0: every fault went as it should."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet_drill")
@@ -413,9 +423,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 empty = dict.fromkeys(COLUMNS, "")
                 rows.append({"fault": (drill.__doc__ or "").strip(), **empty, **found_row})
                 print(found_row, flush=True)
-    if options.only is None:
-        title = "Faults of a server of many robots"
-        write_results("fleet_drill", title, {"Faults": rows}, {"robots": options.robots})
+    title = "Faults of a server of many robots"
+    write_results("fleet_drill", title, {"Faults": _kept(rows)}, {"robots": options.robots})
     return 1 if failed else 0
 
 

@@ -20,6 +20,7 @@ from molmoact_ros.sim import VARIATIONS, draw_task
 from molmoact_ros.sim.tasks import KINDS
 
 from .domains import reserve_domain
+from .fleet import MAX_ROBOTS, run_fleet
 from .graph import console_spec, default_checkpoint, demo_graph
 from .processes import NodeProcesses, ProcessError, private_environment
 from .show import Scene, Show
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     domain = int(os.environ.get("ROS_DOMAIN_ID") or reserve_domain().number)
     os.environ.update(private_environment(domain))
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.robots > 1:
+        return run_fleet(options, domain)
     print(f"starting simulator, policy and executor (ROS_DOMAIN_ID={domain}) ...", flush=True)
     logs = options.out / "logs"
     scene = Scene(options.seed, options.variation)
@@ -95,6 +98,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="instruct, steer and stop it from a web page, until Ctrl-C",
     )
+    add("--robots", type=int, default=1, choices=range(1, MAX_ROBOTS + 1), metavar="N",
+        help="arms with one policy server, each with an instruction of its own (1)")  # fmt: skip
     add("--steps", type=int, default=60, help="inferences at most (60)")
     add("--out", type=Path, default=Path("demo_out"), help="folder for results (demo_out)")
     add("--checkpoint", type=Path, default=default_checkpoint(), help="directory (the shipped one)")

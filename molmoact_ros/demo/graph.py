@@ -32,6 +32,7 @@ class NodeSpec:
         parameters: Values that win over the files.
         remappings: From the node's own topic names to those of the graph; targets are relative,
             so that the graph works in any namespace.
+        namespace: Of the node; empty: none.
     """
 
     executable: str
@@ -39,6 +40,12 @@ class NodeSpec:
     parameter_files: tuple[Path, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     remappings: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name among all processes of a demonstration."""
+        return f"{self.namespace}_{self.name}" if self.namespace else self.name
 
 
 def default_checkpoint() -> Path:

@@ -43,8 +43,8 @@ class NodeProcesses:
         """Start all nodes."""
         self._logs.mkdir(parents=True, exist_ok=True)
         for spec in self._specs:
-            with self._log(spec.name).open("wb") as log:
-                self._running[spec.name] = subprocess.Popen(
+            with self._log(spec.label).open("wb") as log:
+                self._running[spec.label] = subprocess.Popen(
                     command(spec),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -101,6 +101,8 @@ def command(spec: NodeSpec) -> list[str]:
     """Return the command line that starts a node."""
     program = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / spec.executable
     arguments = ["-r", f"__node:={spec.name}"]
+    if spec.namespace:
+        arguments += ["-r", f"__ns:=/{spec.namespace}"]
     for file in spec.parameter_files:
         arguments += ["--params-file", str(file)]
     for name, value in spec.parameters.items():

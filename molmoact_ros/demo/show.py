@@ -42,7 +42,13 @@ class Show:
     """Runs an instruction to its end."""
 
     def __init__(
-        self, watcher: Watcher, instruction: str, scene: Scene, steps: int, folder: Path
+        self,
+        watcher: Watcher,
+        instruction: str,
+        scene: Scene,
+        steps: int,
+        folder: Path,
+        name: str = "",
     ) -> None:
         """Prepare.
 
@@ -53,12 +59,14 @@ class Show:
             scene: Of the simulator.
             steps: Inferences at most.
             folder: For the picture and the video.
+            name: Of the robot, before each line; empty: none.
         """
         self._watcher = watcher
         self._instruction = instruction
         self._scene = scene
         self._steps = steps
         self._folder = folder
+        self._head = f"{name}  " if name else ""
         self._task = _task(instruction)
         self._start: np.ndarray | None = None  # where the blocks were
         self._video = OverlayVideo(folder / "demo", _VIDEO_RATE, instruction)
@@ -76,7 +84,9 @@ class Show:
         watcher.enable(True)
         watcher.instruct(self._instruction)
         look = "" if scene.variation == "easy" else f", {scene.variation}"
-        print(f"instruction: '{self._instruction}', seed {scene.seed}{look}", flush=True)
+        print(
+            f"{self._head}instruction: '{self._instruction}', seed {scene.seed}{look}", flush=True
+        )
         outcome = self._play()
         self._await_picture()
         return outcome
@@ -114,17 +124,18 @@ class Show:
         if self._picture is not None:
             path = self._folder / "overlay.png"
             write_picture(path, self._picture)
-            print(f"picture: {path}")
+            print(f"{self._head}picture: {path}")
         video = self._video.close()
         if video is not None:
-            print(f"video:   {video}")
+            print(f"{self._head}video:   {video}")
 
     def _take_answers(self, elapsed: float) -> None:
         for answer in self._watcher.reasonings[: self._steps - self._answers]:
             self._answers += 1
             self._answer = answer
             show_answer(self._video, answer)
-            print(line(self._answers, elapsed, answer, self._where()), flush=True)
+            words = line(self._answers, elapsed, answer, self._where())
+            print(f"{self._head}{words}", flush=True)
         self._watcher.reasonings.clear()
 
     def _take_pictures(self) -> None:

@@ -51,14 +51,15 @@ class Watcher:
         status: The executor's report, None before the first.
     """
 
-    def __init__(self, check: Callable[[], None]) -> None:
+    def __init__(self, check: Callable[[], None], namespace: str = "") -> None:
         """Subscribe to everything that the demonstration shows.
 
         Args:
             check: Called again and again; raises when a node has ended.
+            namespace: Of the graph.
         """
         self._check = check
-        self.node = Node("demo")
+        self.node = Node("demo", namespace=namespace or None)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._clients: dict[str, Client] = {}

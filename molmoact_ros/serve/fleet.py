@@ -147,7 +147,7 @@ class Fleet:
         for number, replica in enumerate(self._replicas):
             log.info("replica %d loads the checkpoint again", number)
             self._replacing.add(number)
-            self._placement.set_up(number, False)
+            self._leave(number)
             try:
                 await replica.replace()
                 self._placement.set_up(number, True)
@@ -176,6 +176,10 @@ class Fleet:
     def _set_down(self, number: int, error: BaseException) -> None:
         if number in self._placement.up:
             log.warning("replica %d is down: %s", number, str(error).partition("\n")[0] or "silent")
-            self._placement.set_up(number, False)
-            for task in self._asking[number]:
-                task.cancel()
+            self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        """Take sessions and requests away from a replica."""
+        self._placement.set_up(number, False)
+        for task in self._asking[number]:
+            task.cancel()

@@ -144,6 +144,21 @@ def test_replicas_load_one_after_the_other_and_robots_are_answered_meanwhile() -
     run(test())
 
 
+def test_what_is_computed_when_a_replica_begins_to_load_is_asked_of_another() -> None:
+    async def test() -> None:
+        a, b = Replica("a"), Replica("b")
+        fleet = Fleet([a, b], 2)
+        a.silent = True
+        asked = asyncio.ensure_future(who(fleet))
+        while not a.asked:
+            await asyncio.sleep(0)
+        replacing = asyncio.ensure_future(fleet.replace())
+        assert await asked == "b"
+        replacing.cancel()
+
+    run(test())
+
+
 def test_a_checkpoint_that_cannot_be_loaded_leaves_the_other_replicas_alone() -> None:
     async def test() -> None:
         a, b = Replica("a"), Replica("b")
