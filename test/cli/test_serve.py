@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """molmoact-serve: what it refuses before it loads anything."""
 
 import os

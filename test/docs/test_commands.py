@@ -185,11 +185,15 @@ def test_modules_and_their_options_exist(command: str) -> None:
 
 
 def test_scripts_and_their_options_exist() -> None:
-    demo = (ROOT / "molmoact_ros" / "demo" / "__main__.py").read_text(encoding="utf-8")
+    programs = {
+        "./scripts/demo.sh": ROOT / "molmoact_ros" / "demo" / "__main__.py",
+        "./scripts/demo_finetune.sh": ROOT / "benchmarks" / "finetune" / "__main__.py",
+    }
     found = [words for lines in COMMANDS.values() for words in lines if "scripts/" in words[0]]
     assert len(found) > 5
     for script, *words in found:
-        text = (ROOT / script).read_text(encoding="utf-8") + demo * script.endswith("demo.sh")
+        files = [ROOT / script, *filter(None, [programs.get(script)])]
+        text = "".join(file.read_text(encoding="utf-8") for file in files)
         for option in (word for word in words if word.startswith("--")):
             assert option in text, f"{option} of {script}"
 

@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """A server in this process: real sockets, the shipped checkpoint, limits that a test can reach."""
 
 import asyncio

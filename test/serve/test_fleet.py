@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """A robot is answered by another replica when its own one dies, and never by two at once."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """What a client may do to the server, and what the other robots notice of it: nothing."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """Sessions keep to their replica, and are spread evenly."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """The server as a process, its replicas by Ray: what robots notice when one is killed."""
 
 import os
