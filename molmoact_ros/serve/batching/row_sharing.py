@@ -7,7 +7,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 
-_SOONEST = 0.01  # s; a chunk that ends before counts as one that ends then
+_SOONEST = 0.01  # s; a chunk that ends sooner counts as one that ends then
 _LEAST_WEIGHT = 0.25  # of a robot that has time, so that it is not left with its root alone
 
 
@@ -15,7 +15,8 @@ def urgencies(deadlines: Sequence[float | None], now: float) -> list[float]:
     """How much a row counts for each robot: 1 for the one whose chunk ends first.
 
     A robot with twice as much time left counts half as much, so rows go where they promise most
-    tokens for each second that is left.
+    tokens for each second that is left. A chunk that has ended cannot be saved any more: its robot
+    stands still, and counts as one without a deadline.
 
     Args:
         deadlines: when each robot's chunk ends, s; None: not known.
@@ -24,7 +25,7 @@ def urgencies(deadlines: Sequence[float | None], now: float) -> list[float]:
     Returns:
         0.25 to 1 for each; all are 1 where no deadline is known.
     """
-    left = [None if d is None else max(d - now, _SOONEST) for d in deadlines]
+    left = [None if d is None or d <= now else max(d - now, _SOONEST) for d in deadlines]
     known = [seconds for seconds in left if seconds is not None]
     if not known:
         return [1.0] * len(left)

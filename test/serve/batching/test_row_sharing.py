@@ -47,5 +47,6 @@ def test_without_deadlines_all_count_the_same() -> None:
     assert urgencies([], now=3.0) == []
 
 
-def test_chunks_that_have_ended_count_the_same() -> None:
+def test_chunks_that_have_ended_come_behind_those_that_can_be_saved() -> None:
+    assert urgencies([1.0, 9.0, 12.0], now=10.0) == [0.25, 0.25, 1.0]
     assert urgencies([1.0, 9.0, 10.0], now=10.0) == [1.0, 1.0, 1.0]
