@@ -1,3 +1,5 @@
+# Copyright 2026 molmoact_ros contributors
+# SPDX-License-Identifier: Apache-2.0
 """Several arms: each graph in its own namespace, one film of all."""
 
 from pathlib import Path
