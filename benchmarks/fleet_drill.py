@@ -54,12 +54,10 @@ INSTRUCTIONS = (
     "pick up the red block",
 )
 
-_NOTES = (
-    "Robots ask again 0.3 s after an answer and wait up to 30 s for one; server, replicas and robots "
-    "share the cores of one machine, and so do loads of a checkpoint. Times depend on what else runs "
-    "there: compare the others before and during a fault. Where a server is started again, the "
-    "silence is mostly that of Ray and two replicas that load."
-)
+_NOTES = """Robots ask again 0.3 s after an answer and wait up to 30 s for one; server, replicas and
+robots share the cores of one machine, and so do loads of a checkpoint. Times depend on what else
+runs there: compare the others before and during a fault. Where a server is started again, the
+silence is mostly that of Ray and two replicas that load."""
 
 Row = dict[str, Any]
 
