@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     folder = options.work.expanduser() / ("quick" if options.quick else "") / options.cell
     folder.mkdir(parents=True, exist_ok=True)
-    training = ["--steps", str(options.steps), "--answers", str(options.answers), *options.finetune]
+    training = ["--steps", str(options.steps), "--answers", str(options.answers)]
+    training += ["--steering", "0", *options.finetune]  # nothing here draws lines
     work = Work(CELLS[options.cell], folder, options.scenes, tuple(training))
     try:
         _run(work, options.episodes, options.graph)
@@ -95,7 +96,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--episodes", type=int, nargs="+", default=[100], help="sizes of the data sets (100)")
     add("--scenes", type=int, default=100, help="of each evaluation (100)")
     add("--graph", type=int, default=30, help="scenes through the ROS graph; 0: none (30)")
-    add("--steps", type=int, default=3000, help="of the training (3000)")
+    add("--steps", type=int, default=1200, help="of the training (1200)")
     add("--answers", type=int, default=48, help="held-out steps that are answered (48)")
     add("--finetune", nargs=argparse.REMAINDER, default=[], help="more for molmoact-finetune")
     add("--work", type=Path, default=_WORK, help=f"folder of what is made ({_WORK})")
