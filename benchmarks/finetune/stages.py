@@ -145,7 +145,8 @@ class Work:
 
     def _run(self, command: str, *arguments: str, threads: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        program = [sys.executable, "-m", f"molmoact_ros.cli.{command}", *arguments]
+        start = f"import sys; from molmoact_ros.cli.{command} import main; sys.exit(main())"
+        program = [sys.executable, "-c", start, *arguments]
         started = time.monotonic()
         code = subprocess.run(program, env=environment, check=False).returncode
         if code:
