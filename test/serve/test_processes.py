@@ -101,8 +101,10 @@ def test_no_port_of_ray_listens_outside_and_none_lets_strangers_in(tmp_path: Pat
         assert not outside
         # Another user of this machine: the same address, not the same token.
         head = next(p for p in server.find("gcs_server"))
-        port = head.net_connections("inet")[0].laddr.port
-        join = f"import ray; ray.init(address='127.0.0.1:{port}'); print(ray.nodes())"
+        ports = [
+            c.laddr.port for c in head.net_connections("inet") if c.status == psutil.CONN_LISTEN
+        ]
+        join = f"import ray; ray.init(address='127.0.0.1:{ports[0]}'); print(ray.nodes())"
         environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
         stranger = subprocess.run(
             [sys.executable, "-c", join], env=environment, capture_output=True, text=True
