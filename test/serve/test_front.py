@@ -35,6 +35,7 @@ from molmoact_ros.remote.wire import (
     SessionSettings,
     Welcome,
 )
+from molmoact_ros.serve import front as module
 from molmoact_ros.serve.access import Access, Limits, tls_context
 from molmoact_ros.serve.fleet import Fleet
 from molmoact_ros.serve.front import Front
@@ -282,7 +283,10 @@ def frame(message: Any) -> bytes:
     return b"\x82\xfe" + len(data).to_bytes(2, "big") + bytes(4) + data
 
 
-def test_who_does_not_read_is_ended_and_nobody_else(serve: Start, seen: Observation) -> None:
+def test_who_does_not_read_is_ended_and_nobody_else(
+    serve: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BUFFER", 4096)  # full after some hundred answers
     server = serve(Limits(send=0.2))
     host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
     with join(server.url, "arm") as line, socket.create_connection((host, port), 30.0) as deaf:
