@@ -243,19 +243,28 @@ class Front:
             pass  # the reading side ends the line
 
     async def _send(self, line: _Line, message: Any) -> None:
-        try:
-            await asyncio.wait_for(line.socket.send(encode(message)), self._limits.send)
-        except asyncio.TimeoutError:
+        # Not by a timeout around `send`: its own clean-up waits for a client that does not read.
+        def end() -> None:
             log.warning("%s does not read: its connection is ended", line.hello.robot)
             line.socket.transport.abort()
+
+        timer = asyncio.get_running_loop().call_later(self._limits.send, end)
+        try:
+            await line.socket.send(encode(message))
+        finally:
+            timer.cancel()
 
     async def _refuse(self, socket: ServerConnection, who: Any, refusal: Refusal) -> None:
         name = who.robot if isinstance(who, Hello) else "a client"
         log.warning("%s from %s is refused: %s", name, _address(socket), refusal)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._limits.send, socket.transport.abort)
         try:
-            await asyncio.wait_for(socket.send(encode(refusal)), self._limits.send)
-        except (ConnectionClosed, asyncio.TimeoutError):
-            socket.transport.abort()
+            await socket.send(encode(refusal))
+        except ConnectionClosed:
+            pass
+        finally:
+            timer.cancel()
         await socket.close()
 
     def _robot_limits(self, welcome: Welcome) -> RobotLimits:
