@@ -46,7 +46,7 @@ series:
 
 examples:
   molmoact-evaluate --task all --episodes 100 --in-process --workers 2
-  molmoact-evaluate --server ws://gpu-pc:8765 --in-process --series policy
+  molmoact-evaluate --server ws://gpu-pc:8750 --in-process --series policy
   molmoact-evaluate --task pick push --variation varied --series policy expert --video videos"""
 
 

@@ -31,7 +31,7 @@ class PolicyParameters:
     )
     server: str = parameter(
         "",
-        "Policy server that computes instead of this machine, e.g. ws://gpu-pc:8765, or wss:// "
+        "Policy server that computes instead of this machine, e.g. ws://gpu-pc:8750, or wss:// "
         "with TLS. What belongs to a network on this machine (revision, device, dtype, "
         "quantization, repeatable, threads) is the server's then.",
     )
