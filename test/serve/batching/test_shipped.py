@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.agreement import pictures  # before MuJoCo, so that it draws without a screen
 from molmoact_ros.policy import MolmoActPolicy, Observation, Reasoning
 from molmoact_ros.policy.preflight import PolicyRequest, check_policy
 from molmoact_ros.serve.batching import AnswerScheduler, LoadedCheckpoint, SessionSettings
@@ -40,8 +41,6 @@ def _load(dtype: str) -> LoadedCheckpoint:
 
 
 def _serve(checkpoint: LoadedCheckpoint, rng: np.random.Generator) -> dict[str, int]:
-    from benchmarks.agreement import pictures
-
     camera = checkpoint.profile.prompt.cameras[0]
     scenes = [Observation({camera: rgb}, words) for rgb, words in pictures(30)]
     policy = MolmoActPolicy(
