@@ -58,7 +58,7 @@ def test_a_server_is_measured_as_a_checkpoint_is(tmp_path: Path, server: ServerP
 def test_a_server_that_refuses_ends_the_command(tmp_path: Path, server: ServerProcess) -> None:
     done = evaluate(tmp_path, "--in-process", "--server", "gpu-pc:8750")
     assert done.returncode == 1
-    assert "server 'gpu-pc:8750': 'gpu-pc:8765' is no address" in done.stderr
+    assert "server 'gpu-pc:8750': 'gpu-pc:8750' is no address" in done.stderr
 
 
 def test_an_arm_that_a_server_moves_moves_as_by_the_checkpoint(

@@ -194,7 +194,7 @@ def test_a_signal_while_it_waits_for_the_server(ros_environment: Any) -> None:
 
 WRONG: dict[str, tuple[dict[str, str], str]] = {
     "neither": ({}, "parameter 'checkpoint': give .* or, with parameter 'server'"),
-    "no URL": ({"server": "gpu:8750"}, "parameter 'server': 'gpu:8765' is no address; give ws://"),
+    "no URL": ({"server": "gpu:8750"}, "parameter 'server': 'gpu:8750' is no address; give ws://"),
     "HTTP": ({"server": "http://gpu:8750"}, "parameter 'server': .* is no address"),
     "port": ({"server": "ws://gpu:port"}, "parameter 'server': .* is no address"),
     "token in the URL": (
