@@ -246,7 +246,7 @@ class CutProxy:
 def say_hello(
     url: str, robot: str, session: str = "", **fields: Any
 ) -> tuple[ClientConnection, Welcome | Refusal]:
-    """Connect as a robot and return the connection and what the server said."""
+    """Connect as a robot; return the connection and the server's reply."""
     hello = {"protocol": PROTOCOL, "package": package_version(), "robot": robot}
     line = connect(url, max_size=MAX_MESSAGE, compression=None, ping_interval=None).__enter__()
     line.send(encode(Hello(**{**hello, "session": session or uuid.uuid4().hex, **fields})))

@@ -43,6 +43,7 @@ from molmoact_ros.remote.wire import (
     Hello,
     Infer,
     Limits,
+    Passes,
     Refusal,
     Welcome,
 )
@@ -71,7 +72,7 @@ class WorkerSettings:
 
     Attributes:
         request: The checkpoint, and how it shall run.
-            max_sessions: Robots at once; each has a cache of its own.
+        max_sessions: Robots at once; each has a cache of its own.
         idle: s without a request after which a session's memory is freed.
         image_pixels: Largest width x height of a picture.
     """
@@ -111,6 +112,7 @@ class Worker:
         self._sessions: dict[str, _Open] = {}
         self._checkpoint: LoadedCheckpoint | None = None
         self._scheduler: AnswerScheduler | None = None
+        self._passes: Passes | None = None
         self._loading = threading.Lock()
         self._fault: Exception | None = None
         self._opening = asyncio.Lock()
@@ -135,6 +137,7 @@ class Worker:
                 scheduler = AnswerScheduler(
                     self._checkpoint, max_sessions=self._settings.max_sessions
                 )
+                self._passes = _checked(scheduler)
                 scheduler.start()
                 _warm_up(scheduler, self._checkpoint)
             except Exception as error:
@@ -211,7 +214,14 @@ class Worker:
             reasoning, depth = answered.result(), None
             if request.depth and reasoning.depth_codes is not None:
                 depth = await asyncio.to_thread(checkpoint.relative_depth, reasoning.depth_codes)
-            return answer_message(request.sequence, reasoning, depth=depth)
+            forms = opened.session.forms
+            return answer_message(
+                request.sequence,
+                reasoning,
+                depth=depth,
+                drafts_learn=opened.session.drafts_learn,
+                form_learned=None if forms is None else forms[request.hint is not None].learned,
+            )
         finally:
             opened.session.cancel()
             opened.used = time.monotonic()
@@ -232,6 +242,7 @@ class Worker:
             precision=str(self._settings.request.quantization or self._settings.request.dtype),
             weights_bytes=stored_bytes(checkpoint.model),
             repeatable=True,
+            passes=self._passes,
             profile=profile_message(opened.profile),
             statistics=statistics_message(opened.stats),
             reserved=_reserved(checkpoint),
@@ -302,6 +313,13 @@ def _begin(
 def _reserved(checkpoint: LoadedCheckpoint) -> tuple[str, ...]:
     tokens = reserved_tokens(checkpoint.processor.tokenizer).values()
     return (*dict.fromkeys(tokens), *checkpoint.action_tokenizer.strings)
+
+
+def _checked(scheduler: AnswerScheduler) -> Passes:
+    """Check whether robots' answers are independent of each other on this machine."""
+    started = time.perf_counter()
+    warnings = scheduler.check()
+    return Passes(captured=False, seconds=time.perf_counter() - started, warnings=warnings)
 
 
 def _warm_up(scheduler: AnswerScheduler, checkpoint: LoadedCheckpoint) -> None:

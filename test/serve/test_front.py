@@ -77,6 +77,23 @@ def test_a_robot_is_answered(serve: Start, seen: Observation) -> None:
         assert isinstance(answer, Answer) and answer.sequence == 7 and len(answer.ids)
 
 
+def test_what_is_wrong_with_passes_and_drafts_is_reported(serve: Start, seen: Observation) -> None:
+    cut = SessionSettings(max_new_tokens=24, constrained=True)
+    line, welcome = say_hello(serve().url, "arm", settings=cut)
+    with line:
+        assert (
+            isinstance(welcome, Welcome)
+            and welcome.passes is not None
+            and welcome.passes.warnings == ()
+        )
+        answers = []
+        for sequence in range(2):
+            ask(line, seen, sequence)
+            answers.append(reply(line))
+    assert [answer.drafts_learn for answer in answers] == [True, False], "the first was cut"
+    assert [answer.form_learned for answer in answers] == [False, False]
+
+
 def test_another_protocol_is_refused_with_both_versions(serve: Start) -> None:
     refusal = refused(serve().url, protocol=999)
     assert refusal.kind == "protocol"

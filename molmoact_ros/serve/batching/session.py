@@ -16,6 +16,7 @@ from torch import Tensor
 from molmoact_ros.decoding import RunningAnswer
 from molmoact_ros.decoding.running_answer import Block
 from molmoact_ros.decoding.tree import Node, TokenTree
+from molmoact_ros.policy.answer_forms import AnswerForms
 from molmoact_ros.policy.answer_stream import AnswerStream
 from molmoact_ros.policy.types import Observation, Reasoning
 
@@ -116,6 +117,16 @@ class Session:
         self._lock = threading.Lock()
         self._request: Request | None = None
         self._closed = False
+
+    @property
+    def drafts_learn(self) -> bool:
+        """Whether the answer before the last could be learned from; else passes are wasted."""
+        return self._stream.draft.learned
+
+    @property
+    def forms(self) -> AnswerForms | None:
+        """What constrained answers are kept to, None where they are not constrained."""
+        return self._stream.forms
 
     def infer(self, observation: Observation, deadline: float | None = None) -> Future[Reasoning]:
         """Ask for an answer. Pictures are preprocessed in the calling thread, some milliseconds.
