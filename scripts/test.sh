@@ -15,7 +15,7 @@ Sets everything up (scripts/setup.sh --help) and runs
            executor, and both with the simulator in closed loop; not on a machine with ROS
 
   --no-jazzy   leave the last one out
-  --all        long drills as well (tests marked 'long')
+  --all        long drills as well (tests marked 'long'); installs all of lerobot beside it, some GB
   --fast       for the daily loop, about a minute: nothing is set up or built; ruff, the layers of
                imports, mypy, and the tests that start no process and run no shipped checkpoint.
                What was left out is listed at the end. Same as pytest: python -m pytest --fast
@@ -36,14 +36,14 @@ jazzy_tests=(
   test/integration/test_graph.py
 )
 jazzy=1
-fast=""
+fast="" all=""
 marked=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --help | -h) usage; exit 0 ;;
     --no-jazzy) jazzy="" ;;
     --fast) fast=1 jazzy="" marked=(--fast) ;;
-    --all) marked=(-m "long or not long") ;;
+    --all) all=1 marked=(-m "long or not long") ;;
     *) break ;;
   esac
   shift
@@ -58,6 +58,12 @@ if [ -n "$fast" ]; then
     { echo "error: run scripts/setup.sh first" >&2; exit 1; }
 else
   ./scripts/setup.sh || exit 1
+fi
+# All of lerobot wants an older torch than this package: some GB in an environment of its own.
+if [ -n "$all" ] && [ ! -f .venv-lerobot/.done ]; then
+  .venv/bin/python -m venv .venv-lerobot &&
+    .venv-lerobot/bin/python -m pip install -q -q -r scripts/requirements/lerobot-all.txt &&
+    touch .venv-lerobot/.done || { echo "error: lerobot was not installed, see above" >&2; exit 1; }
 fi
 # The tests run nodes and torch side by side on few cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program: reads a data set with the published reader and writes what it saw as .npz.
 
-It runs with .venv/lerobot in front of the path (scripts/requirements/lerobot.txt).
+It runs with .venv/lerobot in front of the path (scripts/requirements/lerobot.txt), where the reader
+is a package of its own, or in .venv-lerobot, which has all of lerobot (lerobot-all.txt).
 
     read_by_lerobot.py DATASET OUT.npz
 """
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -15,11 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 
-# torchvision's own library is made for another torch; without it, its import asks for this name.
-_LIBRARY = torch.library.Library("torchvision", "DEF")
-_LIBRARY.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-from ledataset.datasets.lerobot_dataset import LeRobotDataset  # noqa: E402
+if importlib.util.find_spec("lerobot") is not None:
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+else:
+    # torchvision's own library is made for another torch; its import asks for this name.
+    _LIBRARY = torch.library.Library("torchvision", "DEF")
+    _LIBRARY.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    from ledataset.datasets.lerobot_dataset import LeRobotDataset
 
 root, out = map(Path, sys.argv[1:])
 data = LeRobotDataset("test/data", root=root, video_backend="pyav")

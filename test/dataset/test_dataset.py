@@ -55,16 +55,19 @@ def of_episode(rows: Mapping[str, np.ndarray], name: str, facts: Mapping[str, An
     return {key: values[rows["episode_index"] == number] for key, values in rows.items()}
 
 
-def test_the_published_reader_loads_it(
-    made: Path, rows: dict[str, np.ndarray], tmp_path: Path
+@pytest.mark.parametrize("is_all", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_lerobot_loads_it(
+    is_all: bool, made: Path, rows: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
+    """By the published reader, and by all of lerobot in an environment of its own."""
     reader = Path(sys.prefix) / "lerobot"
-    if not reader.is_dir():
-        pytest.skip("scripts/requirements/lerobot.txt is not installed")
+    python = ROOT / ".venv-lerobot" / "bin" / "python" if is_all else Path(sys.executable)
+    if not (python if is_all else reader).exists():
+        pytest.skip("scripts/test.sh --all installs lerobot" if is_all else "run scripts/setup.sh")
     program = Path(__file__).with_name("read_by_lerobot.py")
-    environment = {**os.environ, "PYTHONPATH": str(reader), "HF_HUB_OFFLINE": "1",
-                   "HF_HOME": str(tmp_path / "home")}  # fmt: skip
-    command = [sys.executable, "-W", "ignore", str(program), str(made), str(tmp_path / "seen.npz")]
+    environment = {**os.environ, "PYTHONPATH": "" if is_all else str(reader),
+                   "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}  # fmt: skip
+    command = [str(python), "-W", "ignore", str(program), str(made), str(tmp_path / "seen.npz")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     seen = np.load(tmp_path / "seen.npz")
