@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from tqdm import tqdm
 
 from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
+
+from .policy_arguments import fail, share
 
 if TYPE_CHECKING:
     from molmoact_ros.dataset.collect import BuildSettings, Built
@@ -34,19 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         import pyarrow  # noqa: F401
         import rosbags  # noqa: F401
     except ImportError as error:
-        return _fail(f"a package is missing: {error.name}: {_PACKAGES}")
+        return fail(f"a package is missing: {error.name}: {_PACKAGES}")
     from molmoact_ros.dataset.faults import DataErrors
 
     try:
         return _run(options)
     except DataErrors as errors:
         for line in str(errors).splitlines():
-            _fail(line)
+            fail(line)
         return 1
     except (ValueError, RuntimeError, MemoryError) as error:
-        return _fail(one_line(error))
+        return fail(one_line(error))
     except KeyboardInterrupt:
-        return _fail(f"stopped; {options.out} was not made")
+        return fail(f"stopped; {options.out} was not made")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -131,14 +132,14 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-outside",
-        type=_share,
+        type=share,
         default=0.05,
         metavar="SHARE",
         help="share of steps with the end effector outside the picture (default: 0.05)",
     )
     group.add_argument(
         "--held-out",
-        type=_share,
+        type=share,
         default=0.1,
         metavar="SHARE",
         help="share of the episodes that is not for training (default: 0.1, at least one)",
@@ -256,15 +257,3 @@ def _period(text: str) -> float:
     if not _FPS_LIMITS[0] <= value <= _FPS_LIMITS[1]:
         raise argparse.ArgumentTypeError(f"{text} is not a period in s, 0.01..10")
     return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not a share, 0..1")
-    return value
-
-
-def _fail(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr)
-    return 1

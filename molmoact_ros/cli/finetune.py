@@ -15,6 +15,8 @@ from tqdm import tqdm
 from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
+from .policy_arguments import fail, positive, share
+
 _PACKAGES = "pip install 'molmoact_ros[finetune]', or peft pyarrow av matplotlib"
 
 
@@ -41,16 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         import peft  # noqa: F401
         import pyarrow  # noqa: F401
     except ImportError as error:
-        return _fail(f"a package is missing: {error.name}: {_PACKAGES}")
+        return fail(f"a package is missing: {error.name}: {_PACKAGES}")
     partial = options.out.with_name(options.out.name + ".partial")
     try:
         return _run(options)
     except (ValueError, RuntimeError, MemoryError) as error:
-        return _fail(one_line(error))
+        return fail(one_line(error))
     except KeyboardInterrupt:
         kept = partial / "state.pt"
         done = f"give the same command again to go on from {partial}"
-        return _fail(f"stopped; {done if kept.exists() else 'nothing was trained yet'}")
+        return fail(f"stopped; {done if kept.exists() else 'nothing was trained yet'}")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -65,19 +67,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--data", type=Path, required=True, metavar="DIR", help="data set of molmoact-dataset")
     add("-o", "--out", type=Path, required=True, help="new folder of the checkpoint")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--lora", type=_count, metavar="RANK",
+    which.add_argument("--lora", type=positive, metavar="RANK",
         help="train adapters of this rank and merge them (default: 32 above 100 M)")  # fmt: skip
     which.add_argument("--all-weights", action="store_true",
         help="train all weights (default: up to 100 M)")  # fmt: skip
-    add("--steps", type=_count, default=2000, help="optimizer steps (default: 2000)")
-    add("--batch", type=_count, default=16, help="samples of a step (default: 16)")
-    add("--at-once", type=_count, metavar="N",
+    add("--steps", type=positive, default=2000, help="optimizer steps (default: 2000)")
+    add("--batch", type=positive, default=16, help="samples of a step (default: 16)")
+    add("--at-once", type=positive, metavar="N",
         help="samples computed at once (default: 1 above 100 M weights)")  # fmt: skip
     add("--rate", type=_rate,
         help="learning rate (default: 0.0005, for all of many weights 0.00001)")  # fmt: skip
-    add("--steering", type=_share, default=0.25, metavar="SHARE",
+    add("--steering", type=share, default=0.25, metavar="SHARE",
         help="share of the samples that follow a drawn line (default: 0.25)")  # fmt: skip
-    add("--rows", type=_count, metavar="N",
+    add("--rows", type=positive, metavar="N",
         help="action rows of an answer (default: as the checkpoint, else 8)")  # fmt: skip
     add("--new-actions", action="store_true",
         help="allow another action space or number of columns than the checkpoint's")  # fmt: skip
@@ -146,30 +148,11 @@ def _is_bfloat16(wanted: str, device: str) -> bool:
     return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
-
-
 def _rate(text: str) -> float:
     value = float(text)
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"{text} is not a learning rate, 0..1")
     return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not a share, 0..1")
-    return value
-
-
-def _fail(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which policy a command runs: the arguments, and loading with progress."""
+"""What commands share: the arguments of a policy, loading it with progress, numbers, failing."""
 
 from __future__ import annotations
 
@@ -108,6 +108,20 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, is {value}")
     return value
+
+
+def share(text: str) -> float:
+    """Read the number of an argument that is a share, 0..1."""
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not a share, 0..1")
+    return value
+
+
+def fail(reason: str) -> int:
+    """Report why a command ends, and return its exit code."""
+    print(f"error: {reason}", file=sys.stderr)
+    return 1
 
 
 def show_progress(progress: LoadProgress) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from molmoact_ros.output_files import INTERRUPTED, reports_write_errors
 from molmoact_ros.small_files import one_line
 
-from .policy_arguments import add_image_limit, add_policy_arguments, load_policy
+from .policy_arguments import add_image_limit, add_policy_arguments, fail, load_policy
 
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
@@ -34,13 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         import rosbags  # noqa: F401
     except ImportError:
-        return _fail("reading bags needs the package rosbags: pip install 'rosbags>=0.11,<0.12'")
+        return fail("reading bags needs the package rosbags: pip install 'rosbags>=0.11,<0.12'")
     from molmoact_ros.replay import BagError
 
     try:
         return _run(options)
     except (BagError, ValueError, RuntimeError, MemoryError) as error:
-        return _fail(one_line(error))
+        return fail(one_line(error))
     except KeyboardInterrupt:
         print(f"stopped; what was done so far is in {options.out}", file=sys.stderr)
         return INTERRUPTED
@@ -159,7 +159,7 @@ def _report(replay: Replay, outputs: ResultFolder) -> int:
     for unused in replay.unused.values():
         print(f"not used:    {unused.count} frames, the last because: {unused.reason}")
     if not outputs.answers:
-        return _fail("no frame of the bag could be used")
+        return fail("no frame of the bag could be used")
     video = outputs.video.name if outputs.video else "no video: OpenCV has no encoder"
     print(f"answers:     {outputs.answers}, of which {outputs.untrusted} are not trusted")
     print(f"results:     {outputs.folder}: {video}, answers.csv, actions.csv, bag")
@@ -171,8 +171,3 @@ def _seconds(text: str) -> float:
     if not 0.0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a time in s, 0 or more")
     return value
-
-
-def _fail(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr)
-    return 1
