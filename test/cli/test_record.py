@@ -67,7 +67,7 @@ def test_keys_that_came_together_are_all_done_at_once(
         keyboard.flush()
         thread.start()
         try:
-            assert [acts.done.get(timeout=10.0) for _ in range(4)] == [
+            assert [acts.done.get(timeout=60.0) for _ in range(4)] == [
                 "keep",
                 "begin",
                 "ß 1",

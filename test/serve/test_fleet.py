@@ -69,7 +69,7 @@ class Replica:
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 10.0))
+    asyncio.run(asyncio.wait_for(test, 60.0))
 
 
 async def who(fleet: Fleet, robot: str = "arm") -> str:

@@ -64,7 +64,7 @@ def refused(url: str, robot: str = "arm", **fields: Any) -> Refusal:
     line, refusal = say_hello(url, robot, **fields)
     assert isinstance(refusal, Refusal), refusal
     with pytest.raises(ConnectionClosed):
-        line.recv(10.0)
+        line.recv(60.0)
     return refusal
 
 
@@ -115,7 +115,7 @@ def test_a_robot_for_another_checkpoint_is_refused_with_both_values(
     refusal = refused(server_.url, **fields)
     assert refusal.kind == "settings"
     assert robot in refusal.differences[0].robot and server in refusal.differences[0].server
-    wait_for(lambda: not server_.front.robots, 10.0)
+    wait_for(lambda: not server_.front.robots, 60.0)
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "-other"])
@@ -130,7 +130,7 @@ def test_too_many_robots_are_refused(serve: Start) -> None:
     with join(server.url, "a"), join(server.url, "b"):
         refusal = refused(server.url, "c")
         assert refusal.kind == "full" and "--max-sessions" in refusal.sentence
-    wait_for(lambda: not server.front.robots, 10.0)
+    wait_for(lambda: not server.front.robots, 60.0)
     join(server.url, "c").close()
 
 
@@ -151,7 +151,7 @@ def test_the_same_node_takes_the_place_of_its_old_connection(
     ask(old, seen)  # is being answered
     with join(server.url, "arm", session="same") as line:
         with pytest.raises(ConnectionClosed):
-            old.recv(10.0)
+            old.recv(60.0)
         ask(line, seen, 1)
         assert reply(line).sequence == 1
         assert server.front.robots == ["arm"]
@@ -221,10 +221,10 @@ def test_a_client_that_talks_nonsense_is_ended_and_nobody_else(
         mad.send(garbage)
         assert reply(mad).sequence is None
         with pytest.raises(ConnectionClosed):
-            mad.recv(10.0)
+            mad.recv(60.0)
         with connect(server.url) as stranger:
             stranger.send(garbage)
-            assert decode(stranger.recv(10.0), (Refusal,), MAX_MESSAGE).kind == "protocol"
+            assert decode(stranger.recv(60.0), (Refusal,), MAX_MESSAGE).kind == "protocol"
         line.send(encode(Ping(1)))
         assert reply(line) == Pong(1)
 
@@ -236,22 +236,22 @@ def test_messages_are_small_until_a_robot_is_known_and_bounded_then(
     with connect(server.url) as stranger:
         stranger.send(bytes(1_100_000))
         with pytest.raises(ConnectionClosed, match="too big"):
-            stranger.recv(10.0)
+            stranger.recv(60.0)
     with join(server.url, "arm") as line:
         ask(line, seen)
         assert isinstance(reply(line), Answer)
         line.send(bytes(2_100_000))
         with pytest.raises(ConnectionClosed, match="too big"):
-            line.recv(10.0)
+            line.recv(60.0)
 
 
 def test_who_says_nothing_is_not_waited_for(serve: Start) -> None:
     server = serve(Limits(handshake=0.3))
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as silent:
-        silent.settimeout(10.0)
+        silent.settimeout(60.0)
         assert silent.recv(100) == b""
     with connect(server.url) as stranger, pytest.raises(ConnectionClosed):
-        stranger.recv(10.0)
+        stranger.recv(60.0)
 
 
 def test_connections_of_an_address_are_counted_from_their_first_byte(serve: Start) -> None:
@@ -261,10 +261,10 @@ def test_connections_of_an_address_are_counted_from_their_first_byte(serve: Star
         with pytest.raises(InvalidStatus, match="429"):
             connect(server.url)
         with socket.create_connection(place), socket.create_connection(place) as fourth:
-            fourth.settimeout(10.0)
+            fourth.settimeout(60.0)
             with contextlib.suppress(ConnectionResetError):
                 assert fourth.recv(1) == b""
-    wait_for(lambda: not server.front._addresses, 10.0)
+    wait_for(lambda: not server.front._addresses, 60.0)
     join(server.url, "arm").close()
 
 
@@ -301,22 +301,29 @@ def frame(message: Any) -> bytes:
 
 
 def test_who_does_not_read_is_ended_and_nobody_else(
-    serve: Start, monkeypatch: pytest.MonkeyPatch
+    serve: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "_BUFFER", 4096)  # full after some hundred answers
     server = serve(Limits(send=0.2))
     host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
-    with join(server.url, "arm") as line, socket.create_connection((host, port), 30.0) as deaf:
+    with join(server.url, "arm") as line, socket.create_connection((host, port)) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         upgrade = ("Host: a", "Upgrade: websocket", "Connection: Upgrade")
         key = ("Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==", "Sec-WebSocket-Version: 13")
         deaf.sendall("\r\n".join(["GET / HTTP/1.1", *upgrade, *key, "", ""]).encode())
         deaf.sendall(frame(Hello(protocol=PROTOCOL, package="", robot="deaf", session="s")))
-        wait_for(lambda: "deaf" in server.front.robots, 10.0)
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            for number in range(1_000_000):
-                deaf.sendall(frame(Ping(number)))
-        wait_for(lambda: server.front.robots == ["arm"], 10.0)
+        wait_for(lambda: "deaf" in server.front.robots, 60.0)
+        deaf.setblocking(False)
+        asked = memoryview(frame(Ping(1)) * 500_000)
+
+        def only_the_arm_is_left() -> bool:
+            nonlocal asked
+            with contextlib.suppress(OSError):  # nothing more is taken, or it has been ended
+                asked = asked[deaf.send(asked) :]
+            return bool(server.front.robots == ["arm"])
+
+        wait_for(only_the_arm_is_left, 60.0)
+        assert asked and "deaf does not read" in caplog.text
         line.send(encode(Ping(1)))
         assert reply(line) == Pong(1)
 
@@ -334,7 +341,7 @@ def test_an_idle_session_gives_its_memory_to_another_robot(
         assert isinstance(reply(line), Answer)
     for line in lines:
         line.close()
-    wait_for(lambda: len(worker._sessions) <= 3, 10.0)
+    wait_for(lambda: len(worker._sessions) <= 3, 60.0)
     for number in range(4):
         worker._close(f"arm{number}")
 
@@ -360,12 +367,12 @@ def test_tls(serve: Start, worker: Worker, tmp_path: Path, seen: Observation) ->
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    ready.wait(10.0)
+    ready.wait(60.0)
     try:
         trusted = ssl.create_default_context(cafile=str(certificate))
         with connect(f"wss://localhost:{found['port']}", ssl=trusted) as line:
             line.send(encode(Hello(protocol=PROTOCOL, package="", robot="arm", session="s")))
-            assert isinstance(decode(line.recv(10.0), (Welcome,), MAX_MESSAGE), Welcome)
+            assert isinstance(decode(line.recv(60.0), (Welcome,), MAX_MESSAGE), Welcome)
         with pytest.raises((OSError, ssl.SSLError, ConnectionClosed, Exception)):
             connect(f"ws://localhost:{found['port']}", open_timeout=3.0)
     finally:

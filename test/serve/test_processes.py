@@ -29,7 +29,7 @@ def test_a_signal_ends_the_server_and_robots_are_told(tmp_path: Path, number: in
     assert isinstance(welcome, Welcome)
     assert server.end(number) == (0, [])
     with pytest.raises(Exception, match="1001"):
-        line.recv(10.0)
+        line.recv(60.0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
