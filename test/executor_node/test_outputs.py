@@ -329,7 +329,7 @@ def test_gripper_action_reaches_its_server(node: Any, kind: str, name: str) -> N
     output.publish(gripper(1.0))
     assert "action server is missing" in str(output.problem())
     server = ActionServer(node, action, "hand/gripper_cmd", execute)
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + PATIENCE
     for count, value in ((1, 1.0), (2, 0.25)):
         while len(goals) < count and time.monotonic() < deadline:
             output.publish(gripper(value))

@@ -177,7 +177,7 @@ def test_cleanup_frees_the_policy_while_the_node_spins(
             assert supervisor.change(Transition.TRANSITION_ACTIVATE)
             assert supervisor.change(Transition.TRANSITION_DEACTIVATE)
             assert supervisor.change(Transition.TRANSITION_CLEANUP)
-            end = time.monotonic() + 5.0
+            end = time.monotonic() + 60.0
             while parameters_alive() > before and time.monotonic() < end:
                 time.sleep(0.1)
             assert parameters_alive() == before
