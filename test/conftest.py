@@ -163,7 +163,7 @@ def declaring() -> Callable[[int, int], bytes]:
     return declare
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def new_domain() -> Iterator[Callable[[], int]]:
     """Return a function that reserves a DDS domain that no other test or test run uses."""
     from molmoact_ros.demo.domains import reserve_domain
