@@ -12,7 +12,6 @@ import contextlib
 import random
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -44,8 +43,7 @@ from .wire import (
 
 _OPEN = 5.0  # s to connect, and again for the greeting
 _PING = 1.0  # s between two pings
-_SILENCE = 5.0  # s without any message after which the line is given up
-_STALL = 2  # s in which nothing of what is sent is taken
+_SILENCE = 5.0  # s without any message, or in which nothing is taken; then the line is given up
 _CLOSE = 0.5  # s
 _POLL = 0.25  # s
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # s between two attempts to connect
@@ -215,9 +213,10 @@ class Line:
             proxy=None,
         )
         with opened as connection:
-            # Without it, sending to a line that is cut would block for minutes.
-            limit = struct.pack("ll", _STALL, 0)
-            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            # Without it, sending to a line that is cut would block for minutes. TLS repeats a write
+            # that times out (SO_SNDTIMEO), so the connection itself must end.
+            silence = int(1000 * _SILENCE)  # ms
+            connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence)
             try:
                 welcome = self._greet(connection)
                 self._connection, self._pinged = connection, {}
