@@ -12,11 +12,13 @@ takes time (pictures, passes) is done by the replicas.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
+import struct
 from collections import Counter
 from dataclasses import dataclass, replace
-from socket import SO_SNDBUF, SOL_SOCKET
+from socket import SO_LINGER, SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -157,7 +159,7 @@ class Front:
         except asyncio.TimeoutError:
             await self._refuse(socket, hello, Refusal("fault", "no replica has answered"))
         except ConnectionClosed as end:
-            log.info("%s: %s", hello.robot, end)
+            log.info("%s: %r", hello.robot, str(end))  # may have words of the client
         finally:
             await line.stop()
             if self._lines.get(hello.robot) is line:  # nobody has taken its place
@@ -174,8 +176,8 @@ class Front:
             return Refusal("protocol", text, (difference,))
         except WireError as error:
             return Refusal("protocol", f"hello: {error}"[:2000])
-        if not hello.robot:
-            return Refusal("settings", "the robot has no name")
+        if not hello.robot or not hello.robot.isprintable():
+            return Refusal("settings", "the robot has no name, or one that cannot be printed")
         if not self._access.permits(hello.robot, hello.token):
             return Refusal("token", f"the token is not that of robot '{hello.robot}'")
         return hello
@@ -193,7 +195,7 @@ class Front:
         line = self._lines[hello.robot] = _Line(hello, socket)
         if old is not None:
             log.info("%s has come back before its old connection ended", hello.robot)
-            old.socket.transport.abort()
+            _cut(old.socket)
             await old.stop()
         return line
 
@@ -246,7 +248,7 @@ class Front:
         # Not by a timeout around `send`: its own clean-up waits for a client that does not read.
         def end() -> None:
             log.warning("%s does not read: its connection is ended", line.hello.robot)
-            line.socket.transport.abort()
+            _cut(line.socket)
 
         timer = asyncio.get_running_loop().call_later(self._limits.send, end)
         try:
@@ -256,9 +258,9 @@ class Front:
 
     async def _refuse(self, socket: ServerConnection, who: Any, refusal: Refusal) -> None:
         name = who.robot if isinstance(who, Hello) else "a client"
-        log.warning("%s from %s is refused: %s", name, _address(socket), refusal)
+        log.warning("%s from %s is refused: %r", name, _address(socket), str(refusal))
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._limits.send, socket.transport.abort)
+        timer = loop.call_later(self._limits.send, _cut, socket)
         try:
             await socket.send(encode(refusal))
         except ConnectionClosed:
@@ -290,7 +292,7 @@ class _Counted(ServerConnection):
         self._counted = _address(self)
         self._counts[self._counted] += 1
         if self._counts.total() > self._most:
-            transport.abort()
+            _cut(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no longer."""
@@ -298,6 +300,14 @@ class _Counted(ServerConnection):
         self._counts[self._counted] -= 1
         if not self._counts[self._counted]:
             del self._counts[self._counted]
+
+
+def _cut(socket: ServerConnection) -> None:
+    """End a connection at once; else the system keeps what was not read, for minutes."""
+    with contextlib.suppress(OSError):  # it has ended
+        raw = socket.transport.get_extra_info("socket")
+        raw.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    socket.transport.abort()
 
 
 def _address(socket: ServerConnection) -> str:

@@ -205,8 +205,9 @@ class Worker:
             seen = replace(seen, images=images)
             return opened.session.infer(seen, None if left is None else begun + left)
 
+        asking = asyncio.ensure_future(asyncio.to_thread(ask))  # decodes and resizes pictures
         try:
-            future = await asyncio.to_thread(ask)  # decodes and resizes pictures
+            future = await asyncio.shield(asking)
             answered = asyncio.wrap_future(future)
             await asyncio.wait([answered])
             if answered.cancelled():
@@ -223,6 +224,9 @@ class Worker:
                 form_learned=None if forms is None else forms[request.hint is not None].learned,
             )
         finally:
+            # A thread cannot be cancelled: what it submits would be computed for nobody, and meet
+            # the robot's next request.
+            await asyncio.wait([asking])
             opened.session.cancel()
             opened.used = time.monotonic()
 

@@ -3,6 +3,8 @@
 """A server in this process: real sockets, the shipped checkpoint, limits that a test can reach."""
 
 import asyncio
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,13 +25,21 @@ CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "tabletop"
 class Server:
     """A front end in a thread; `front` may only be looked at."""
 
-    def __init__(self, worker: Worker, access: Access, limits: Limits, sessions: int) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        access: Access,
+        limits: Limits,
+        sessions: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.front = Front(Fleet([worker], sessions), access, limits, sessions)
-        self._server = self._call(self.front.listen("127.0.0.1", 0))
-        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = self._call(self.front.listen("127.0.0.1", 0, tls))
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        self.url = f"ws://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         """End all connections."""
@@ -61,9 +71,12 @@ def serve(worker: Worker) -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
     def start(
-        limits: Limits | None = None, tokens: dict[str, str] | None = None, sessions: int = 4
+        limits: Limits | None = None,
+        tokens: dict[str, str] | None = None,
+        sessions: int = 4,
+        tls: ssl.SSLContext | None = None,
     ) -> Server:
-        started.append(Server(worker, Access(tokens or {}), limits or Limits(), sessions))
+        started.append(Server(worker, Access(tokens or {}), limits or Limits(), sessions, tls))
         return started[-1]
 
     yield start
@@ -77,3 +90,15 @@ def seen() -> Observation:
     picture = np.full((252, 252, 3), 127, np.uint8)
     picture[100:150, 60:160] = (200, 30, 30)
     return Observation({"primary": picture}, "reach the red block", stamp=0.0)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """Return the files of a certificate for localhost and of its key."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
+         "-out", str(certificate)], check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.fleet_rig import say_hello, wait_for
@@ -36,11 +35,15 @@ from molmoact_ros.remote.wire import (
     Welcome,
 )
 from molmoact_ros.serve import front as module
-from molmoact_ros.serve.access import Access, Limits, tls_context
-from molmoact_ros.serve.fleet import Fleet
-from molmoact_ros.serve.front import Front
+from molmoact_ros.serve import worker as worker_module
+from molmoact_ros.serve.access import Limits, tls_context
 from molmoact_ros.serve.worker import Worker
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+HELLO = Hello(protocol=PROTOCOL, package="", robot="deaf", session="s")
 TOKEN = "0123456789abcdef"
 SHORT = SessionSettings(max_new_tokens=24)  # answers need not be whole here
 Start = Callable[..., Any]
@@ -308,10 +311,7 @@ def test_who_does_not_read_is_ended_and_nobody_else(
     host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
     with join(server.url, "arm") as line, socket.create_connection((host, port)) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        upgrade = ("Host: a", "Upgrade: websocket", "Connection: Upgrade")
-        key = ("Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==", "Sec-WebSocket-Version: 13")
-        deaf.sendall("\r\n".join(["GET / HTTP/1.1", *upgrade, *key, "", ""]).encode())
-        deaf.sendall(frame(Hello(protocol=PROTOCOL, package="", robot="deaf", session="s")))
+        deaf.sendall(UPGRADE + frame(HELLO))
         wait_for(lambda: "deaf" in server.front.robots, 60.0)
         deaf.setblocking(False)
         asked = memoryview(frame(Ping(1)) * 500_000)
@@ -346,38 +346,118 @@ def test_an_idle_session_gives_its_memory_to_another_robot(
         worker._close(f"arm{number}")
 
 
-def test_tls(serve: Start, worker: Worker, tmp_path: Path, seen: Observation) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
-         "-out", str(certificate)], check=True, capture_output=True,
-    )  # fmt: skip
-    ready, ended = threading.Event(), asyncio.Event()
-    found: dict[str, Any] = {}
+def test_tls(serve: Start, certificate: tuple[Path, Path]) -> None:
+    port = serve(tls=tls_context(*certificate)).port
+    trusted = ssl.create_default_context(cafile=str(certificate[0]))
+    with connect(f"wss://localhost:{port}", ssl=trusted) as line:
+        line.send(encode(Hello(protocol=PROTOCOL, package="", robot="arm", session="s")))
+        assert isinstance(decode(line.recv(60.0), (Welcome,), MAX_MESSAGE), Welcome)
+    with pytest.raises((OSError, InvalidHandshake)):
+        connect(f"ws://localhost:{port}", open_timeout=3.0)
 
-    async def run() -> None:
-        front = Front(Fleet([worker], 4), Access(), Limits(), 4)
-        server = await front.listen("127.0.0.1", 0, tls_context(certificate, key))
-        found.update(port=server.sockets[0].getsockname()[1], loop=asyncio.get_running_loop())
-        ready.set()
-        await ended.wait()
-        server.close()
-        await server.wait_closed()
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    ready.wait(60.0)
-    try:
-        trusted = ssl.create_default_context(cafile=str(certificate))
-        with connect(f"wss://localhost:{found['port']}", ssl=trusted) as line:
-            line.send(encode(Hello(protocol=PROTOCOL, package="", robot="arm", session="s")))
-            assert isinstance(decode(line.recv(60.0), (Welcome,), MAX_MESSAGE), Welcome)
-        with pytest.raises((OSError, ssl.SSLError, ConnectionClosed, Exception)):
-            connect(f"ws://localhost:{found['port']}", open_timeout=3.0)
-    finally:
-        found["loop"].call_soon_threadsafe(ended.set)
-        thread.join()
+def test_who_says_nothing_to_tls_is_not_waited_for(
+    serve: Start, certificate: tuple[Path, Path]
+) -> None:
+    server = serve(Limits(handshake=0.3), tls=tls_context(*certificate))
+    with socket.create_connection(("127.0.0.1", server.port)) as silent:
+        silent.settimeout(30.0)  # asyncio's own limit is a minute
+        assert silent.recv(100) == b""
+
+
+def test_a_stranger_cannot_write_lines_of_the_log(
+    serve: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(tokens={"arm": TOKEN})
+    for fields in ({}, {"protocol": 999}):
+        refused(server.url, "a\n2026-11-28 INFO arm connected", **fields)
+    line, _ = say_hello(server.url, "arm", token=TOKEN)
+    line.close(1000, "a\nb")
+    wait_for(lambda: "1000" in caplog.text or not server.front.robots, 60.0)
+    assert caplog.messages and not [text for text in caplog.messages if "\n" in text]
+
+
+def states_at(server: int, client: int) -> list[str]:
+    """Return the states that the system lists for a server's end of a connection."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = (f":{server:04X}", f":{client:04X}")
+    return [row[3] for row in rows if (row[1][-5:], row[2][-5:]) == ends]
+
+
+def test_nothing_is_left_of_who_never_reads(
+    serve: Start, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The welcome does not fit the buffers: the system would keep it for minutes after the end."""
+    monkeypatch.setattr(module, "_BUFFER", 4096)
+    texts = tuple(f"{number:0200}" for number in range(500))
+    monkeypatch.setattr(worker_module, "_reserved", lambda checkpoint: texts)
+    server = serve(Limits(send=0.2))
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall(UPGRADE + frame(HELLO))
+        wait_for(lambda: "deaf" in server.front.robots, 60.0)
+        wait_for(lambda: not server.front.robots, 60.0)
+        wait_for(lambda: not states_at(server.port, deaf.getsockname()[1]), 10.0)
+
+
+@pytest.fixture
+def slow_pictures(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Hold the first request while its pictures are decoded; set when it is, and by the test."""
+    begun, go_on = threading.Event(), threading.Event()
+    decode_pictures = worker_module.observation_of
+
+    def held(*arguments: Any) -> Observation:
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(60.0)
+        return decode_pictures(*arguments)
+
+    monkeypatch.setattr(worker_module, "observation_of", held)
+    return begun, go_on
+
+
+def test_a_request_is_taken_back_while_its_pictures_are_decoded(
+    serve: Start, seen: Observation, worker: Worker, slow_pictures: tuple[Any, Any]
+) -> None:
+    begun, go_on = slow_pictures
+    with join(serve().url, "arm") as line:
+        ask(line, seen, 0)
+        assert begun.wait(60.0)
+        line.send(encode(Cancel(0)))
+        assert reply(line).kind == "stopped"
+        go_on.set()
+        session = worker._sessions["arm"].session
+        request = wait_for(lambda: session._request, 60.0)
+        wait_for(request.future.done, 60.0)
+        assert request.future.cancelled(), "an answer was computed for nobody"
+
+
+def test_a_newer_request_is_answered_whatever_becomes_of_the_one_before(
+    serve: Start, seen: Observation, worker: Worker, slow_pictures: tuple[Any, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    begun, go_on = slow_pictures
+    with join(serve().url, "arm") as line:
+        session = worker._sessions["arm"].session
+        decode_pictures = worker_module.observation_of
+
+        def second(*arguments: Any) -> Observation:
+            if begun.is_set():  # the first one submits, then this one
+                go_on.set()
+                wait_for(lambda: session._request, 60.0)
+            return decode_pictures(*arguments)
+
+        monkeypatch.setattr(worker_module, "observation_of", second)
+        ask(line, seen, 0)
+        assert begun.wait(60.0)
+        ask(line, seen, 1)
+        assert reply(line).kind == "stopped"
+        line.send(encode(Ping(1)))
+        assert reply(line) == Pong(1)  # the second one has been begun
+        threading.Timer(1.0, go_on.set).start()
+        found = reply(line)
+        assert isinstance(found, Answer), found
 
 
 def test_the_time_for_an_answer_is_bounded(

@@ -10,7 +10,6 @@ one prefill, so no running answer waits longer than that.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +33,8 @@ from .row_sharing import share_rows, urgencies
 from .session import Request, Session, TooManySessionsError
 from .shared_cache import CachePlaces
 from .shared_pass import SharedPass
+
+_PATIENCE = 1.0  # s that a robot without a chunk, which stands still, may be waiting behind others
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class AnswerScheduler:
             self._drop_cancelled()
             request = None
             if self._waiting and not (self._prefilled and self._running):
-                request = min(self._waiting, key=_due)
+                request = min(self._waiting, key=lambda one: (one.due, one.asked))
                 self._waiting.remove(request)
         if request is None and not self._running:
             return None
@@ -206,6 +207,9 @@ class AnswerScheduler:
             if self._stopped:
                 ended = StoppedError("the scheduler was stopped")
             if ended is None:
+                request.due = request.deadline
+                if request.due is None:  # not behind others for ever
+                    request.due = self._clock() + _PATIENCE
                 self._waiting.append(request)
                 self._work.notify_all()
         if ended is not None:
@@ -313,8 +317,3 @@ class AnswerScheduler:
         if self._model.device.type == "cuda":
             torch.cuda.synchronize(self._model.device)
         return time.perf_counter()
-
-
-def _due(request: Request) -> tuple[float, float]:
-    """Who comes first: whose chunk ends first, then who has waited longest."""
-    return (math.inf if request.deadline is None else request.deadline), request.asked

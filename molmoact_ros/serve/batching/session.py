@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ class Request:
         observation: What was asked.
         deadline: When the robot's chunk ends, s of the scheduler's clock; None: not known.
         asked: s of `time.perf_counter`.
+        due: By when it should be begun, s of the scheduler's clock; set when it is submitted.
         batch: Network input, once it is prepared.
         place: Of the answer's cache, while it runs.
         answer: The answer, while it runs.
@@ -49,6 +51,7 @@ class Request:
     observation: Observation
     deadline: float | None
     asked: float = field(default_factory=time.perf_counter)
+    due: float = math.inf
     batch: Any = None
     place: int = -1
     answer: RunningAnswer | None = None

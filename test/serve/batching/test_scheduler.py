@@ -58,6 +58,21 @@ def test_the_robot_whose_chunk_ends_first_is_prefilled_first(make: Make) -> None
     assert ended == [2, 1, 0]
 
 
+def test_a_robot_that_stands_still_is_not_behind_others_for_ever(make: Make) -> None:
+    """Robots with a chunk that ends soon ask again at once, more than the passes can answer."""
+    now = 0.0
+    scheduler, (still, *busy) = make(3, max_new_tokens=1, clock=lambda: now)
+    waiting = still.infer(OBSERVATIONS[0])  # no chunk is executed
+    futures = [session.infer(OBSERVATIONS[0], now + 0.5) for session in busy]
+    for _ in range(20):
+        scheduler.step()
+        now += 0.2
+        for number, session in enumerate(busy):
+            if futures[number].done():
+                futures[number] = session.infer(OBSERVATIONS[0], now + 0.5)
+    assert waiting.done()
+
+
 def test_answers_come_while_others_run_in_a_thread(make: Make, alone: Make) -> None:
     """Robots ask from threads of their own, as often as they get an answer."""
     truths, wrong = alone(), []
