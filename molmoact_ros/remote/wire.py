@@ -63,6 +63,7 @@ _LINE = text(256)
 _SENTENCES = items(text(2000), 64)
 _SEQUENCE = whole(0, MAX_SEQUENCE)
 _SECONDS = number(0.0, 1e6)
+_LONGEST = 1e12  # s; a stamp counts from 1970 or from a start
 _PROFILE = table(lambda value, path: value, 16)  # read by `yaml_config.build`, strictly
 
 # Kinds of refusals: those after which nothing but another setting helps, and those that pass.
@@ -289,7 +290,7 @@ class Infer:
     pictures: tuple[Picture, ...] = wire(items(part(Picture), MAX_PICTURES, least=1))
     instruction: str = wire(text(MAX_INSTRUCTION))
     hint: np.ndarray | None = wire(optional(array("<f8", (1, 1000), 2, finite=True)), None)
-    stamp: float | None = wire(optional(number()), None)
+    stamp: float | None = wire(optional(number(-_LONGEST, _LONGEST)), None)
     seconds_left: float | None = wire(optional(number(0.0, 1e6)), None)
     depth: bool = wire(flag(), False)
 

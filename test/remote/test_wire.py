@@ -261,6 +261,14 @@ def test_what_is_malformed_is_refused_with_its_place(data: bytes, reason: str) -
         decode(data, FROM_ROBOT, LIMIT)
 
 
+@pytest.mark.parametrize("stamp", [1e300, -1e300])
+def test_a_stamp_of_no_time_is_refused(stamp: float) -> None:
+    """Differences of two of them would have no value."""
+    data = encode(infer_message(0, Observation(IMAGES, "go", stamp=stamp), jpeg=False))
+    with pytest.raises(WireError, match="stamp: must be a finite number of"):
+        decode(data, FROM_ROBOT, LIMIT)
+
+
 def test_a_long_message_and_a_text_message_are_refused_before_they_are_read() -> None:
     with pytest.raises(WireError, match="has 11 bytes, at most 10 are accepted"):
         decode(b"x" * 11, FROM_ROBOT, 10)
