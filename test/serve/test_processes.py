@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks.fleet_drill import Fleet, errors
 from benchmarks.fleet_rig import CHECKPOINT, ServerProcess, say_hello, wait_for
+from benchmarks.fleet_watched import Fleet, errors
 from molmoact_ros.remote.wire import Refusal, Welcome
 
 pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(600)]

@@ -207,9 +207,9 @@ class AnswerScheduler:
             if self._stopped:
                 ended = StoppedError("the scheduler was stopped")
             if ended is None:
-                request.due = request.deadline
-                if request.due is None:  # not behind others for ever
-                    request.due = self._clock() + _PATIENCE
+                due = request.deadline
+                # Without a chunk not behind others for ever.
+                request.due = self._clock() + _PATIENCE if due is None else due
                 self._waiting.append(request)
                 self._work.notify_all()
         if ended is not None:
