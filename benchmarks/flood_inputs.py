@@ -5,7 +5,7 @@
     python -m benchmarks.flood_inputs [--seconds 60] [--runs 5]
 
 The executor runs as a process of its own and follows chunks, as in `benchmarks.executor_jitter`;
-another process publishes the large messages, twice a second, to one of its inputs. Needs ROS.
+another process sends the large messages, twice a second, to one of its inputs. Needs ROS.
 """
 
 from __future__ import annotations
@@ -32,18 +32,32 @@ CASES = (
     ("chunks with a long frame_id", "frame_id", 100),
     ("poses with a long frame_id", "pose", 10),
     ("poses with a long frame_id", "pose", 100),
+    ("requests of many strings to ~/set_parameters", "request", 10),
+    ("requests of many strings to ~/set_parameters", "request", 100),
 )
 
 
 def flood(field: str, megabytes: int) -> None:
-    """Publish large messages for ever; runs in a process of its own."""
+    """Send large messages for ever; runs in a process of its own."""
     import array
 
     import rclpy
     from geometry_msgs.msg import PoseStamped
     from molmoact_ros.msg import ActionChunk
+    from rcl_interfaces.msg import Parameter, ParameterValue
+    from rcl_interfaces.srv import SetParameters
 
     size = megabytes * 1_000_000
+    rclpy.init()
+    node = rclpy.create_node("flood")
+    if field == "request":
+        strings = ParameterValue(string_array_value=["name"] * (size // 12))  # 12 bytes each
+        request = SetParameters.Request(parameters=[Parameter(name="p", value=strings)])
+        client = node.create_client(SetParameters, f"{NODE}/set_parameters")
+        client.wait_for_service()
+        while True:
+            client.call_async(request)
+            time.sleep(1.0 / RATE)
     kind, topic = (PoseStamped, "ee_pose") if field == "pose" else (ActionChunk, "action_chunk")
     message = kind()
     if field == "names":
@@ -52,8 +66,6 @@ def flood(field: str, megabytes: int) -> None:
         message.values = array.array("d", bytes(size))
     else:
         message.header.frame_id = "f" * size
-    rclpy.init()
-    node = rclpy.create_node("flood")
     publisher = node.create_publisher(kind, f"{NODE}/{topic}", 1)
     while True:
         publisher.publish(message)

@@ -32,6 +32,7 @@ from molmoact_ros.control import (
 )
 from molmoact_ros.msg import ActionChunk
 from molmoact_ros.ros import qos
+from molmoact_ros.ros.bounded_service import bound_services
 from molmoact_ros.ros.bounded_subscription import BoundedSubscription
 from molmoact_ros.ros.conversions import (
     MessageError,
@@ -58,6 +59,7 @@ _STATUS_PERIOD = 0.1  # s
 _LARGEST_CHUNK = 262_144  # 1000 rows of 16 values with their spread
 _LARGEST_STATE = 65_536  # position, velocity and effort of 1000 joints with names of 32 letters
 _LARGEST_HEARTBEAT = 64
+_LARGEST_REQUEST = 16_384  # all parameters at once, with paths of 4096 letters
 _FLUSH = 0.5  # s that the last command may take to reach its subscribers
 _GIL_SWITCH = 0.0005  # s; a callback must not keep the loop from running for longer
 
@@ -77,6 +79,7 @@ class ExecutorNode(ManagedNode):
         self._thread: threading.Thread | None = None
         watch_parameters(self, self._settings, self._take_parameters)
         Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
+        bound_services(self, _LARGEST_REQUEST)
         _take_priority(self, self._settings.realtime_priority)
         if self._settings.autostart:
             self.start_by_itself()
@@ -124,6 +127,7 @@ class ExecutorNode(ManagedNode):
         self._create_trigger("halt", self._halt)
         self._create_trigger("clear", lambda _: self._core.clear())
         self._create_trigger("approve", self._core.approve)
+        bound_services(self, _LARGEST_REQUEST)
 
     def _subscribe(
         self, kind: type, topic: str, callback: Callable, profile: QoSProfile, capacity: int

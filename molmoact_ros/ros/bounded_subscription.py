@@ -20,6 +20,7 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
+from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.waitable import NumberOfEntities, Waitable
 
@@ -28,7 +29,8 @@ _Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _Deallocate = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _Reallocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _ZeroAllocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p)
-_OK, _NOTHING_THERE = 0, 401  # RCL_RET_OK, RCL_RET_SUBSCRIPTION_TAKE_FAILED
+OK = 0  # RCL_RET_OK, RMW_RET_OK
+_NOTHING_THERE = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED
 
 
 class _Allocator(ctypes.Structure):
@@ -41,7 +43,7 @@ class _Allocator(ctypes.Structure):
     ]
 
 
-class _SerializedMessage(ctypes.Structure):
+class SerializedMessage(ctypes.Structure):
     """rcl_serialized_message_t."""
 
     _fields_ = [
@@ -94,9 +96,9 @@ class FixedBuffer:
         rcl = ctypes.CDLL("librcl.so")  # the one that rclpy has loaded
         self._take = rcl.rcl_take_serialized_message
         self._take.argtypes = [
-            ctypes.c_void_p, ctypes.POINTER(_SerializedMessage), ctypes.c_void_p, ctypes.c_void_p
+            ctypes.c_void_p, ctypes.POINTER(SerializedMessage), ctypes.c_void_p, ctypes.c_void_p
         ]  # fmt: skip
-        self._reset_error = ctypes.CDLL("librcutils.so").rcutils_reset_error
+        self.reset_error = ctypes.CDLL("librcutils.so").rcutils_reset_error
 
     def take(self, subscription: Subscription) -> Taken | None:
         """Take the next message without holding Python's lock.
@@ -107,19 +109,36 @@ class FixedBuffer:
         Raises:
             Refused: It is larger than the buffer, or cannot be taken; it is gone.
         """
+        info = _MessageInfo()
+
+        def take(message: Any) -> int:
+            with subscription.handle:
+                pointer = subscription.handle.pointer
+                return int(self._take(pointer, message, ctypes.byref(info), None))
+
+        data = self.fill(take)
+        return None if data is None else Taken(data, bytes(info.publisher))
+
+    def fill(self, write: Callable[[Any], int]) -> bytes | None:
+        """Return the bytes that a function of rcl or rmw writes.
+
+        Args:
+            write: Calls it with a pointer to a serialized message; returns its code.
+
+        Returns:
+            The bytes; None: there are none to be taken.
+
+        Raises:
+            Refused: They do not fit, or the function failed.
+        """
         self._wanted = 0
-        message = _SerializedMessage(
+        message = SerializedMessage(
             ctypes.addressof(self._memory), 0, self.capacity, self._allocator
         )
-        info = _MessageInfo()
-        with subscription.handle:
-            code = self._take(
-                subscription.handle.pointer, ctypes.byref(message), ctypes.byref(info), None
-            )
-        if code == _OK:
-            data = ctypes.string_at(self._memory, message.length)
-            return Taken(data, bytes(info.publisher))
-        self._reset_error()
+        code = write(ctypes.byref(message))
+        if code == OK:
+            return ctypes.string_at(self._memory, message.length)
+        self.reset_error()
         if self._wanted > self.capacity:
             raise Refused(f"it has {self._wanted} bytes, at most {self.capacity} are read")
         if code == _NOTHING_THERE:
@@ -168,7 +187,7 @@ class BoundedSubscription(Waitable):
         self.source = b""
         self._index = -1
         self._subscription = node.create_subscription(
-            kind, topic, callback, profile, callback_group=_TakenElsewhere(), raw=True
+            kind, topic, callback, profile, callback_group=TakenElsewhere(), raw=True
         )
         node.add_waitable(self)
 
@@ -224,8 +243,9 @@ class BoundedSubscription(Waitable):
         self._callback(message)
 
 
-class _TakenElsewhere(ReentrantCallbackGroup):
-    """Keeps executors from taking messages, but not from the subscription's QoS events."""
+class TakenElsewhere(ReentrantCallbackGroup):
+    """Keeps executors from taking messages and requests, but not from a subscription's events."""
 
     def can_execute(self, entity: Any) -> bool:
-        return not isinstance(entity, Subscription)
+        """Return whether it is an event."""
+        return not isinstance(entity, (Subscription, Service))

@@ -11,9 +11,8 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
 
-def change(lab: Any, **values: float | str) -> Any:
-    """Set parameters and return the first answer."""
-    client = lab.create_client(SetParameters, "set_parameters")
+def send(client: Any, **values: float | str) -> Any:
+    """Request to set parameters and return the future of the answer."""
     request = SetParameters.Request()
     for name, value in values.items():
         kind = ParameterType.PARAMETER_DOUBLE
@@ -21,7 +20,12 @@ def change(lab: Any, **values: float | str) -> Any:
         if isinstance(value, str):
             given = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
         request.parameters.append(Parameter(name=name, value=given))
-    future = client.call_async(request)
+    return client.call_async(request)
+
+
+def change(lab: Any, **values: float | str) -> Any:
+    """Set parameters and return the first answer."""
+    future = send(lab.create_client(SetParameters, "set_parameters"), **values)
     return lab.until(future.result, "an answer of set_parameters").results[0]
 
 
@@ -67,3 +71,11 @@ def test_what_does_not_fit_is_answered_with_the_reason(
     answer = change(robot, **changes)
     assert not answer.successful
     assert words in answer.reason
+
+
+def test_a_request_of_a_megabyte_is_dropped_and_the_next_is_answered(robot: Any) -> None:
+    client = robot.create_client(SetParameters, "set_parameters")
+    dropped = send(client, robot="x" * 1_000_000)
+    following = send(client, action_scale=1.0)
+    assert robot.until(following.result, "an answer of set_parameters").results[0].successful
+    assert not dropped.done()
