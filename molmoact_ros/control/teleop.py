@@ -86,7 +86,7 @@ class Teleop:
         self._velocity = np.zeros(len(self._used))
         self._made = -math.inf  # stamp of the last command that was not zero
         self._gripped = -math.inf  # when the gripper was commanded
-        self._busy = -math.inf  # until when the arm moved by a person's commands
+        self._busy = -math.inf  # until when a person moved the arm, or two tried to
         self._sources: dict[bytes, _Source] = {}
         self._followed = b""
         self._waits = False  # for the next control period
@@ -200,6 +200,7 @@ class Teleop:
         source.moved = now
         if any(s is not source and now - s.moved <= timeout for s in sources.values()):
             self._velocity = np.zeros_like(self._velocity)
+            self._busy = now
             raise Refusal("refused_two_publishers", "two publishers command motion at once")
 
 

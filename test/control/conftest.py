@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from molmoact_ros.control import ActionChunk, Command, Executor, Pose, RobotProfile
+from molmoact_ros.control import (
+    ActionChunk,
+    Command,
+    Executor,
+    Pose,
+    RobotProfile,
+    TeleopCommand,
+)
 from molmoact_ros.control.pose import moved_on
 from molmoact_ros.yaml_config import build
 
@@ -19,6 +26,8 @@ EE_COLUMNS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 JOINTS = ("shoulder", "elbow", "wrist")
 # Fingers along the end effector's x axis, pointing down.
 DOWN = np.array([0.0, np.sqrt(0.5), 0.0, np.sqrt(0.5)])
+
+X = (0.2, 0.0, 0.0, 0.0, 0.0, 0.0)  # m/s, of a person
 
 TWIST_ROBOT: dict[str, Any] = {
     "robot": "test arm",
@@ -160,6 +169,31 @@ def make_steps(rows: int = 8, **columns: float) -> np.ndarray:
 
 
 MakeRig = Callable[..., Rig]
+
+
+class Person:
+    """Publishes commands to a rig: `push` one, or `hold` one at 50 Hz for a while."""
+
+    def __init__(self, rig: Any, source: bytes = b"joystick") -> None:
+        self.rig, self.source = rig, source
+
+    def push(self, velocity: Any = X, **changes: Any) -> str | None:
+        """Publish a command of now; return why it is refused."""
+        fields = {"velocity": np.array(velocity, dtype=float), "stamp": self.rig.now}
+        command = TeleopCommand(**(fields | {"source": self.source} | changes))
+        answer: str | None = self.rig.executor.drive(command, self.rig.now)
+        return answer
+
+    def hold(self, velocity: Any = X, seconds: float = 0.5) -> None:
+        """Publish a command for a while."""
+        for _ in range(round(seconds / 0.02)):
+            assert self.push(velocity) is None
+            self.rig.tick(2)
+
+
+def human(rig: Any) -> bool:
+    """Return whether a person moves the arm."""
+    return bool(rig.executor.status(rig.now).human)
 
 
 @pytest.fixture

@@ -11,28 +11,9 @@ import pytest
 
 from molmoact_ros.control import Executor, Pose, State, TeleopCommand, TeleopSettings
 
-X = (0.2, 0.0, 0.0, 0.0, 0.0, 0.0)  # m/s
+from .conftest import Person, X, human
+
 REST = (0.0,) * 6
-
-
-class Person:
-    """Publishes commands to a rig: `push` one, or `hold` one at 50 Hz for a while."""
-
-    def __init__(self, rig: Any, source: bytes = b"joystick") -> None:
-        self.rig, self.source = rig, source
-
-    def push(self, velocity: Any = X, **changes: Any) -> str | None:
-        """Publish a command of now; return why it is refused."""
-        fields = {"velocity": np.array(velocity, dtype=float), "stamp": self.rig.now}
-        command = TeleopCommand(**(fields | {"source": self.source} | changes))
-        answer: str | None = self.rig.executor.drive(command, self.rig.now)
-        return answer
-
-    def hold(self, velocity: Any = X, seconds: float = 0.5) -> None:
-        """Publish a command for a while."""
-        for _ in range(round(seconds / 0.02)):
-            assert self.push(velocity) is None
-            self.rig.tick(2)
 
 
 def largest_change(rig: Any, part: slice = slice(0, 3)) -> float:
@@ -40,10 +21,6 @@ def largest_change(rig: Any, part: slice = slice(0, 3)) -> float:
     velocities = rig.velocities[:, part]
     changes = np.linalg.norm(np.diff(velocities, axis=0), axis=1)
     return float(changes.max()) / (rig.profile.limits.linear.acceleration * rig.dt)
-
-
-def human(rig: Any) -> bool:
-    return bool(rig.executor.status(rig.now).human)
 
 
 def test_takes_over_from_a_moving_chunk_without_a_jump(twist_rig: Any, steps: Any) -> None:
@@ -209,6 +186,25 @@ def test_two_publishers_at_once_stop_until_one_of_them_ends(twist_rig: Any) -> N
     assert rig.velocities[-1][0] == pytest.approx(0.2) and largest_change(rig) <= 1.0 + 1e-9
 
 
+def test_the_policy_does_not_go_on_while_two_publishers_are_refused(
+    twist_rig: Any, steps: Any
+) -> None:
+    rig = twist_rig().enabled()
+    first, second = Person(rig), Person(rig, b"leader")
+    first.push()
+    for _ in range(100):  # 2 s: longer than the ramp and teleop_pause
+        second.push((0.0, 0.2, 0, 0, 0, 0))
+        first.push()
+        rig.tick(2)
+    assert rig.executor.state is State.READY
+    assert "after a person moved the arm" in rig.send(steps(x=0.02))
+    rig.seconds(0.9)
+    early = rig.chunk(steps(x=0.02))
+    rig.seconds(0.2)
+    assert "after a person moved the arm" in rig.executor.submit(early, rig.now)
+    assert rig.send(steps(x=0.02)) is None
+
+
 def test_a_flood_is_followed_once_per_period(twist_rig: Any) -> None:
     """At 1 kHz the newest command counts; the others are counted."""
     rig = twist_rig().enabled()
@@ -315,72 +311,6 @@ def test_a_person_needs_no_approval_and_drops_what_waits(twist_rig: Any, steps: 
     rig.seconds(0.5)
     rig.send(steps(x=0.02))
     assert not rig.executor.status(rig.now).awaiting_approval and rig.count("refused_teleop") == 1
-
-
-def test_the_gripper_is_commanded_by_its_changes(twist_rig: Any, steps: Any) -> None:
-    """A leader publishes its gripper all the time."""
-    rig = twist_rig().enabled()
-    rig.send(steps(x=0.02, gripper=0.0))
-    rig.tick()
-    for _ in range(3):
-        assert rig.executor.grip(0.01, rig.now) is None
-        rig.tick()
-    assert rig.executor.state is State.EXECUTING
-    assert rig.executor.grip(0.8, rig.now) is None
-    assert rig.executor.state is State.TELEOP and human(rig)
-    rig.tick()
-    assert rig.commands[-1][1].gripper == 0.8
-    for _ in range(200):
-        rig.executor.grip(0.81, rig.now)
-        rig.tick()
-    assert rig.executor.state is State.READY and rig.executor.reason == "at rest: the person let go"
-    assert rig.send(steps(x=0.02, gripper=0.0)) is None, "that stream does not keep the arm"
-    rig.tick(2)
-    assert rig.commands[-1][1].gripper == 0.0
-    rig.seconds(1.2)
-    rig.executor.grip(0.8, rig.now)
-    rig.tick()
-    assert rig.commands[-1][1].gripper == 0.8, "pressed again: compared with what is commanded"
-
-
-def test_the_policys_gripper_stops_with_its_chunk(twist_rig: Any, steps: Any) -> None:
-    rig = twist_rig().enabled()
-    rows = steps(x=0.02)
-    rows[4:, 6] = 1.0
-    rig.send(rows)
-    rig.seconds(0.2)
-    Person(rig).hold(X, 0.6)
-    assert rig.commands[-1][1].gripper == 0.0
-
-
-def test_a_gripper_with_two_positions_is_opened_or_closed(twist_rig: Any) -> None:
-    rig = twist_rig({"action.gripper.mode": "binary"}).enabled()
-    for value, command in ((0.7, 1.0), (0.3, 0.0)):
-        rig.executor.grip(value, rig.now)
-        rig.tick()
-        assert rig.commands[-1][1].gripper == command
-
-
-def test_a_gripper_that_is_published_all_the_time_does_nothing_after_enable(twist_rig: Any) -> None:
-    rig = twist_rig()
-    for _ in range(50):
-        rig.executor.grip(0.6, rig.now)
-        rig.tick()
-    rig.enabled()
-    for _ in range(50):
-        rig.executor.grip(0.6, rig.now)
-        rig.tick()
-    assert rig.executor.state is State.READY and rig.commands[-1][1].gripper is None
-    rig.executor.grip(0.7, rig.now)
-    rig.tick()
-    assert rig.commands[-1][1].gripper == 0.7
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
-def test_a_bad_gripper_is_refused(twist_rig: Any, value: float) -> None:
-    rig = twist_rig().enabled()
-    assert "must be 0..1" in rig.executor.grip(value, rig.now)
-    assert rig.count("teleop_refused_gripper") == 1 and rig.executor.state is State.READY
 
 
 def test_another_timeout(profiles: Any, steps: Any) -> None:
