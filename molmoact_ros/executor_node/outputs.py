@@ -206,7 +206,10 @@ class Gripper(Output):
     def publish(self, command: Command) -> None:
         """Send the gripper's command where it has changed."""
         wanted = command.gripper
-        if wanted is None or command.final:
+        if command.final:
+            self._sent = None  # it may be moved by hand before motion is enabled again
+            return
+        if wanted is None:
             return
         if self._sent is not None and not self._is_due(wanted, self._sent):
             return
@@ -238,6 +241,8 @@ class TopicGripper(Gripper):
 
     def _send(self, value: float) -> bool:
         if self._is_trajectory:
+            if not self._publisher.get_subscription_count():
+                return False  # the controller comes later, and this value is not repeated
             point = _point(_GRIPPER_TRAVEL, [value], [0.0])
             message = JointTrajectory(joint_names=[self._output.joint], points=[point])
         else:

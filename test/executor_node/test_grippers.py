@@ -63,6 +63,26 @@ def test_trajectory_gripper_publishes_on_change_only(node: Any) -> None:
     assert messages[0].joint_names == ["finger"]
 
 
+def test_trajectory_gripper_is_commanded_again_after_motion_was_off(node: Any) -> None:
+    output = create_gripper(node, GripperOutput(type="joint_trajectory", joint="finger"))
+    messages: list[JointTrajectory] = []
+    node.create_subscription(JointTrajectory, "/outputs/gripper", messages.append, 10)
+    until(node, lambda: messages, "a message", lambda: output.publish(gripper(1.0)))
+    messages.clear()
+    output.publish(gripper(1.0, final=True))
+    output.publish(gripper(None))
+    output.publish(gripper(1.0))  # opened by hand meanwhile
+    until(node, lambda: messages, "the same value again")
+
+
+def test_trajectory_gripper_waits_for_its_controller(node: Any) -> None:
+    output = create_gripper(node, GripperOutput(type="joint_trajectory", joint="finger"))
+    output.publish(gripper(1.0))
+    messages: list[JointTrajectory] = []
+    node.create_subscription(JointTrajectory, "/outputs/gripper", messages.append, 10)
+    until(node, lambda: messages, "the value", lambda: output.publish(gripper(1.0)))
+
+
 def test_missing_gripper_action_names_the_apt_package(node: Any, without_moveit: None) -> None:
     with pytest.raises(MissingPackage, match="apt install ros-.ROS_DISTRO-control-msgs"):
         create_gripper(node, GripperOutput(type="gripper_command"))
