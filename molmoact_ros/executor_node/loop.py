@@ -1,11 +1,16 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""When the loop has to run again, and how well it kept that."""
+"""When the loop has to run again, with which priority, and how well it kept that."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
 @dataclass(frozen=True)
@@ -63,4 +68,22 @@ class Pacer:
             rate=(len(self._starts) - 1) / (last - first),
             jitter=max(abs(late) for _, _, late in self._starts),
             real_time_factor=(clock_last - clock_first) / (last - first),
+        )
+
+
+def take_priority(priority: int, logger: RcutilsLogger) -> None:
+    """Run this thread, and those that it starts, with SCHED_FIFO where that is permitted.
+
+    Args:
+        priority: 1 .. 99; 0: leave it as it is.
+        logger: Logs where it is not permitted.
+    """
+    if priority == 0:
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (AttributeError, OSError) as error:
+        logger.info(
+            f"running with ordinary priority ({error}); a busy machine may delay commands. "
+            "To permit realtime_priority, give this user an rtprio in /etc/security/limits.conf"
         )

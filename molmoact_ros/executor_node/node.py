@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -47,7 +46,7 @@ from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.running import StartError, run_node
 
 from .log import ExecutorLog
-from .loop import LoopStatistics, Pacer
+from .loop import LoopStatistics, Pacer, take_priority
 from .outputs import create_outputs, robot_topic
 from .parameters import ExecutorParameters, adapted_profile, read_profile
 from .reports import Reports
@@ -80,7 +79,7 @@ class ExecutorNode(ManagedNode):
         watch_parameters(self, self._settings, self._take_parameters)
         Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
         bound_services(self, _LARGEST_REQUEST)
-        _take_priority(self, self._settings.realtime_priority)
+        take_priority(self._settings.realtime_priority, self.get_logger())
         if self._settings.autostart:
             self.start_by_itself()
 
@@ -269,13 +268,19 @@ class ExecutorNode(ManagedNode):
             self._core.observe(pose, seconds(message.header.stamp), self._now())
 
     def _on_joints(self, message: JointState) -> None:
-        places = {name: i for i, name in enumerate(message.name)}
-        try:
-            positions = [message.position[places[name]] for name in self.profile.action.joints]
-        except (KeyError, IndexError):
-            return  # from another part of the robot
+        joints, positions = self.profile.action.joints, message.position
+        places = {name: i for i, name in enumerate(message.name) if i < len(positions)}
+        missing = [name for name in joints if name not in places]
         with self._lock:
-            self._core.observe(np.array(positions), seconds(message.header.stamp), self._now())
+            if not missing:
+                measured = np.array([positions[places[name]] for name in joints])
+                self._core.observe(measured, seconds(message.header.stamp), self._now())
+            problem = self._core.problem(self._now()) if missing else None
+        if problem is not None:  # else it is of another part of the robot
+            self.get_logger().warning(
+                f"{problem}; one came without a position of {', '.join(missing)} (action.joints)",
+                throttle_duration_sec=5.0,
+            )
 
     def _drive(self, command: TeleopCommand) -> None:
         self._take_person(lambda now: self._core.drive(command, now))
@@ -378,19 +383,6 @@ def _longest_ramp(profile: RobotProfile) -> float:
     limits = [profile.limits.linear, profile.limits.angular, *profile.limits.joints.values()]
     slowest = max(limit.speed / limit.acceleration for limit in limits if limit is not None)
     return slowest + profile.execution.clock_timeout + 0.5
-
-
-def _take_priority(node: ManagedNode, priority: int) -> None:
-    """Run this thread, and those that it starts, with SCHED_FIFO where that is permitted."""
-    if priority == 0:
-        return
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except (AttributeError, OSError) as error:
-        node.get_logger().info(
-            f"running with ordinary priority ({error}); a busy machine may delay commands. "
-            "To permit realtime_priority, give this user an rtprio in /etc/security/limits.conf"
-        )
 
 
 def main(args: Sequence[str] | None = None) -> int:

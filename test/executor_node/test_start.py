@@ -13,6 +13,7 @@ import pytest
 import rclpy
 from geometry_msgs.msg import TwistStamped
 from output_messages import ARM, ORDINARY, until
+from sensor_msgs.msg import JointState
 
 from molmoact_ros.control import Command, Executor, load_profile
 from molmoact_ros.executor_node.node import ExecutorNode
@@ -76,6 +77,31 @@ def test_scale_of_absolute_actions_is_refused(domain: int) -> None:
     try:
         with pytest.raises(StartError, match="parameter 'action_scale': is only for delta spaces"):
             ExecutorNode().configure()
+    finally:
+        rclpy.shutdown()
+
+
+def test_joint_states_with_other_names_are_reported(
+    domain: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rclpy.init(args=[*ORDINARY, "-p", "robot:=ur_trajectory"], domain_id=domain)
+    try:
+        node = ExecutorNode()
+        node.configure()
+        topic = node.profile.topics.get("joint_states", "~/joint_states")
+        publisher = node.create_publisher(JointState, topic, 1)
+        first, *others = node.profile.action.joints
+        message = JointState(name=["shoulder", *others], position=[0.0] * (1 + len(others)))
+        log = ""
+
+        def look() -> bool:
+            nonlocal log
+            publisher.publish(message)
+            log += capfd.readouterr().err
+            return f"without a position of {first} (action.joints)" in log
+
+        until(node, look, "the warning")
+        node.destroy_node()
     finally:
         rclpy.shutdown()
 
