@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -257,3 +258,7 @@ def _period(text: str) -> float:
     if not _FPS_LIMITS[0] <= value <= _FPS_LIMITS[1]:
         raise argparse.ArgumentTypeError(f"{text} is not a period in s, 0.01..10")
     return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

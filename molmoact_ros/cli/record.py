@@ -184,3 +184,7 @@ def _show(line: str) -> None:
 def _say(text: str) -> None:
     start = "\r\x1b[K" if sys.stdout.isatty() else ""
     print(f"{start}{text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -171,3 +171,7 @@ def _seconds(text: str) -> float:
     if not 0.0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a time in s, 0 or more")
     return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
