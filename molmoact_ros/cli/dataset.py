@@ -115,7 +115,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--actions",
         choices=("measured", "commanded"),
         default="measured",
-        help="measured motion, or the recorded TwistStamped of an ee_delta (default: measured)",
+        help="measured motion, or what the recorded commands asked for (default: measured)",
     )
     group.add_argument(
         "--max-camera-skew",

@@ -8,7 +8,8 @@ import numpy as np
 
 from .cuts import Segment
 from .faults import DataError
-from .recorded import Pictures, Recorded, Track
+from .recorded import Pictures, Recorded
+from .track import Track
 
 MAX_STATE_GAP = 0.5  # s; between two measured states, over which is interpolated
 _JUMP = 1.0  # s that stamp and time of recording may part from one message to the next
@@ -43,7 +44,9 @@ def check_states(recorded: Recorded, part: Segment, track: Track, period: float)
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if bad.size:
         raise DataError(
-            recorded.path, f"{track.topic} holds a value that is not finite", stamps[bad[0]]
+            recorded.path,
+            f"{track.topic} holds a value that is not finite, or a quaternion of zeros",
+            stamps[bad[0]],
         )
     gaps = np.diff(stamps)
     spacing = float(np.median(gaps))

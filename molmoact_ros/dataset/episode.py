@@ -12,12 +12,12 @@ from molmoact_ros.control import RobotProfile
 
 from .camera_view import camera_view
 from .checks import check_states
+from .commanded import commanded_rows
 from .cuts import Segment
 from .faults import DataError
 from .idle import idle_steps
 from .motion import (
     columns_from_motion,
-    commanded,
     joint_track,
     last_before,
     motion_rows,
@@ -25,9 +25,10 @@ from .motion import (
     step_too_large,
     ways,
 )
-from .recorded import Recorded, Track
+from .recorded import Recorded
 from .sampling import Moment, match, steps
 from .trace import Traces, project_traces
+from .track import Track
 
 _PATH_RATE = 30.0  # Hz of the points that a trajectory is reduced from
 
@@ -123,7 +124,7 @@ def stretches_of(
         motion = motion_rows(profile, moved, stamps, choices.period)
         actions, change = motion.actions, motion.change
         if choices.commanded:
-            actions = change = commanded(profile, recorded, stamps, choices.period)
+            actions, change = commanded_rows(profile, recorded, moved, stamps, choices.period)
         row, problem = step_too_large(profile, change)
         if problem:
             raise DataError(recorded.path, f"{problem} of the robot's profile", stamps[row])

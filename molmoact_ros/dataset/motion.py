@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from molmoact_ros.control import RobotProfile
-from molmoact_ros.control.chunk import EE_DELTA
+from molmoact_ros.control.limits import MotionLimit
 from molmoact_ros.control.mapping import AxisSource
 from molmoact_ros.control.rotation import (
     between,
-    from_rotation_vector,
     inverse,
     multiply,
     normalised,
@@ -25,10 +24,10 @@ from molmoact_ros.control.rotation import (
 from molmoact_ros.yaml_config import ProfileError
 
 from .faults import DataError
-from .recorded import Recorded, Track
+from .recorded import Recorded
+from .track import Track
 
 _GIMBAL = 1.0 - 1e-9
-_TWIST_HOLDS = 0.25  # s; a driver stops when no other twist comes
 _NO_WAY, _NO_TURN, _NO_JOINT_TURN = 0.002, 0.02, 0.01  # m, rad, rad: what counts as at rest
 
 
@@ -123,7 +122,7 @@ def motion_rows(profile: RobotProfile, track: Track, times: np.ndarray, period: 
         now, then = at(track, times, slice(None)), at(track, times + period, slice(None))
         return Motion(now, then - now if action.is_delta else then, then - now)
     (p0, q0), (p1, q1) = poses_at(track, times), poses_at(track, times + period)
-    as_numbers = _rpy if action.rotation == "rpy" else to_rotation_vector
+    as_numbers = rpy if action.rotation == "rpy" else to_rotation_vector
     state = np.column_stack([p0, [as_numbers(q) for q in q0]])
     change = np.column_stack([p1 - p0, [between(a, b) for a, b in zip(q0, q1, strict=True)]])
     if not action.is_delta:
@@ -136,52 +135,6 @@ def motion_rows(profile: RobotProfile, track: Track, times: np.ndarray, period: 
         else:
             rows.append(np.append(b - a, as_numbers(multiply(later, back))))
     return Motion(state, np.array(rows), change)
-
-
-def commanded(
-    profile: RobotProfile, recorded: Recorded, times: np.ndarray, period: float
-) -> np.ndarray:
-    """Return what was commanded in T steps, ``[T, 6]`` of an `ee_delta`: the integral of the twist.
-
-    Args:
-        profile: Of the robot.
-        recorded: The bag.
-        times: ``[T]``, s.
-        period: From one row to the next, s.
-
-    Raises:
-        DataError: The action space is another one, or no such twist was recorded.
-    """
-    action, path = profile.action, recorded.path
-    if action.space != EE_DELTA:
-        raise DataError(path, f"--actions commanded is for ee_delta, not for {action.space}")
-    if recorded.twist is None:
-        raise DataError(path, "--actions commanded: no TwistStamped among recording.commands")
-    frame = action.tool_frame if action.frame == "tool" else profile.frame
-    if recorded.twist_frame not in ("", frame):
-        raise DataError(
-            path,
-            f"{recorded.twist.topic} is in frame '{recorded.twist_frame}', the actions of the "
-            f"robot's profile are in '{frame}'",
-        )
-    stamps, values = recorded.twist.stamps, recorded.twist.values
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if bad.size:
-        raise DataError(
-            path, f"{recorded.twist.topic} holds a value that is not finite", stamps[bad[0]]
-        )
-    held = np.minimum(np.diff(stamps, append=stamps[-1] + _TWIST_HOLDS), _TWIST_HOLDS)
-    passed = np.concatenate([np.zeros((1, 6)), np.cumsum(values * held[:, None], axis=0)])
-
-    def integral(moments: np.ndarray) -> np.ndarray:
-        places = np.searchsorted(stamps, moments, side="right") - 1
-        since = np.clip(moments - stamps[places], 0.0, held[places])[:, None]
-        return np.where(places[:, None] < 0, 0.0, passed[places] + values[places] * since)
-
-    rows = integral(times + period) - integral(times)
-    if action.rotation == "rpy":
-        rows[:, 3:] = [_rpy(from_rotation_vector(row)) for row in rows[:, 3:]]
-    return rows
 
 
 def columns_from_motion(
@@ -218,29 +171,48 @@ def step_too_large(profile: RobotProfile, change: np.ndarray) -> tuple[int, str]
     Returns:
         Its number and what it is; (-1, "") where there is none.
     """
-    limits = profile.limits
-    if profile.action.cartesian:
-        linear, angular = np.split(change, [3], axis=1)
-        checks = [
-            (np.linalg.norm(part, axis=1), limit.max_step, f"limits.{name}", unit)
-            for part, limit, name, unit in (
-                (linear, limits.linear, "linear", "m"),
-                (angular, limits.angular, "angular", "rad"),
-            )
-            if limit is not None
-        ]
-    else:
-        checks = [
-            (np.abs(change[:, i]), limits.joints[name].max_step, f"limits.joints.{name}", "rad")
-            for i, name in enumerate(profile.action.joints)
-        ]
-    for values, most, key, unit in checks:
-        beyond = np.flatnonzero(values > most)
+    for values, limit, key, unit in _by_limit(profile, change):
+        beyond = np.flatnonzero(values > limit.max_step)
         if beyond.size:
-            row = int(beyond[0])
+            row, most = int(beyond[0]), limit.max_step
             text = f"a step of {values[row]:.3f} {unit} is beyond {key}.max_step = {most:g} {unit}"
             return row, text
     return -1, ""
+
+
+def does_not_follow(profile: RobotProfile, away: np.ndarray) -> str:
+    """Return what is wrong where a robot is mostly elsewhere than commanded; else nothing.
+
+    Args:
+        profile: Of the robot.
+        away: ``[T, A]`` from the measured to the commanded places, as `Motion.change`.
+    """
+    for values, limit, key, unit in _by_limit(profile, away):
+        usual, most = float(np.median(values)), limit.max_following_error
+        if usual > most:
+            return f"{usual:.3f} {unit}, {key}.max_following_error is {most:g} {unit}"
+    return ""
+
+
+def _by_limit(
+    profile: RobotProfile, change: np.ndarray
+) -> list[tuple[np.ndarray, MotionLimit, str, str]]:
+    """Return for each limit of a profile: sizes ``[T]``, the limit, its key and its unit."""
+    limits = profile.limits
+    if not profile.action.cartesian:
+        joints = enumerate(profile.action.joints)
+        return [
+            (np.abs(change[:, i]), limits.joints[name], f"limits.joints.{name}", "rad")
+            for i, name in joints
+        ]
+    parts = zip(np.split(change, [3], axis=1), (limits.linear, limits.angular), strict=True)
+    return [
+        (np.linalg.norm(part, axis=1), limit, key, unit)
+        for (part, limit), key, unit in zip(
+            parts, ("limits.linear", "limits.angular"), ("m", "rad"), strict=True
+        )
+        if limit is not None
+    ]
 
 
 def ways(profile: RobotProfile, change: np.ndarray) -> np.ndarray:
@@ -253,8 +225,8 @@ def ways(profile: RobotProfile, change: np.ndarray) -> np.ndarray:
     return np.cumsum(change / unit, axis=0)
 
 
-def _rpy(q: np.ndarray) -> np.ndarray:
-    """Return roll, pitch, yaw, rad, about the fixed axes x, y, z in turn."""
+def rpy(q: np.ndarray) -> np.ndarray:
+    """Return roll, pitch, yaw, rad, of a quaternion about the fixed axes x, y, z in turn."""
     x, y, z, w = q.tolist()
     sine = 2.0 * (w * y - z * x)
     if abs(sine) > _GIMBAL:

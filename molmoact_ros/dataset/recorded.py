@@ -16,26 +16,12 @@ from molmoact_ros.record import notes
 from molmoact_ros.record.settings import RecordingSettings, settings_from
 from molmoact_ros.replay import Bag
 
+from .commands import KINDS, CommandReader, Commands, pose_of
 from .faults import DataError
+from .track import Track
 from .transform_tree import TransformTree
 
 _TF = ("/tf", "/tf_static")
-_TWIST = "geometry_msgs/msg/TwistStamped"
-
-
-@dataclass(frozen=True)
-class Track:
-    """A measured or commanded quantity over time.
-
-    Attributes:
-        stamps: ``[N]``, s.
-        values: ``[N, D]``.
-        topic: Where it comes from.
-    """
-
-    stamps: np.ndarray
-    values: np.ndarray
-    topic: str
 
 
 @dataclass(frozen=True)
@@ -76,8 +62,7 @@ class Recorded:
         joints: Of JointState, by joint name; `joint_names` are its columns.
         joint_names: Likewise.
         gripper: ``[N, 1]`` commands.
-        twist: ``[N, 6]`` of the first TwistStamped topic among the commands, m/s and rad/s.
-        twist_frame: In which it is given; empty: the messages do not say.
+        commands: Of the topics among the commands that molmoact-dataset can read.
         human: ``[N, 1]`` whether a person moves the robot.
         transforms: Of TF.
     """
@@ -96,8 +81,7 @@ class Recorded:
     joints: Track | None
     joint_names: tuple[str, ...]
     gripper: Track | None
-    twist: Track | None
-    twist_frame: str
+    commands: tuple[Commands, ...]
     human: Track | None
     transforms: TransformTree
 
@@ -166,7 +150,6 @@ class _Reader:
         self.depths = [c.depth for c in s.cameras.values() if c.depth]
         self.infos = [c.info for c in s.cameras.values() if c.info]
         self.gripper = s.gripper.command if s.gripper else ""
-        self.twist = next((t for t in s.commands if self.kinds.get(t) == _TWIST), "")
         own = notes.INSTRUCTION_TOPIC in self.kinds
         self.instruction = notes.INSTRUCTION_TOPIC if own else s.instruction
         wanted = [*self.images, *self.depths, *self.infos, s.end_effector.pose, s.joint_states]
@@ -176,7 +159,13 @@ class _Reader:
             if topic not in self.kinds and not optional:
                 known = ", ".join(sorted(self.kinds)) or "none"
                 raise DataError(self.bag.path, f"no messages on {topic}; it has: {known}")
-        names = [*wanted, s.human, self.twist, *(_TF if s.uses_tf else ())]
+        # A topic with another meaning keeps that; it may be among the commands to be recorded.
+        self.commands = {
+            topic: CommandReader(topic, self.kinds[topic])
+            for topic in s.commands
+            if self.kinds.get(topic) in KINDS and topic not in (*wanted, s.human)
+        }
+        names = [*wanted, s.human, *self.commands, *(_TF if s.uses_tf else ())]
         self.topics = [name for name in dict.fromkeys(names) if name in self.kinds]
 
     def take(self, topic: str, log_time: float, content: Any) -> None:
@@ -190,18 +179,19 @@ class _Reader:
             self.first[topic] = content
         if topic in self.infos:
             return
+        if topic in self.commands:
+            self.commands[topic].take(log_time, content)
+            return
         stamp = log_time
         value: Any = None
         if topic in (*self.images, *self.depths):
             stamp = stamp_of(content)
         elif topic == self.settings.end_effector.pose:
-            stamp, value = stamp_of(content), _pose(content)
+            stamp, value = stamp_of(content), pose_of(content.pose)
         elif topic == self.settings.joint_states:
             stamp, value = stamp_of(content), self._joints(content)
         elif topic == self.gripper:
             value = _first_number(content)
-        elif topic == self.twist:
-            value = _twist(content)
         else:  # instruction and human
             value = content.data
         self.rows.setdefault(topic, []).append((stamp, log_time, value))
@@ -234,8 +224,7 @@ class _Reader:
             joints=self._track(s.joint_states),
             joint_names=self.joint_names,
             gripper=self._track(self.gripper),
-            twist=self._track(self.twist),
-            twist_frame=self._frame(self.twist),
+            commands=tuple(reader.commands() for reader in self.commands.values()),
             human=self._track(s.human),
             transforms=self.tree,
         )
@@ -253,16 +242,6 @@ class _Reader:
         stamps, _, values = zip(*self.rows[topic], strict=True)
         table = np.array(values, dtype=np.float64).reshape(len(stamps), -1)
         return Track(np.array(stamps), table, topic)
-
-
-def _pose(content: Any) -> np.ndarray:
-    p, q = content.pose.position, content.pose.orientation
-    return np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
-
-
-def _twist(content: Any) -> np.ndarray:
-    v, w = content.twist.linear, content.twist.angular
-    return np.array([v.x, v.y, v.z, w.x, w.y, w.z])
 
 
 def _first_number(content: Any) -> float:

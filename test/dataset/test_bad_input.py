@@ -282,7 +282,11 @@ def test_another_action_space_than_the_recorded_robot_has(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without(TWIST), "--actions commanded: no TwistStamped among recording.commands"),
+        (
+            without(TWIST),
+            "--actions commanded: no TwistStamped, PoseStamped among "
+            "recording.commands, which ee_delta needs; there: none",
+        ),
         (at_middle(TWIST, no_twist), f"bag at 1700000001.000 s: {TWIST} holds a value that is not"),
         (at_middle(TWIST, fast), "bag at 1700000001.000 s: a step of 0.500 m is beyond limits"),
     ],

@@ -19,9 +19,10 @@ from molmoact_ros.dataset.camera_view import CameraView
 from molmoact_ros.dataset.cuts import load_cuts
 from molmoact_ros.dataset.idle import idle_steps
 from molmoact_ros.dataset.motion import columns_from_motion, motion_rows, step_too_large, ways
-from molmoact_ros.dataset.recorded import Pictures, Track
+from molmoact_ros.dataset.recorded import Pictures
 from molmoact_ros.dataset.sampling import Moment, match, steps
 from molmoact_ros.dataset.trace import MotionCheck, depth_agrees, project_traces
+from molmoact_ros.dataset.track import Track
 from molmoact_ros.dataset.transform_tree import TransformTree
 from molmoact_ros.viz.projection import PinholeCamera
 from molmoact_ros.yaml_config import ProfileError, build
