@@ -158,7 +158,12 @@ class Collector:
         Raises:
             DataErrors: Some cannot be used; one line each.
         """
-        problems: list[str] = []
+        names = ", ".join(path.stem for path in bags)
+        problems = [
+            f"--cuts: no bag is named '{cut.bag}'; there are: {names}"
+            for cut in self._settings.cuts
+            if not any(cut.is_of(path) for path in bags)
+        ]
         dropped = Dropped()
         stretches: list[Stretch] = []
         lost: dict[str, int] = {}
@@ -252,9 +257,9 @@ class Collector:
     def _split(self, stretches: list[Stretch], dropped: Dropped, lost: dict[str, int]) -> Built:
         """Choose the held-out episodes; stretches of one episode stay together."""
         keys = list(dict.fromkeys((s.recorded.path, s.segment.start) for s in stretches))
-        count = round(self._settings.held_out * len(keys))
-        if self._settings.held_out > 0.0 and len(keys) > 1:
-            count = min(max(count, 1), len(keys) - 1)
+        count = 0
+        if self._settings.held_out > 0.0:
+            count = min(max(round(self._settings.held_out * len(keys)), 1), len(keys) - 1)
         order = np.random.default_rng(self._settings.seed).permutation(len(keys))
         held = {keys[i] for i in order[:count]}
         training = [s for s in stretches if (s.recorded.path, s.segment.start) not in held]

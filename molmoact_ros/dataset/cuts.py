@@ -39,6 +39,10 @@ class Cut:
         """Refuse what ends before it begins."""
         require(self.start < self.end, "end", f"{self.end} is not after start = {self.start}")
 
+    def is_of(self, bag: Path) -> bool:
+        """Return whether it is a part of a bag."""
+        return fnmatch.fnmatch(bag.stem, self.bag)
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -65,7 +69,8 @@ def load_cuts(path: Path) -> tuple[Cut, ...]:
     """
     content = read_yaml(path)
     try:
-        require(isinstance(content, list), "", "must be a list of {bag, start, end, instruction}")
+        is_list = isinstance(content, list) and bool(content)
+        require(is_list, "", "must be a list of {bag, start, end, instruction}")
         return tuple(build(Cut, item, f"[{i}]") for i, item in enumerate(content))
     except ProfileError as error:
         raise ProfileError(path.name, str(error)) from None
@@ -78,8 +83,12 @@ def segments(recorded: Recorded, cuts: Sequence[Cut]) -> list[Segment]:
         DataError: There is no instruction.
     """
     if cuts:
-        chosen = [cut for cut in cuts if fnmatch.fnmatch(recorded.path.stem, cut.bag)]
-        return [_segment(recorded, cut) for cut in chosen]
+        parts = [_segment(recorded, cut) for cut in cuts if cut.is_of(recorded.path)]
+        parts.sort(key=lambda part: part.start)
+        for part, later in zip(parts, parts[1:], strict=False):
+            if later.start < part.end:
+                raise DataError(recorded.path, "--cuts: two parts overlap here", later.start)
+        return parts
     if recorded.begin is not None:
         if recorded.end is None:
             raise DataError(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def readme(path: Path, settings: BuildSettings, facts: dict[str, Any]) -> None:
     write_text(
         path,
         f"""---
-license: {settings.license or "other"}
+license: {json.dumps(settings.license or "other", ensure_ascii=False)}
 task_categories: [robotics]
 tags: [LeRobot, MolmoAct]
 ---

@@ -217,9 +217,9 @@ def _gripper(
         span = source.command_closed - source.command_open
         commanded = np.clip((values - source.command_open) / span, 0.0, 1.0)
         measured = measured if source.joint else commanded
-    if not np.isfinite(commanded).all():
-        moment = stamps[int(np.flatnonzero(~np.isfinite(commanded))[0])]
-        raise DataError(recorded.path, "the gripper's value is not finite", moment)
+    bad = np.flatnonzero(~np.isfinite(commanded + measured))
+    if bad.size:
+        raise DataError(recorded.path, "the gripper's value is not finite", stamps[bad[0]])
     return measured, commanded
 
 

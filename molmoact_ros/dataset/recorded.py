@@ -15,8 +15,18 @@ from rosbags.typesys.store import Typestore
 from molmoact_ros.record import notes
 from molmoact_ros.record.settings import RecordingSettings, settings_from
 from molmoact_ros.replay import Bag
+from molmoact_ros.replay.bag import COMPRESSED_IMAGE, IMAGE
 
-from .commands import KINDS, CommandReader, Commands, pose_of
+from .commands import (
+    FORWARD,
+    JOINTS,
+    KINDS,
+    POSE,
+    TRAJECTORY,
+    CommandReader,
+    Commands,
+    pose_of,
+)
 from .faults import DataError
 from .track import Track
 from .transform_tree import TransformTree
@@ -159,6 +169,7 @@ class _Reader:
             if topic not in self.kinds and not optional:
                 known = ", ".join(sorted(self.kinds)) or "none"
                 raise DataError(self.bag.path, f"no messages on {topic}; it has: {known}")
+        self._check_types()
         # A topic with another meaning keeps that; it may be among the commands to be recorded.
         self.commands = {
             topic: CommandReader(topic, self.kinds[topic])
@@ -167,6 +178,26 @@ class _Reader:
         }
         names = [*wanted, s.human, *self.commands, *(_TF if s.uses_tf else ())]
         self.topics = [name for name in dict.fromkeys(names) if name in self.kinds]
+
+    def _check_types(self) -> None:
+        s = self.settings
+        wanted = [
+            *((topic, (IMAGE, COMPRESSED_IMAGE)) for topic in self.images),
+            *((topic, (IMAGE,)) for topic in self.depths),
+            *((topic, ("sensor_msgs/msg/CameraInfo",)) for topic in self.infos),
+            (s.end_effector.pose, (POSE,)),
+            (s.joint_states, (JOINTS,)),
+            (self.gripper, (FORWARD, "std_msgs/msg/Float64", TRAJECTORY)),
+            (self.instruction, (notes.STRING,)),
+            (s.human, ("std_msgs/msg/Bool",)),
+        ]
+        for topic, types in wanted:
+            kind = self.kinds.get(topic, types[0])
+            if kind not in types:
+                raise DataError(
+                    self.bag.path,
+                    f"{topic} is a {kind}, the recording file uses it as {' or '.join(types)}",
+                )
 
     def take(self, topic: str, log_time: float, content: Any) -> None:
         if topic in _TF:

@@ -170,6 +170,85 @@ def test_a_bad_recording_is_one_sentence(
     assert len(errors) == 1 and words in errors[0] and str(tmp_path / "bag") in errors[0]
 
 
+def zero_quaternion(message: Any) -> None:
+    for axis in "xyzw":
+        object.__setattr__(message.pose.orientation, axis, 0.0)
+
+
+def no_position(message: Any) -> None:
+    message.position[:] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (at_middle(POSE, zero_quaternion), f"{POSE} holds a value that is not finite, or a "
+         "quaternion of zeros"),
+        (at_middle(JOINTS, no_position), "the gripper's value is not finite"),
+    ],
+)  # fmt: skip
+def test_states_that_are_none_are_named(
+    change: Change, words: str, reach: Any, types: Typestore, write: Callable[..., Path],
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    write(tmp_path / "bag", types, reach, change)
+    assert refused(tmp_path, capsys, "--recording", str(recording)) == 1
+    assert LAST_ERRORS[-1] == f"error: {tmp_path / 'bag'} at 1700000001.000 s: {words}"
+
+
+@pytest.mark.parametrize(
+    ("place", "topic", "words"),
+    [
+        (("end_effector", "pose"), JOINTS, "sensor_msgs/msg/JointState, the recording file uses it "
+         "as geometry_msgs/msg/PoseStamped"),
+        (("joint_states",), POSE, "PoseStamped, the recording file uses it as sensor_msgs/msg/Jo"),
+        (("gripper", "command"), JOINTS, "uses it as std_msgs/msg/Float64MultiArray or "),
+        (("human",), INSTRUCTION, "std_msgs/msg/String, the recording file uses it as std_msgs/msg/"
+         "Bool"),
+        (("instruction",), TWIST, "uses it as std_msgs/msg/String"),
+        (("cameras", "camera", "image"), POSE, "uses it as sensor_msgs/msg/Image or sensor_msgs"),
+        (("cameras", "camera", "info"), POSE, "uses it as sensor_msgs/msg/CameraInfo"),
+        (("cameras", "camera", "depth"), IMAGE, "uses it as sensor_msgs/msg/Image"),
+    ],
+)  # fmt: skip
+def test_a_topic_of_another_type(
+    place: tuple[str, ...], topic: str, words: str, bags: Path, recording: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    shutil.copytree(bags / "reach", tmp_path / "bag")
+    content = yaml.safe_load(recording.read_text())
+    part = content
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = topic
+    file = tmp_path / "cell.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert refused(tmp_path, capsys, "--recording", str(file)) == 1
+    assert f"error: {tmp_path / 'bag'}: {topic} is a " in LAST_ERRORS[-1]
+    assert words in LAST_ERRORS[-1]
+
+
+@pytest.mark.parametrize(
+    ("cuts", "words"),
+    [
+        ("[]", "cuts.yaml: must be a list of {bag, start, end, instruction}"),
+        ("- {bag: bga, start: 0, end: 1}", "--cuts: no bag is named 'bga'; there are: bag"),
+        ("- {bag: bag, start: 0.5, end: 1.5}\n- {bag: b*, start: 0, end: 1}",
+         "bag at 1700000000.500 s: --cuts: two parts overlap here"),
+    ],
+)  # fmt: skip
+def test_lists_of_times_that_cannot_be_meant(
+    cuts: str, words: str, bags: Path, recording: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Parts that overlap would be in training and held-out data at once."""
+    shutil.copytree(bags / "reach", tmp_path / "bag")
+    (tmp_path / "cuts.yaml").write_text(cuts)
+    more = ("--recording", str(recording), "--cuts", str(tmp_path / "cuts.yaml"))
+    assert refused(tmp_path, capsys, *more) == 1
+    assert words in "\n".join(LAST_ERRORS)
+
+
 def turned(recording: Path, tmp_path: Path, angle: float) -> Path:
     """Return the recording file with a camera that is turned about its own y axis."""
     from molmoact_ros.control.rotation import from_rotation_vector, multiply

@@ -107,6 +107,16 @@ def test_commands_instead_of_the_measured_motion(
     assert np.allclose(left, 0.0, atol=0.01), "but follows"
 
 
+def test_one_episode_is_for_training_whatever_is_held_out(
+    bags: Path, recording: Path, tmp_path: Path
+) -> None:
+    given = [str(bags / "reach"), "-o", str(tmp_path / "out"), "--recording", str(recording)]
+    assert main([*given, "--held-out", "1", "--license", "CC-BY-4.0: all of it"]) == 0
+    assert facts_of(tmp_path / "out")["split"] == {"training": [0], "held_out": []}
+    header = (tmp_path / "out" / "README.md").read_text().split("---")[1]
+    assert yaml.safe_load(header)["license"] == "CC-BY-4.0: all of it"
+
+
 @pytest.mark.long
 def test_depth_codes_of_an_estimator(bags: Path, recording: Path, tmp_path: Path) -> None:
     """A small one with random weights: that codes come matters, not which they are."""
