@@ -15,7 +15,7 @@ from tqdm import tqdm
 from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
-from .policy_arguments import fail, share
+from .policy_arguments import fail, not_negative, share
 
 if TYPE_CHECKING:
     from molmoact_ros.dataset.collect import BuildSettings, Built
@@ -145,7 +145,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the episodes that is not for training (default: 0.1, at least one)",
     )
-    group.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
+    group.add_argument("--seed", type=not_negative, default=0, help="of the split (default: 0)")
 
 
 def _add_depth_options(parser: argparse.ArgumentParser) -> None:

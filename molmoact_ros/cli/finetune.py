@@ -15,7 +15,7 @@ from tqdm import tqdm
 from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
-from .policy_arguments import fail, positive, share
+from .policy_arguments import fail, not_negative, positive, share
 
 _PACKAGES = "pip install 'molmoact_ros[finetune]', or peft pyarrow av matplotlib"
 
@@ -83,13 +83,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="action rows of an answer (default: as the checkpoint, else 8)")  # fmt: skip
     add("--new-actions", action="store_true",
         help="allow another action space or number of columns than the checkpoint's")  # fmt: skip
-    add("--answers", type=int, default=48, metavar="N",
+    add("--answers", type=not_negative, default=48, metavar="N",
         help="held-out steps that are answered before and after (default: 48)")  # fmt: skip
     add("--device", default="auto", help="cpu, cuda or cuda:N (default: cuda if there is one)")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
         help="of matrix products (default: bfloat16 where the device multiplies it)")  # fmt: skip
-    add("--seed", type=int, default=0, help="of the samples' order and noise (default: 0)")
-    add("--save-every", type=float, default=60.0, metavar="SECONDS",
+    add("--seed", type=not_negative, default=0, help="of the samples' order and noise (default: 0)")
+    add("--save-every", type=_seconds, default=60.0, metavar="SECONDS",
         help="between two saves of the progress (default: 60)")  # fmt: skip
     return parser.parse_args(argv)
 
@@ -134,7 +134,10 @@ def _device(wanted: str) -> str:
 
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(wanted)
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ValueError(f"--device {wanted}: give cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"--device {wanted}: there is no CUDA device; give --device cpu")
     return wanted
@@ -146,6 +149,13 @@ def _is_bfloat16(wanted: str, device: str) -> bool:
     import torch
 
     return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a time in s, 0 or more")
+    return value
 
 
 def _rate(text: str) -> float:

@@ -110,6 +110,14 @@ def positive(text: str) -> int:
     return value
 
 
+def not_negative(text: str) -> int:
+    """Read the number of an argument that must be 0 or more."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, is {value}")
+    return value
+
+
 def share(text: str) -> float:
     """Read the number of an argument that is a share, 0..1."""
     value = float(text)

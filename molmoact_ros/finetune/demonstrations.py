@@ -20,6 +20,11 @@ from molmoact_ros.model.files import CheckpointError, read_json
 from .faults import FinetuneError
 
 DESCRIPTION = "meta/molmoact.json"
+_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "columns": list, "action_space": str, "control_period": (int, float), "gripper": dict,
+    "image_keys": list, "cameras": list, "depth": (dict, type(None)), "unnorm_key": str,
+    "norm_stats": dict, "split": dict, "episodes": list, "robot": str,
+}  # fmt: skip
 _COLUMNS = ("action", "annotation.trajectory", "annotation.trajectory_points", "annotation.human",
             "annotation.depth_codes", "episode_index")  # fmt: skip
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -52,13 +57,9 @@ class Description:
             content, info = (read_json(folder, n) for n in (DESCRIPTION, "meta/info.json"))
         except CheckpointError as error:
             raise FinetuneError(f"{error}: give a data set of molmoact-dataset by --data") from None
-        wanted = ("columns", "action_space", "control_period", "gripper", "image_keys", "depth",
-                  "cameras", "unnorm_key", "norm_stats", "split", "robot")  # fmt: skip
-        missing = [key for key in wanted if key not in content]
-        if missing:
-            raise FinetuneError(
-                f"{folder / DESCRIPTION} lacks {', '.join(missing)}: make the data set again"
-            )
+        problem = _problem(content, info)
+        if problem:
+            raise FinetuneError(f"{folder / DESCRIPTION} {problem}: make the data set again")
         digest = hashlib.sha256()
         for name in (DESCRIPTION, "meta/info.json"):
             digest.update((folder / name).read_bytes())
@@ -74,6 +75,25 @@ class Description:
         """Bytes of all decoded pictures."""
         shapes = [self.info["features"][key]["shape"] for key in self.content["image_keys"]]
         return self.steps * sum(int(np.prod(shape)) for shape in shapes)
+
+
+def _problem(content: Mapping[str, Any], info: Mapping[str, Any]) -> str:
+    """Return what a description lacks; empty: nothing."""
+    for key, kind in _KEYS.items():
+        if key not in content:
+            return f"lacks {key}"
+        if not isinstance(content[key], kind) or isinstance(content[key], bool):
+            return f"has a wrong {key}: {content[key]!r}"
+    count, split = len(content["episodes"]), content["split"]
+    for part in ("training", "held_out"):
+        numbers = split.get(part)
+        if not isinstance(numbers, list) or not all(n in range(count) for n in numbers):
+            return f"has a wrong split.{part}: {numbers!r} of {count} episodes"
+    features = info.get("features", {})
+    missing = [key for key in content["image_keys"] if key not in features]
+    if missing or not isinstance(info.get("total_frames"), int):
+        return f"does not fit meta/info.json, which lacks {', '.join(missing) or 'total_frames'}"
+    return ""
 
 
 @dataclass(frozen=True)

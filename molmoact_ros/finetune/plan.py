@@ -22,6 +22,7 @@ from molmoact_ros.policy.checkpoint_profile import (
     PromptSettings,
 )
 from molmoact_ros.policy.preflight import PolicyRequest, Preflight, check_policy
+from molmoact_ros.yaml_config import ProfileError
 
 from .answers import Writer
 from .demonstrations import DESCRIPTION, Description
@@ -95,7 +96,10 @@ def make_plan(settings: FinetuneSettings) -> Plan:
     _check_depth(description, found.directory)
     rows = settings.rows or found.profile.answer.rows or DEFAULT_ROWS
     _check_episodes(description, rows)
-    profile = _tuned_profile(found.profile, description, rows, settings)
+    try:
+        profile = _tuned_profile(found.profile, description, rows, settings)
+    except ProfileError as error:
+        raise FinetuneError(f"{description.folder / DESCRIPTION}: {error}") from None
     key = str(description.content["unnorm_key"])
     norm_stats = {**(found.config.norm_stats or {}), **description.content["norm_stats"]}
     try:

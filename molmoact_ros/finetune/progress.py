@@ -44,7 +44,7 @@ class Progress:
         file = folder / _SETTINGS
         wanted = json.loads(json.dumps(fingerprint))
         if file.is_file() and (folder / _STATE).is_file():  # else nothing is lost
-            before = json.loads(file.read_text(encoding="utf-8"))
+            before = _settings(file)
             differs = [key for key in wanted if before.get(key) != wanted[key]]
             if differs:
                 changes = "; ".join(f"{k}: {before.get(k)}, now {wanted[k]}" for k in differs)
@@ -111,3 +111,12 @@ class Progress:
                 cause = error.__context__ if isinstance(error, RuntimeError) else error
                 raise (cause if isinstance(cause, OSError) else error) from None
             beside.replace(path)
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise FinetuneError(
+            f"{file} is broken ({error}): remove {file.parent} to begin anew"
+        ) from None

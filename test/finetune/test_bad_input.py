@@ -46,6 +46,13 @@ def change_action(content: dict[str, Any], key: str, value: Any) -> None:
         (lambda c: c.update(episodes=[{"steps": 5}] * 3), "has 5 steps, an answer 8 rows"),
         (lambda c: c["gripper"].update(open=-1.0), "it must be the last column, with 0 and 1"),
         (lambda c: c.pop("split"), "lacks split"),
+        (lambda c: c.pop("episodes"), "lacks episodes"),
+        (lambda c: c.update(gripper=None), "has a wrong gripper: None"),
+        (lambda c: c.update(control_period="fast"), "has a wrong control_period: 'fast'"),
+        (lambda c: c.update(control_period=0), "control_period: must be 0.001..10 s, is 0"),
+        (lambda c: c["split"].update(training=[0, 99]), "split.training: [0, 99] of 3 episodes"),
+        (lambda c: c["split"].pop("held_out"), "has a wrong split.held_out: None"),
+        (lambda c: c.update(image_keys=["nope"]), "does not fit meta/info.json, which lacks nope"),
     ],
 )
 def test_a_data_set_that_does_not_fit(
@@ -83,6 +90,40 @@ def test_a_broken_data_set(
     path.unlink() if content is None else path.write_bytes(content)
     error = refused(own_data, capsys)
     assert words in error and str(own_data) in error
+
+
+def test_progress_that_is_broken(own_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = own_data.with_name("out.partial")
+    folder.mkdir()
+    (folder / "settings.json").write_text("{")
+    (folder / "state.pt").write_bytes(b"x")
+    error = refused(own_data, capsys)
+    assert f"{folder / 'settings.json'} is broken" in error
+    assert f"remove {folder} to begin anew" in error
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--answers", "-3", "must be 0 or more, is -3"),
+        ("--seed", "-1", "must be 0 or more, is -1"),
+        ("--save-every", "nan", "nan is not a time in s, 0 or more"),
+    ],
+)
+def test_wrong_numbers(
+    option: str, value: str, words: str, data: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    given = ["--checkpoint", str(TABLETOP), "--data", str(data), "-o", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main([*given, option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: {words}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_such_device(own_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--device foo: give cpu, cuda or cuda:N" in refused(own_data, capsys, "--device", "foo")
 
 
 def test_the_output_exists(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
