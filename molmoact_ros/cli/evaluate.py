@@ -103,6 +103,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, default=20.0, help="time limit of an episode (20)")
     add("--execute-steps", type=int, default=0, metavar="N",
         help="rows of each chunk that are executed; 0: as in the profiles (0)")  # fmt: skip
+    add("--constrained", action="store_true",
+        help="keep answers to the form of the first well-formed one (default: no)")  # fmt: skip
     add("--workers", type=positive, default=1,
         help=f"graphs, or processes, side by side, at most {MOST_WORKERS} (1)")  # fmt: skip
     add("--in-process", action="store_true", help="one process, simulated time, no ROS")
@@ -151,6 +153,7 @@ def _setting(options: argparse.Namespace) -> Setting:
         videos=options.video,
         domain=int(domain) if domain else None,
         cell=options.cell,
+        policy={"constrained": True} if options.constrained else {},
         server=_server(options),
     )
 
@@ -179,6 +182,7 @@ def _write(options: argparse.Namespace, results: Sequence[EpisodeResult], second
         "first_seed": options.first_seed,
         "seconds": options.seconds,
         "execute_steps": options.execute_steps,
+        "constrained": options.constrained,
         "answer_seconds": options.answer_seconds if options.in_process else None,
         "workers": options.workers,
         "wall_seconds_per_episode": seconds / len(results),

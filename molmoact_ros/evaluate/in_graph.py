@@ -57,18 +57,17 @@ class Graph:
             robot=self._cell.robot if setting.cell else None,
         )
         self._has_policy = actor == "policy"
+        given: dict[str, object] = {**setting.policy}
         if setting.server is not None:
-            given: dict[str, object] = {
+            given |= {
                 **asdict(setting.server),
                 "checkpoint": "",
                 "robot_name": setting.server.robot_name(setting),
             }
-            graph = tuple(
-                replace(spec, parameters={**spec.parameters, **given})
-                if spec.name == POLICY
-                else spec
-                for spec in graph
-            )
+        graph = tuple(
+            replace(spec, parameters={**spec.parameters, **given}) if spec.name == POLICY else spec
+            for spec in graph
+        )
         if not self._has_policy:
             graph = tuple(spec for spec in graph if spec.name != POLICY)
         self._logs = setting.logs / actor

@@ -75,7 +75,8 @@ class Setting:
         videos: Folder for videos; None: none are made.
         cell: File of another cell; None: that of the shipped checkpoint.
         domain: ROS domain of the first worker; None: each reserves one.
-        policy: Further arguments of `MolmoActPolicy.from_pretrained`, in process only.
+        policy: Further arguments of `MolmoActPolicy.from_pretrained`; through the graph, parameters
+            of the policy node; with a server, `SessionSettings`. All have the same names.
         execution: Changes to the robot profile's execution, in process only.
     """
 
@@ -185,8 +186,13 @@ def _load_policy(setting: Setting) -> PolicyActor:
 def _connect(setting: Setting, server: PolicyServer) -> RemotePolicy:
     from molmoact_ros.remote.address import ServerAddress
     from molmoact_ros.remote.policy import RemotePolicy, RobotSide
+    from molmoact_ros.remote.wire import SessionSettings
 
-    robot = RobotSide(server.robot_name(setting), images=server.server_images)
+    robot = RobotSide(
+        server.robot_name(setting),
+        settings=SessionSettings(**setting.policy),
+        images=server.server_images,
+    )
     shown = ""
 
     def show(problem: str) -> None:

@@ -1,16 +1,21 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command as a process: from any folder, and workers that end with it."""
+"""The command as a process: from any folder, its options, and workers that end with it."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+ROOT = Path(__file__).parents[2]
 _COMMAND = [
     *(sys.executable, "-m", "molmoact_ros.cli.evaluate"),
     *("--in-process", "--series", "none", "--episodes", "5000", "--workers", "2"),
@@ -57,3 +62,31 @@ def test_the_expert_needs_no_source_tree(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "| reach | expert | 1 of 1 |" in (tmp_path / "results" / "evaluation.md").read_text()
+
+
+def _measured(out: Path, *options: str) -> Any:
+    words = ["--cell", str(ROOT / "config" / "cells" / "camera_turned.yaml"), "--out", str(out)]
+    words += ["--episodes", "2", "--first-seed", "700001", *options]
+    done = subprocess.run(
+        [sys.executable, "-m", "molmoact_ros.cli.evaluate", *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads((out / "evaluation.json").read_text())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "mode", [("--in-process", "--seconds=3"), ("--seconds=10",)], ids=["in process", "graph"]
+)
+def test_constrained_answers_keep_their_form(tmp_path: Path, mode: tuple[str, ...]) -> None:
+    """A camera that the shipped checkpoint does not know.
+
+    Answers are well-formed in the first scene, malformed in the second.
+    """
+    plain = _measured(tmp_path / "plain", *mode)
+    constrained = _measured(tmp_path / "constrained", *mode, "--constrained")
+    assert not plain["settings"]["constrained"] and constrained["settings"]["constrained"]
+    (before,), (after,) = plain["summary"], constrained["summary"]
+    assert before["refused_answers"] >= 3, "the scene shows nothing"
+    assert after["answers"] > 2 and after["refused_answers"] <= 1
