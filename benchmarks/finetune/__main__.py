@@ -13,8 +13,16 @@ from benchmarks.report import markdown_table, write_results
 from molmoact_ros.demo.graph import default_checkpoint
 
 from .recording import RecordingError
-from .results import SIZES, passed, rows
-from .stages import CELLS, EVALUATED_SEEDS, RECORDED_SEEDS, StageError, Work
+from .results import SIZES, TAKE_OVERS, passed, rows
+from .stages import (
+    CELLS,
+    EVALUATED_SEEDS,
+    RECORDED_SEEDS,
+    TAKE_OVER_SEEDS,
+    StageError,
+    Work,
+    size,
+)
 
 _WORK = Path("~/.cache/molmoact_ros/finetune")
 _QUICK = {"episodes": [4], "scenes": 1, "steps": 4, "answers": 1, "graph": 0}
@@ -35,13 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = Work(CELLS[options.cell], folder, options.scenes, tuple(training))
     try:
         _run(work, options.episodes, options.graph)
+        if options.take_overs:
+            _take_over(work, max(options.episodes), options.take_overs)
     except (StageError, RecordingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    table = rows(work, options.episodes if options.quick else SIZES)
+    sizes = options.episodes if options.quick else SIZES
+    table = rows(work, sizes, options.take_overs or TAKE_OVERS)
     print(f"\n{markdown_table(table)}")
     if options.write:
         _write({cell: options.work.expanduser() / cell for cell in CELLS}, options)
@@ -60,11 +71,24 @@ def _run(work: Work, sizes: Sequence[int], in_graph: int) -> None:
         checkpoint = work.train(episodes)
         _say("the tuned checkpoint in the changed cell")
         after = work.evaluate(checkpoint, f"after_{episodes}")
-        if in_graph and episodes == max(sizes):
-            _say("the same through the ROS graph, in real time")
-            work.evaluate(checkpoint, f"graph_{episodes}", in_graph)
         better = "better" if passed(before, after) else "not better"
         print(f"{checkpoint}: {better} than before with 95 % confidence")
+    largest = max(sizes)
+    _say("the same with answers that keep their form, before and after")
+    work.evaluate(default_checkpoint(), "constrained_before", constrained=True)
+    work.evaluate(checkpoint, f"constrained_{largest}", constrained=True)
+    if in_graph:
+        _say("the tuned checkpoint through the ROS graph, in real time")
+        work.evaluate(checkpoint, f"graph_{largest}", in_graph)
+
+
+def _take_over(work: Work, episodes: int, take_overs: int) -> None:
+    _say(f"the tuned checkpoint drives, and a person takes over in {take_overs} episodes")
+    work.record_take_overs(take_overs, work.train(episodes))
+    _say("data set of both, training and evaluation")
+    work.dataset(episodes, take_overs)
+    checkpoint = work.train(episodes, take_overs)
+    work.evaluate(checkpoint, f"after_{size(episodes, take_overs)}")
 
 
 def _write(folders: dict[str, Path], options: argparse.Namespace) -> None:
@@ -78,6 +102,7 @@ def _write(folders: dict[str, Path], options: argparse.Namespace) -> None:
         {
             "seeds evaluated": EVALUATED_SEEDS,
             "seeds recorded": RECORDED_SEEDS,
+            "seeds of take-overs": TAKE_OVER_SEEDS,
             "seconds": {name: dict(work.seconds) for name, work in works.items()},
         },
         _NOTES,
@@ -96,6 +121,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--episodes", type=int, nargs="+", default=[100], help="sizes of the data sets (100)")
     add("--scenes", type=int, default=100, help="of each evaluation (100)")
     add("--graph", type=int, default=30, help="scenes through the ROS graph; 0: none (30)")
+    add("--take-overs", type=int, default=0, metavar="N",
+        help="then record N take-overs from the tuned policy and train on both (0)")  # fmt: skip
     add("--steps", type=int, default=1200, help="of the training (1200)")
     add("--answers", type=int, default=48, help="held-out steps that are answered (48)")
     add("--finetune", nargs=argparse.REMAINDER, default=[], help="more for molmoact-finetune")

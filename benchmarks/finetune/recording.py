@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rclpy
@@ -41,7 +42,7 @@ RECORDER = "molmoact_recorder"
 _EVERY = 5  # poses between two decisions: 20 a second
 _ANSWER = 30.0  # s that a service may take
 _ACQUAINTED = 1.0  # s of real time until all topics have met
-_LONGEST = 20.0  # s of a demonstration
+LONGEST = 20.0  # s of a demonstration
 
 
 class RecordingError(RuntimeError):
@@ -80,65 +81,79 @@ def record(plan: Plan) -> Iterator[str]:
     done = len(list(plan.out.glob("episode_*")))
     if done >= plan.episodes:
         return
+    graph = (NodeSpec("tabletop_node", SIMULATOR, parameters=simulated(plan)),)
+    with seated(_Operator, plan, graph) as seat:
+        for number in range(done, plan.episodes):
+            yield seat.episode(plan.kind, plan.first_seed + number)
+
+
+def simulated(plan: Plan) -> dict[str, Any]:
+    """Return the simulator's parameters."""
+    return {"cell": str(plan.cell), "publish_clock": True, "real_time_factor": plan.speed}
+
+
+@contextmanager
+def seated(kind: type[AnySeat], plan: Plan, graph: Sequence[NodeSpec]) -> Iterator[AnySeat]:
+    """Start a graph with a recorder and sit down at its cell.
+
+    Args:
+        kind: What the person is there for.
+        plan: What is recorded.
+        graph: The nodes without the recorder.
+
+    Raises:
+        RecordingError: The cell does not appear.
+    """
+    recorder = NodeSpec(
+        "recorder_node", RECORDER,
+        parameters={"recording": str(plan.recording), "output": str(plan.out),
+                    "use_sim_time": True},
+    )  # fmt: skip
     domain = reserve_domain()
     os.environ.update(private_environment(domain.number))
-    graph = (
-        NodeSpec(
-            "tabletop_node", SIMULATOR,
-            parameters={"cell": str(plan.cell), "publish_clock": True,
-                        "real_time_factor": plan.speed},
-        ),
-        NodeSpec(
-            "recorder_node", RECORDER,
-            parameters={"recording": str(plan.recording), "output": str(plan.out),
-                        "use_sim_time": True},
-        ),
-    )  # fmt: skip
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        with NodeProcesses(graph, plan.out.with_name(plan.out.name + "_logs")) as nodes:
-            seat = _Seat(load_cell(plan.cell), nodes.check)
+        with NodeProcesses((*graph, recorder), plan.out.with_name(plan.out.name + "_logs")) as n:
+            seat = kind(load_cell(plan.cell), n.check)
             seat.wait_for("the cell", lambda: seat.seen is not None, 60.0)
-            for number in range(done, plan.episodes):
-                yield seat.episode(plan.kind, plan.first_seed + number)
+            yield seat
     finally:
         rclpy.try_shutdown()
         domain.release()
 
 
-class _Seat:
-    """Where the person sits: sees the cell, moves the arm, works the recorder."""
+class Seat:
+    """Where the person sits: sees the cell, gives instructions, works the recorder.
+
+    Attributes:
+        cell: What differs in it.
+        node: The person's node.
+        seen: The latest; None before the first.
+    """
 
     def __init__(self, cell: Cell, check: Callable[[], None]) -> None:
-        self._cell, self._check = cell, check
-        self._node = Node("person")
+        """Sit down; `check` raises when a node has ended."""
+        self.cell, self._check = cell, check
+        self.node = Node("person")
         self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self._clients: dict[str, Any] = {}
         self._latest: dict[str, Any] = {}
         self._poses = 0
-        subscribe = self._node.create_subscription
+        subscribe = self.node.create_subscription
         subscribe(PoseStamped, f"{SIMULATOR}/ee_pose", self._on_pose, qos.COMMAND)
         for kind, topic in ((PoseArray, f"{SIMULATOR}/blocks"), (JointState, "joint_states")):
             subscribe(kind, topic, self._keeping(topic), qos.COMMAND)
-        advertise = self._node.create_publisher
-        self._wanted = advertise(TwistStamped, "/operator/twist", qos.COMMAND)
-        self._given = advertise(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
-        self._gripper = advertise(Float64MultiArray, f"{SIMULATOR}/gripper", qos.COMMAND)
-        self._instruction = advertise(String, "/operator/instruction", qos.LATCHED)
+        self._instruction = self.node.create_publisher(String, "/operator/instruction", qos.LATCHED)
         self.seen: Seen | None = None
 
-    def episode(self, kind: str, seed: int) -> str:
-        """Record one demonstration in the scene of `seed`."""
-        task = draw_task(kind, seed)
-        person = Person(task, seed)
-        self._reset(seed)
-        self._move(person.go_to_start, "the start")
-        self._publish(Moves(np.zeros(3), np.zeros(3), 0.0, True))
-        self._instruction.publish(String(data=self._cell.worded(task.instruction)))
-        self._until_told("begin")
-        self._move(person.show, task.instruction)
-        return self._trigger("keep")
+    def publish(self, moves: Moves) -> None:
+        """Command what the person does."""
+        raise NotImplementedError
+
+    def instruct(self, instruction: str) -> None:
+        """Publish an instruction in the words of the cell."""
+        self._instruction.publish(String(data=self.cell.worded(instruction)))
 
     def wait_for(self, what: str, ready: Callable[[], bool], timeout: float) -> None:
         """Take what arrives until something holds."""
@@ -149,28 +164,36 @@ class _Seat:
             self._executor.spin_once(timeout_sec=0.05)
             self._check()
 
-    def _move(self, act: Callable[[Seen], Moves], what: str) -> None:
+    def look(self) -> Seen:
+        """Wait until it is time to decide again; return what is seen then."""
+        due = self._poses + _EVERY
+        self.wait_for("poses", lambda: self._poses >= due, _ANSWER)
         assert self.seen is not None
-        started = self.seen.time
+        return self.seen
+
+    def move(self, act: Callable[[Seen], Moves], what: str) -> None:
+        """Do what `act` decides until it is done.
+
+        Raises:
+            RecordingError: It is not done in time; `what` names it.
+        """
+        started = self.look().time
         moves = None
         while moves is None or not moves.done:
-            due = self._poses + _EVERY
-            self.wait_for("poses", lambda due=due: self._poses >= due, _ANSWER)  # type: ignore[misc]
-            moves = act(self.seen)
-            self._publish(moves)
-            if self.seen.time - started > _LONGEST:
-                raise RecordingError(f"{what}: not done within {_LONGEST:.0f} s")
+            moves = act(seen := self.look())
+            self.publish(moves)
+            if seen.time - started > LONGEST:
+                raise RecordingError(f"{what}: not done within {LONGEST:.0f} s")
 
-    def _publish(self, moves: Moves) -> None:
-        for publisher, speed in ((self._wanted, moves.wanted), (self._given, moves.given)):
-            message = TwistStamped(header=self._latest["pose"].header)
-            linear = message.twist.linear
-            linear.x, linear.y, linear.z = self._cell.to_base(speed).tolist()
-            publisher.publish(message)
-        command = self._cell.gripper_command(moves.closed)
-        self._gripper.publish(Float64MultiArray(data=[command]))
+    def twist(self, speed: np.ndarray) -> TwistStamped:
+        """Return a velocity `[3]`, m/s, world frame, as a command."""
+        message = TwistStamped(header=self._latest["pose"].header)
+        linear = message.twist.linear
+        linear.x, linear.y, linear.z = self.cell.to_base(speed).tolist()
+        return message
 
-    def _reset(self, seed: int) -> None:
+    def reset(self, seed: int) -> None:
+        """Put the scene of `seed` on the table, and wait until it is seen."""
         request = SetParameters.Request(
             parameters=[Parameter("seed", value=seed).to_parameter_msg()]
         )
@@ -180,27 +203,36 @@ class _Seat:
         fresh = self.seen.time + 0.5  # s; blocks come ten times a second
         self.wait_for("the new scene", lambda: self.seen.time > fresh, _ANSWER)  # type: ignore
 
-    def _until_told(self, name: str) -> None:
-        """Trigger a service of the recorder until it accepts; it may not know all topics yet."""
+    def until_accepted(self, service: str, kind: type = Trigger, **fields: Any) -> None:
+        """Call a service until it accepts; its node may not know all topics yet.
+
+        Raises:
+            RecordingError: It goes on refusing.
+        """
         end = time.monotonic() + _ANSWER
         while True:
             try:
-                self._trigger(name)
+                self.call(service, kind, **fields)
                 return
             except RecordingError:
                 if time.monotonic() > end:
                     raise
                 self._pause(_ACQUAINTED)
 
-    def _trigger(self, name: str) -> str:
-        answer = self._call(Trigger, f"{RECORDER}/{name}", Trigger.Request())
+    def call(self, service: str, kind: type = Trigger, **fields: Any) -> str:
+        """Call a service that can refuse; return its message.
+
+        Raises:
+            RecordingError: It refuses, or does not answer.
+        """
+        answer = self._call(kind, service, kind.Request(**fields))  # type: ignore[attr-defined]
         if not answer.success:
-            raise RecordingError(f"the recorder refuses to {name}: {answer.message}")
+            raise RecordingError(f"{service} refuses: {answer.message}")
         return str(answer.message)
 
     def _call(self, kind: type, name: str, request: Any) -> Any:
         if name not in self._clients:
-            self._clients[name] = self._node.create_client(kind, name)
+            self._clients[name] = self.node.create_client(kind, name)
             self.wait_for(f"service {name}", self._clients[name].service_is_ready, _ANSWER)
             self._pause(_ACQUAINTED)
         future = self._clients[name].call_async(request)
@@ -224,10 +256,42 @@ class _Seat:
         fingers = [p for n, p in zip(joints.name, joints.position, strict=True) if "finger" in n]
         self.seen = Seen(
             seconds(message.header.stamp),
-            self._cell.to_world(_array(message.pose.position)),
+            self.cell.to_world(_array(message.pose.position)),
             float(np.mean(fingers)),
-            self._cell.to_world(np.stack(blocks)),
+            self.cell.to_world(np.stack(blocks)),
         )
+
+
+AnySeat = TypeVar("AnySeat", bound=Seat)
+
+
+class _Operator(Seat):
+    """Shows tasks: the arm gets what the person wants, disturbed."""
+
+    def __init__(self, cell: Cell, check: Callable[[], None]) -> None:
+        super().__init__(cell, check)
+        advertise = self.node.create_publisher
+        self._wanted = advertise(TwistStamped, "/operator/twist", qos.COMMAND)
+        self._given = advertise(TwistStamped, f"{SIMULATOR}/twist", qos.COMMAND)
+        self._gripper = advertise(Float64MultiArray, f"{SIMULATOR}/gripper", qos.COMMAND)
+
+    def episode(self, kind: str, seed: int) -> str:
+        """Record one demonstration in the scene of `seed`."""
+        task = draw_task(kind, seed)
+        person = Person(task, seed)
+        self.reset(seed)
+        self.move(person.go_to_start, "the start")
+        self.publish(Moves(np.zeros(3), np.zeros(3), 0.0, True))
+        self.instruct(task.instruction)
+        self.until_accepted(f"{RECORDER}/begin")
+        self.move(person.show, task.instruction)
+        return self.call(f"{RECORDER}/keep")
+
+    def publish(self, moves: Moves) -> None:
+        self._wanted.publish(self.twist(moves.wanted))
+        self._given.publish(self.twist(moves.given))
+        command = self.cell.gripper_command(moves.closed)
+        self._gripper.publish(Float64MultiArray(data=[command]))
 
 
 def _array(point: Point) -> np.ndarray:

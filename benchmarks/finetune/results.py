@@ -8,18 +8,19 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .stages import Work, read_evaluation
+from .stages import Work, read_evaluation, size
 
 SIZES = (25, 50, 100, 200)
+TAKE_OVERS = 20
 _NOT = "not measured"
 
 
-def row(work: Work, name: str, label: str, episodes: int = 0) -> dict[str, Any]:
-    """Return one row of the table; `name`: of the evaluation's folder."""
+def row(work: Work, name: str, label: str, made_of: str = "") -> dict[str, Any]:
+    """Return one row of the table; `name`: of the evaluation's folder, `made_of`: by `size`."""
     found = read_evaluation(work.folder / name)
     trained: dict[str, Any] = {}
-    file = work.folder / f"checkpoint_{episodes}" / "training.json"
-    if episodes and file.is_file():
+    file = work.folder / f"checkpoint_{made_of}" / "training.json"
+    if made_of and file.is_file():
         trained = json.loads(file.read_text())
     if found is None:
         figures = dict.fromkeys(("reached", "95 % interval", "refused answers"), _NOT)
@@ -39,16 +40,22 @@ def row(work: Work, name: str, label: str, episodes: int = 0) -> dict[str, Any]:
     }
 
 
-def rows(work: Work, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]]:
-    """Return the rows of one cell."""
+def rows(
+    work: Work, sizes: Sequence[int] = SIZES, take_overs: int = TAKE_OVERS
+) -> list[dict[str, Any]]:
+    """Return the rows of one cell: of all sizes, and of the rest what was measured."""
     found = [row(work, "before", "shipped")]
-    found += [row(work, f"after_{n}", f"tuned on {n} episodes", n) for n in sizes]
-    found += [
-        row(work, f"graph_{n}", f"tuned on {n} episodes, through the ROS graph", n)
-        for n in sizes
-        if (work.folder / f"graph_{n}").exists()
-    ]
-    return found
+    rest = [("constrained_before", "shipped, constrained", "")]
+    for n in sizes:
+        label, both = f"tuned on {n} episodes", size(n, take_overs)
+        more = f"{label} and {take_overs} take-overs"
+        found.append(row(work, f"after_{n}", label, size(n)))
+        rest += [
+            (f"constrained_{n}", f"{label}, constrained", size(n)),
+            (f"graph_{n}", f"{label}, through the ROS graph", size(n)),
+            (f"after_{both}", more, both),
+        ]
+    return found + [row(work, *named) for named in rest if (work.folder / named[0]).exists()]
 
 
 def passed(before: dict[str, Any], after: dict[str, Any]) -> bool:

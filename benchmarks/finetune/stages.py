@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,11 @@ from molmoact_ros.demo.graph import default_checkpoint
 from molmoact_ros.share import share
 
 from .recording import Plan, record
+from .take_over import record_take_overs
 
-RECORDED_SEEDS, EVALUATED_SEEDS = 900_000, 700_000  # of the first scenes; never the same
+# Of the first scenes; never the same.
+EVALUATED_SEEDS, RECORDED_SEEDS, TAKE_OVER_SEEDS = 700_000, 900_000, 950_000
+_UNHURRIED = 0.5  # simulated s per s, while a policy infers in real time on a busy machine
 _HELD_OUT = "0.05"
 _TIMES = "seconds.json"
 
@@ -77,19 +80,18 @@ class Work:
 
     def record(self, episodes: int) -> None:
         """Have a person show so many episodes, in real time; those that are there count."""
-        out = self.folder / "episodes"
-        there = len(list(out.glob("episode_*")))
-        recording = share() / "config" / "recording" / f"{self.cell.recording}.yaml"
-        plan = Plan(self.cell.file, recording, out, episodes, RECORDED_SEEDS)
-        started = time.monotonic()
-        bar = tqdm(record(plan), total=max(episodes, there), initial=there, unit="episode")
-        for _ in bar:
-            self._passed(f"record_{episodes}", started)
+        plan = self._plan("episodes", episodes, RECORDED_SEEDS)
+        self._recorded(f"record_{episodes}", plan, record(plan))
 
-    def dataset(self, episodes: int) -> Path:
-        """Make the data set of the first episodes and return it."""
-        out = self.folder / f"data_{episodes}"
-        bags = sorted((self.folder / "episodes").glob("episode_*"))[:episodes]
+    def record_take_overs(self, episodes: int, checkpoint: Path) -> None:
+        """Let a checkpoint drive until a person has taken over in so many episodes."""
+        plan = replace(self._plan("take_overs", episodes, TAKE_OVER_SEEDS), speed=_UNHURRIED)
+        self._recorded(f"take_overs_{episodes}", plan, record_take_overs(plan, checkpoint))
+
+    def dataset(self, episodes: int, take_overs: int = 0) -> Path:
+        """Make the data set of the first episodes and take-overs, and return it."""
+        out = self.folder / f"data_{size(episodes, take_overs)}"
+        bags = self._bags("episodes")[:episodes] + self._bags("take_overs")[:take_overs]
         if not out.exists():
             self._run(
                 "dataset", *map(str, bags), "-o", str(out), "--name", self.cell.name,
@@ -99,24 +101,28 @@ class Work:
             )  # fmt: skip
         return out
 
-    def train(self, episodes: int) -> Path:
-        """Tune the shipped checkpoint on the data set of so many episodes; return the result."""
-        out = self.folder / f"checkpoint_{episodes}"
+    def train(self, episodes: int, take_overs: int = 0) -> Path:
+        """Tune the shipped checkpoint on the data set of so many; return the result."""
+        name = size(episodes, take_overs)
+        out = self.folder / f"checkpoint_{name}"
         if not out.exists():
             self._run(
                 "finetune", "--checkpoint", str(default_checkpoint()), "--data",
-                str(self.folder / f"data_{episodes}"), "-o", str(out), *self.finetune,
+                str(self.folder / f"data_{name}"), "-o", str(out), *self.finetune,
                 threads=1,  # of a small network: two that wait for each other are slower
             )  # fmt: skip
         return out
 
-    def evaluate(self, checkpoint: Path, name: str, in_graph: int = 0) -> dict[str, Any]:
+    def evaluate(
+        self, checkpoint: Path, name: str, in_graph: int = 0, constrained: bool = False
+    ) -> dict[str, Any]:
         """Measure `reach` of a checkpoint in the cell.
 
         Args:
             checkpoint: Folder.
             name: Of the result's folder.
             in_graph: Scenes through the ROS graph; 0: `scenes` in process.
+            constrained: Whether answers are kept to their form.
 
         Returns:
             Content of evaluation.json.
@@ -128,6 +134,7 @@ class Work:
         options = (
             [] if in_graph else ["--in-process", "--workers", str(min(2, os.cpu_count() or 1))]
         )
+        options += ["--constrained"] if constrained else []
         self._run(
             "evaluate", "--checkpoint", str(checkpoint), "--cell", str(self.cell.file),
             "--episodes", str(scenes), "--first-seed", str(EVALUATED_SEEDS), "--out", str(out),
@@ -143,6 +150,20 @@ class Work:
         file = self.folder / _TIMES
         return json.loads(file.read_text()) if file.is_file() else {}
 
+    def _bags(self, folder: str) -> list[Path]:
+        return sorted((self.folder / folder).glob("episode_*"))
+
+    def _plan(self, folder: str, episodes: int, first_seed: int) -> Plan:
+        recording = share() / "config" / "recording" / f"{self.cell.recording}.yaml"
+        return Plan(self.cell.file, recording, self.folder / folder, episodes, first_seed)
+
+    def _recorded(self, name: str, plan: Plan, reports: Iterator[str]) -> None:
+        there = len(self._bags(plan.out.name))
+        started = time.monotonic()
+        total = max(plan.episodes, there)
+        for _ in tqdm(reports, total=total, initial=there, unit="episode"):
+            self._passed(name, started)
+
     def _run(self, command: str, *arguments: str, threads: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         start = f"import sys; from molmoact_ros.cli.{command} import main; sys.exit(main())"
@@ -157,6 +178,11 @@ class Work:
     def _passed(self, name: str, started: float) -> None:
         times = {**self.seconds, name: round(time.monotonic() - started, 1)}
         (self.folder / _TIMES).write_text(json.dumps(times, indent=1) + "\n")
+
+
+def size(episodes: int, take_overs: int = 0) -> str:
+    """Return the name of what is made of so many episodes."""
+    return f"{episodes}_{take_overs}" if take_overs else str(episodes)
 
 
 def read_evaluation(folder: Path) -> dict[str, Any] | None:

@@ -9,14 +9,24 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.finetune.person import Moves, Person, Seen
 from benchmarks.finetune.results import passed, rows
-from benchmarks.finetune.stages import CELLS, EVALUATED_SEEDS, RECORDED_SEEDS, Work
+from benchmarks.finetune.stages import (
+    CELLS,
+    EVALUATED_SEEDS,
+    RECORDED_SEEDS,
+    TAKE_OVER_SEEDS,
+    Work,
+    size,
+)
+from benchmarks.finetune.take_over import Progress
 from molmoact_ros.record.settings import load_settings
 from molmoact_ros.share import share
 from molmoact_ros.sim import Tabletop, draw_task
+from molmoact_ros.sim.expert import GOAL_ABOVE_BLOCK
 
 ROOT = Path(__file__).parents[2]
 PERIOD = 0.05  # s
@@ -54,7 +64,7 @@ def test_a_person_is_disturbed_and_arrives_all_the_same() -> None:
 def test_nothing_is_recorded_that_a_real_cell_does_not_have(cell: object) -> None:
     file = share() / "config" / "recording" / f"{cell.recording}.yaml"  # type: ignore[attr-defined]
     assert "/tabletop/blocks" not in load_settings(file).topics
-    assert RECORDED_SEEDS - EVALUATED_SEEDS > 10_000
+    assert np.diff([EVALUATED_SEEDS, RECORDED_SEEDS, TAKE_OVER_SEEDS]).min() > 10_000
 
 
 def evaluation(folder: Path, low: float, high: float) -> dict:
@@ -64,7 +74,7 @@ def evaluation(folder: Path, low: float, high: float) -> dict:
              "refused_answers": 0, "answers": 9}
         ]
     }  # fmt: skip
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "evaluation.json").write_text(json.dumps(content))
     return content
 
@@ -77,10 +87,50 @@ def test_the_table_names_what_was_not_measured(tmp_path: Path) -> None:
     assert passed(before, after) and not passed(after, before)
 
 
+def test_the_table_lists_what_else_was_measured(tmp_path: Path) -> None:
+    for name in ("constrained_before", "constrained_25", "graph_25", f"after_{size(25, 20)}"):
+        evaluation(tmp_path / name, 0.3, 0.9)
+    table = rows(Work(CELLS["camera_turned"], tmp_path, 4, ()), (25,))
+    assert [row["checkpoint"] for row in table[2:]] == [
+        "shipped, constrained",
+        "tuned on 25 episodes, constrained",
+        "tuned on 25 episodes, through the ROS graph",
+        "tuned on 25 episodes and 20 take-overs",
+    ]
+    assert all(row["reached"] == "3 of 4" for row in table[2:])
+
+
+@pytest.mark.parametrize(
+    ("speed", "stops_at", "needs_help"),
+    # m/s, m from the goal: never moves, stops on its way, arrives, slowly, too slowly
+    [
+        (0.0, 0.3, True),
+        (0.1, 0.1, True),
+        (0.1, 0.01, False),
+        (0.02, 0.01, False),
+        (0.01, 0.01, True),
+    ],
+)
+def test_a_person_takes_over_where_the_policy_makes_no_way(
+    speed: float, stops_at: float, needs_help: bool
+) -> None:
+    task = draw_task("reach", 0)
+    blocks = np.zeros((3, 3))
+    progress = Progress(task, 5.0)
+    for tick in range(2000):
+        time = 0.05 * tick
+        way = max(0.3 - speed * time, stops_at)
+        gripper = GOAL_ABOVE_BLOCK + np.array([way, 0.0, 0.0])
+        progress.take(Seen(5.0 + time, gripper, 0.05, blocks))
+        if progress.verdict is not None:
+            break
+    assert progress.verdict is needs_help
+
+
 @pytest.mark.long
 def test_the_whole_way_with_very_little_of_everything(tmp_path: Path) -> None:
     script = str(ROOT / "scripts" / "demo_finetune.sh")
-    command = [script, "--quick", "--work", str(tmp_path)]
+    command = [script, "--quick", "--take-overs", "1", "--work", str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for _ in range(2):  # the second time everything is there
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -90,4 +140,8 @@ def test_the_whole_way_with_very_little_of_everything(tmp_path: Path) -> None:
     assert len(list((folder / "episodes").glob("episode_*"))) == 4
     assert (folder / "data_4" / "report.html").is_file()
     assert (folder / "checkpoint_4" / "model.safetensors").is_file()
-    assert (folder / "after_4" / "evaluation.json").is_file()
+    for name in ("after_4", "constrained_before", "constrained_4", "after_4_1"):
+        assert (folder / name / "evaluation.json").is_file()
+    table = pq.read_table(folder / "data_4_1" / "data", columns=["annotation.human"])
+    human = np.array(table["annotation.human"].to_pylist()).ravel()
+    assert human.any() and not human.all(), "the policy's steps and the person's"
