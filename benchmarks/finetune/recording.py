@@ -49,6 +49,10 @@ class RecordingError(RuntimeError):
     """The recording cannot go on; the text gives the reason."""
 
 
+class TooLong(RecordingError):
+    """The person does not get there in time."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is recorded.
@@ -175,7 +179,7 @@ class Seat:
         """Do what `act` decides until it is done.
 
         Raises:
-            RecordingError: It is not done in time; `what` names it.
+            TooLong: It is not done in time; `what` names it.
         """
         started = self.look().time
         moves = None
@@ -183,7 +187,7 @@ class Seat:
             moves = act(seen := self.look())
             self.publish(moves)
             if seen.time - started > LONGEST:
-                raise RecordingError(f"{what}: not done within {LONGEST:.0f} s")
+                raise TooLong(f"{what}: not done within {LONGEST:.0f} s")
 
     def twist(self, speed: np.ndarray) -> TwistStamped:
         """Return a velocity `[3]`, m/s, world frame, as a command."""
@@ -230,12 +234,16 @@ class Seat:
             raise RecordingError(f"{service} refuses: {answer.message}")
         return str(answer.message)
 
-    def _call(self, kind: type, name: str, request: Any) -> Any:
+    def client(self, kind: type, name: str) -> Any:
+        """Return the client of a service, as soon as both know each other."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, name)
             self.wait_for(f"service {name}", self._clients[name].service_is_ready, _ANSWER)
             self._pause(_ACQUAINTED)
-        future = self._clients[name].call_async(request)
+        return self._clients[name]
+
+    def _call(self, kind: type, name: str, request: Any) -> Any:
+        future = self.client(kind, name).call_async(request)
         self.wait_for(f"an answer of {name}", future.done, _ANSWER)
         return future.result()
 

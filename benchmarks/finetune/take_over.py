@@ -4,7 +4,7 @@
 
 Simulator, policy, executor and recorder are processes of their own, in simulated time. The person
 watches, and where the arm makes no way to the named block, ends the task by the executor's
-`~/teleop`. Where the policy needs nobody, the episode is thrown away.
+`~/teleop`. Where the policy needs nobody, or the person cannot help, the episode is thrown away.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from geometry_msgs.msg import TwistStamped
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.demo.graph import EXECUTOR, SIMULATOR, demo_graph
 from molmoact_ros.ros import qos
@@ -26,11 +26,13 @@ from molmoact_ros.sim.expert import GOAL_ABOVE_BLOCK
 from molmoact_ros.sim.scene import COLORS
 
 from .person import Moves, Person, Seen
-from .recording import LONGEST, RECORDER, Plan, RecordingError, Seat, seated, simulated
+from .recording import LONGEST, RECORDER, Plan, RecordingError, Seat, TooLong, seated, simulated
 
 _PATIENCE = 3.0  # s without progress after which the person takes over
 _PROGRESS = 0.01  # m nearer to the block than ever before
 _THERE = 0.03  # m from the place where the fingers are around the block
+_SLOW = 0.05  # m/s wanted: 1.5 cm are left
+_HOLDING = 0.05  # s between two commands while the recorder is told to keep the episode
 _SCENES = 200  # that are tried for one take-over
 
 
@@ -88,14 +90,36 @@ class _Supervisor(Seat):
         for seed in seeds:
             task = draw_task(kind, seed)
             self._begin(task, seed)
-            if self._needs_help(task):
-                self.move(Person(task, seed).show, task.instruction)
-                return f"{self.call(f'{RECORDER}/keep')}, scene {seed}"
+            # An arm that is stuck halts, for a person too: that scene is no use.
+            with suppress(TooLong):
+                if self._needs_help(task):
+                    return f"{self._finish(task, seed)}, scene {seed}"
             self.call(f"{RECORDER}/discard")
         raise RecordingError(f"the policy needed nobody in the scenes from {seeds[0]} on")
 
     def publish(self, moves: Moves) -> None:
         self._teleop.publish(self.twist(moves.wanted))
+
+    def _finish(self, task: Task, seed: int) -> str:
+        """Take over, and keep the episode before letting go; return the recorder's report.
+
+        After that the policy drives again, and chunks that reach there are not trained on.
+        """
+        person = Person(task, seed)
+
+        def act(seen: Seen) -> Moves:
+            moves = person.show(seen)
+            return replace(moves, done=float(np.linalg.norm(moves.wanted)) < _SLOW)
+
+        def hold() -> None:
+            assert self.seen is not None
+            self.publish(act(self.seen))
+
+        self.move(act, task.instruction)
+        holding = self.node.create_timer(_HOLDING, hold)
+        kept = self.call(f"{RECORDER}/keep")
+        self.node.destroy_timer(holding)
+        return kept
 
     def _begin(self, task: Task, seed: int) -> None:
         self.until_accepted(f"{EXECUTOR}/enable", SetBool, data=False)
@@ -104,6 +128,7 @@ class _Supervisor(Seat):
         self.reset(seed)
         self.instruct(task.instruction)
         self.until_accepted(f"{EXECUTOR}/enable", SetBool, data=True)
+        self.client(Trigger, f"{RECORDER}/keep")  # is needed at once later
         self.until_accepted(f"{RECORDER}/begin")
 
     def _needs_help(self, task: Task) -> bool:
