@@ -30,7 +30,8 @@ _NOTES = """\
 `reach`, scenes that were not recorded, at most 20 s each, simulated; in one process unless a row
 names the graph. A person, played by the scripted expert, is recorded at the changed cell; the data
 set holds what was commanded, with the disturbed arm's pictures; 5 % of the episodes are held out.
-Minutes are wall time of the training alone."""
+Constrained: answers keep their form, in one process without a restart between scenes. Minutes are
+wall time of the training alone, on a machine that other work used as well."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
