@@ -27,6 +27,7 @@ TEXT
 
 jazzy_tests=(
   test/package/test_package.py
+  test/ros/test_bounded_service.py
   test/ros/test_conversions.py
   test/ros/test_parameters.py
   test/executor_node/test_lifecycle.py

@@ -78,7 +78,7 @@ class ExecutorNode(ManagedNode):
         self._thread: threading.Thread | None = None
         watch_parameters(self, self._settings, self._take_parameters)
         Diagnostics(self, {"executor": self._executor_status, "loop": self._loop_status})
-        bound_services(self, _LARGEST_REQUEST)
+        bound_services(self, _LARGEST_REQUEST)  # those made later take requests of a fixed size
         take_priority(self._settings.realtime_priority, self.get_logger())
         if self._settings.autostart:
             self.start_by_itself()
@@ -126,7 +126,6 @@ class ExecutorNode(ManagedNode):
         self._create_trigger("halt", self._halt)
         self._create_trigger("clear", lambda _: self._core.clear())
         self._create_trigger("approve", self._core.approve)
-        bound_services(self, _LARGEST_REQUEST)
 
     def _subscribe(
         self, kind: type, topic: str, callback: Callable, profile: QoSProfile, capacity: int
