@@ -91,7 +91,8 @@ class Work:
     def dataset(self, episodes: int, take_overs: int = 0) -> Path:
         """Make the data set of the first episodes and take-overs, and return it."""
         out = self.folder / f"data_{size(episodes, take_overs)}"
-        bags = self._bags("episodes")[:episodes] + self._bags("take_overs")[:take_overs]
+        bags = self._bags("episodes")[:episodes]
+        bags += [self._renamed(bag) for bag in self._bags("take_overs")[:take_overs]]
         if not out.exists():
             self._run(
                 "dataset", *map(str, bags), "-o", str(out), "--name", self.cell.name,
@@ -149,6 +150,13 @@ class Work:
         """What the stages have taken, as far as they were run to their end at once."""
         file = self.folder / _TIMES
         return json.loads(file.read_text()) if file.is_file() else {}
+
+    def _renamed(self, bag: Path) -> Path:
+        """Return a link to a take-over, which has the name of an episode."""
+        link = self.folder / f"{bag.parent.name}_{bag.name}"
+        if not link.is_symlink():
+            link.symlink_to(bag.resolve())
+        return link
 
     def _bags(self, folder: str) -> list[Path]:
         return sorted((self.folder / folder).glob("episode_*"))

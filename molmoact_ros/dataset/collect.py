@@ -126,7 +126,9 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
             raise DataError(path, "is given twice")
         if [other.stem for other in found].count(path.stem) > 1:
             raise DataError(
-                path, "another bag has the same name, which --drop could not tell apart"
+                path,
+                "another bag has the same name, which --drop could not tell apart: rename one, or "
+                "give a link of another name",
             )
     return found
 
