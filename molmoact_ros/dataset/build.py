@@ -19,13 +19,13 @@ from molmoact_ros.policy.pixels import ImageError, rgb_from_compressed, rgb_from
 from molmoact_ros.replay.bag import COMPRESSED_IMAGE
 from molmoact_ros.replay.types import message_types
 
+from .bag.recorded import picture_messages
 from .collect import BuildSettings, Built, Collector
 from .depth_codes import DepthCodes
 from .description import description, readme
 from .episode import Stretch
 from .faults import DataError
 from .lerobot_files import Feature, LeRobotFiles, write_json
-from .recorded import picture_messages
 from .report import Report
 from .trace import POINTS, MotionCheck, depth_agrees
 

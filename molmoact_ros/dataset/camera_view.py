@@ -13,9 +13,9 @@ from molmoact_ros.control.rotation import as_matrix, normalised
 from molmoact_ros.record.settings import Camera
 from molmoact_ros.viz.projection import PinholeCamera
 
+from .bag.recorded import Recorded
+from .bag.transform_tree import Transform
 from .faults import DataError
-from .recorded import Recorded
-from .transform_tree import Transform
 
 _NEAREST = 0.01  # m in front of the camera
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .bag.recorded import Pictures, Recorded
+from .bag.track import Track
 from .cuts import Segment
 from .faults import DataError
-from .recorded import Pictures, Recorded
-from .track import Track
 
 MAX_STATE_GAP = 0.5  # s; between two measured states, over which is interpolated
 _JUMP = 1.0  # s that stamp and time of recording may part from one message to the next

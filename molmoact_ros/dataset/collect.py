@@ -17,12 +17,12 @@ from molmoact_ros.record.settings import RecordingSettings
 from molmoact_ros.replay import BagError
 from molmoact_ros.yaml_config import ProfileError, build
 
+from .bag.recorded import Recorded, read_recorded
 from .checks import check_clocks
 from .cuts import Cut, segments
 from .episode import Choices, Stretch, stretches_of
 from .faults import DataError, DataErrors
 from .motion import check_profile
-from .recorded import Recorded, read_recorded
 
 _BAG_FILES = (".mcap", ".db3")
 

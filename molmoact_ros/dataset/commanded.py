@@ -13,11 +13,11 @@ from molmoact_ros.control.chunk import EE_DELTA, EE_POSE, JOINT_DELTA, JOINT_POS
 from molmoact_ros.control.mapping import ActionMapping
 from molmoact_ros.control.rotation import between, from_rotation_vector
 
-from .commands import FORWARD, JOINTS, POSE, TRAJECTORY, TWIST, Commands
+from .bag.commands import FORWARD, JOINTS, POSE, TRAJECTORY, TWIST, Commands
+from .bag.recorded import Recorded
+from .bag.track import Track
 from .faults import DataError
 from .motion import at, does_not_follow, last_before, motion_rows, poses_at, rpy
-from .recorded import Recorded
-from .track import Track
 
 _HOLDS = 0.25  # s without a message; then a robot stops (twists) or stays (positions)
 _INSTANT = 1e-6  # s

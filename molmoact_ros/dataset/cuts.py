@@ -11,8 +11,8 @@ from pathlib import Path
 
 from molmoact_ros.yaml_config import ProfileError, build, read_yaml, require
 
+from .bag.recorded import Recorded
 from .faults import DataError
-from .recorded import Recorded
 
 _EPOCH = 1e8  # s; larger times are stamps, smaller ones count from the beginning of the bag
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from molmoact_ros.control import RobotProfile
 
+from .bag.recorded import Recorded
+from .bag.track import Track
 from .camera_view import camera_view
 from .checks import check_states
 from .commanded import commanded_rows
@@ -25,10 +27,8 @@ from .motion import (
     step_too_large,
     ways,
 )
-from .recorded import Recorded
 from .sampling import Moment, match, steps
 from .trace import Traces, project_traces
-from .track import Track
 
 _PATH_RATE = 30.0  # Hz of the points that a trajectory is reduced from
 

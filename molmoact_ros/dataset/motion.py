@@ -23,9 +23,9 @@ from molmoact_ros.control.rotation import (
 )
 from molmoact_ros.yaml_config import ProfileError
 
+from .bag.recorded import Recorded
+from .bag.track import Track
 from .faults import DataError
-from .recorded import Recorded
-from .track import Track
 
 _GIMBAL = 1.0 - 1e-9
 _NO_WAY, _NO_TURN, _NO_JOINT_TURN = 0.002, 0.02, 0.01  # m, rad, rad: what counts as at rest

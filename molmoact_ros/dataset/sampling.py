@@ -11,7 +11,7 @@ import numpy as np
 
 from molmoact_ros.policy.frame_matcher import Frame, FrameMatcher, NoMatch
 
-from .recorded import Pictures
+from .bag.recorded import Pictures
 
 _NEAR = 0.6  # of a control period that a picture may be away from its moment
 

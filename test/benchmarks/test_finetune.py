@@ -128,6 +128,7 @@ def test_a_person_takes_over_where_the_policy_makes_no_way(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # s; a machine may be busy
 def test_the_whole_way_with_very_little_of_everything(tmp_path: Path) -> None:
     script = str(ROOT / "scripts" / "demo_finetune.sh")
     command = [script, "--quick", "--take-overs", "1", "--work", str(tmp_path)]

@@ -15,15 +15,15 @@ import yaml
 from molmoact_ros.control import ActionChunk, RobotProfile
 from molmoact_ros.control.robot_profile import robot_path
 from molmoact_ros.control.rotation import from_rotation_vector, from_rpy, multiply, rotate
+from molmoact_ros.dataset.bag.recorded import Pictures
+from molmoact_ros.dataset.bag.track import Track
+from molmoact_ros.dataset.bag.transform_tree import TransformTree
 from molmoact_ros.dataset.camera_view import CameraView
 from molmoact_ros.dataset.cuts import load_cuts
 from molmoact_ros.dataset.idle import idle_steps
 from molmoact_ros.dataset.motion import columns_from_motion, motion_rows, step_too_large, ways
-from molmoact_ros.dataset.recorded import Pictures
 from molmoact_ros.dataset.sampling import Moment, match, steps
 from molmoact_ros.dataset.trace import MotionCheck, depth_agrees, project_traces
-from molmoact_ros.dataset.track import Track
-from molmoact_ros.dataset.transform_tree import TransformTree
 from molmoact_ros.viz.projection import PinholeCamera
 from molmoact_ros.yaml_config import ProfileError, build
 

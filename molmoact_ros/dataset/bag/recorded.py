@@ -17,6 +17,7 @@ from molmoact_ros.record.settings import RecordingSettings, settings_from
 from molmoact_ros.replay import Bag
 from molmoact_ros.replay.bag import COMPRESSED_IMAGE, IMAGE
 
+from ..faults import DataError
 from .commands import (
     FORWARD,
     JOINTS,
@@ -27,7 +28,6 @@ from .commands import (
     Commands,
     pose_of,
 )
-from .faults import DataError
 from .track import Track
 from .transform_tree import TransformTree
 
