@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import resource
 import subprocess
@@ -42,14 +43,15 @@ def full(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def small_files() -> Iterator[int]:
+@contextlib.contextmanager
+def largest_file(limit: int) -> Iterator[None]:
     """Files larger than so many bytes cannot be written, as on a disk that gets full."""
-    limit = 200_000
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield  # nothing else may be written meanwhile, not even to pytest's log
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_text_and_picture(full: Path) -> None:
@@ -60,24 +62,22 @@ def test_text_and_picture(full: Path) -> None:
 
 
 def test_a_video_from_the_start(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
+    with largest_file(0):
         video = VideoFile(tmp_path / "video", rate=10.0)
         video.add(NOISE)
         with pytest.raises(WriteError, match="video.mp4 cannot be written: "):
             video.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_video_on_its_way(tmp_path: Path, small_files: int) -> None:
-    video = VideoFile(tmp_path / "video", rate=10.0)
-    for shift in range(30):
-        video.add(np.roll(NOISE, shift, axis=1))
-    with pytest.raises(WriteError, match="video.mp4 cannot be written: .* of 30 frames"):
-        video.close()
-    assert (tmp_path / "video.mp4").stat().st_size <= small_files
+def test_a_video_on_its_way(tmp_path: Path) -> None:
+    limit = 200_000
+    with largest_file(limit):
+        video = VideoFile(tmp_path / "video", rate=10.0)
+        for shift in range(30):
+            video.add(np.roll(NOISE, shift, axis=1))
+        with pytest.raises(WriteError, match="video.mp4 cannot be written: .* of 30 frames"):
+            video.close()
+    assert (tmp_path / "video.mp4").stat().st_size <= limit
 
 
 @pytest.mark.parametrize("lines", [1, 10_000])
