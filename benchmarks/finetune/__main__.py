@@ -79,8 +79,8 @@ def _run(work: Work, sizes: Sequence[int], in_graph: int) -> None:
     work.evaluate(default_checkpoint(), "constrained_before", constrained=True)
     work.evaluate(checkpoint, f"constrained_{largest}", constrained=True)
     if in_graph:
-        _say("the tuned checkpoint through the ROS graph, in real time")
-        work.evaluate(checkpoint, f"graph_{largest}", in_graph)
+        _say("the same with answers that keep their form, through the ROS graph, in real time")
+        work.evaluate(checkpoint, f"graph_constrained_{largest}", in_graph, constrained=True)
 
 
 def _take_over(work: Work, episodes: int, take_overs: int) -> None:

@@ -53,6 +53,7 @@ def rows(
         rest += [
             (f"constrained_{n}", f"{label}, constrained", size(n)),
             (f"graph_{n}", f"{label}, through the ROS graph", size(n)),
+            (f"graph_constrained_{n}", f"{label}, constrained, through the ROS graph", size(n)),
             (f"after_{both}", more, both),
         ]
     return found + [row(work, *named) for named in rest if (work.folder / named[0]).exists()]

@@ -88,13 +88,15 @@ def test_the_table_names_what_was_not_measured(tmp_path: Path) -> None:
 
 
 def test_the_table_lists_what_else_was_measured(tmp_path: Path) -> None:
-    for name in ("constrained_before", "constrained_25", "graph_25", f"after_{size(25, 20)}"):
+    names = ("constrained_before", "constrained_25", "graph_25", "graph_constrained_25")
+    for name in (*names, f"after_{size(25, 20)}"):
         evaluation(tmp_path / name, 0.3, 0.9)
     table = rows(Work(CELLS["camera_turned"], tmp_path, 4, ()), (25,))
     assert [row["checkpoint"] for row in table[2:]] == [
         "shipped, constrained",
         "tuned on 25 episodes, constrained",
         "tuned on 25 episodes, through the ROS graph",
+        "tuned on 25 episodes, constrained, through the ROS graph",
         "tuned on 25 episodes and 20 take-overs",
     ]
     assert all(row["reached"] == "3 of 4" for row in table[2:])
