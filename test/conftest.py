@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -161,6 +162,18 @@ def declaring() -> Callable[[int, int], bytes]:
         return jpeg[:place] + size + jpeg[place + 4 :]
 
     return declare
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """Return the files of a certificate for localhost and of its key."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
+         "-out", str(certificate)], check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from molmoact_ros.output_files import reports_write_errors
 from molmoact_ros.small_files import one_line
 
-from .policy_arguments import fail, not_negative, positive, share
+from .policy_arguments import duration, fail, not_negative, positive, share
 
 _PACKAGES = "pip install 'molmoact_ros[finetune]', or peft pyarrow av matplotlib"
 
@@ -89,7 +89,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
         help="of matrix products (default: bfloat16 where the device multiplies it)")  # fmt: skip
     add("--seed", type=not_negative, default=0, help="of the samples' order and noise (default: 0)")
-    add("--save-every", type=_seconds, default=60.0, metavar="SECONDS",
+    add("--save-every", type=duration, default=60.0, metavar="SECONDS",
         help="between two saves of the progress (default: 60)")  # fmt: skip
     return parser.parse_args(argv)
 
@@ -149,13 +149,6 @@ def _is_bfloat16(wanted: str, device: str) -> bool:
     import torch
 
     return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a time in s, 0 or more")
-    return value
 
 
 def _rate(text: str) -> float:

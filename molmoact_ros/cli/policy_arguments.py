@@ -126,6 +126,14 @@ def share(text: str) -> float:
     return value
 
 
+def duration(text: str) -> float:
+    """Read the number of an argument that is a time, s, 0 or more."""
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a time in s, 0 or more")
+    return value
+
+
 def fail(reason: str) -> int:
     """Report why a command ends, and return its exit code."""
     print(f"error: {reason}", file=sys.stderr)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from molmoact_ros.output_files import INTERRUPTED, reports_write_errors
 from molmoact_ros.small_files import one_line
 
-from .policy_arguments import add_image_limit, add_policy_arguments, fail, load_policy
+from .policy_arguments import add_image_limit, add_policy_arguments, duration, fail, load_policy
 
 if TYPE_CHECKING:
     from molmoact_ros.policy import MolmoActPolicy
@@ -56,7 +56,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("bag", type=Path, help="folder of the bag, or one .mcap or .db3 file")
     add_policy_arguments(parser)
     add("--out", type=Path, help="new folder for the results (default: <bag>_replay here)")
-    add("--control-period", type=_seconds, metavar="SECONDS",
+    add("--control-period", type=duration, metavar="SECONDS",
         help="time between two action rows (default: the profile's, or 0.1)")  # fmt: skip
     add("--action-frame", default="base_link", help="frame of the actions (%(default)s)")
     group = parser.add_argument_group("what to read")
@@ -67,12 +67,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--instruction", default="", help="what to do (default: from the instruction topic)")
     add("--instruction-topic", default="", metavar="TOPIC",
         help="String topic (default: the bag's only one that ends with /instruction)")  # fmt: skip
-    add("--period", type=_seconds, default=0.0, metavar="SECONDS",
+    add("--period", type=duration, default=0.0, metavar="SECONDS",
         help="least time between two inferences, bag time (default: every frame)")  # fmt: skip
     add("--limit", type=int, default=0, help="inferences at most (default: all)")
-    add("--max-camera-skew", type=_seconds, default=0.05, metavar="SECONDS",
+    add("--max-camera-skew", type=duration, default=0.05, metavar="SECONDS",
         help="largest difference between the cameras' stamps (%(default)s)")  # fmt: skip
-    add("--max-image-age", type=_seconds, default=0.5, metavar="SECONDS",
+    add("--max-image-age", type=duration, default=0.5, metavar="SECONDS",
         help="largest age of a camera's newest frame (%(default)s)")  # fmt: skip
     add_image_limit(group)
     options = parser.parse_args(argv)
@@ -164,13 +164,6 @@ def _report(replay: Replay, outputs: ResultFolder) -> int:
     print(f"answers:     {outputs.answers}, of which {outputs.untrusted} are not trusted")
     print(f"results:     {outputs.folder}: {video}, answers.csv, actions.csv, bag")
     return 0
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a time in s, 0 or more")
-    return value
 
 
 if __name__ == "__main__":

@@ -77,11 +77,6 @@ class BoundedService(Waitable):
         self._index = -1
         service.callback_group = TakenElsewhere()
 
-    def destroy(self) -> None:
-        """Destroy it with rclpy's service."""
-        self._node.remove_waitable(self)
-        self._node.destroy_service(self.service)
-
     # What rclpy's executors call.
 
     def __enter__(self) -> None:

@@ -18,7 +18,6 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from .bounded_service import BoundedService
 from .bounded_subscription import BoundedSubscription
 from .parameters import ParameterError
 from .running import ClosableNode, StartError, StartFault
@@ -133,7 +132,7 @@ class ManagedNode(LifecycleNodeMixin, ClosableNode):
             if isinstance(entity, kind):
                 destroy(entity)
                 return
-        if isinstance(entity, (ActionClient, ActionServer, BoundedService, BoundedSubscription)):
+        if isinstance(entity, (ActionClient, ActionServer, BoundedSubscription)):
             entity.destroy()
 
     def _start(self) -> None:

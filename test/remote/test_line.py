@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,18 +29,6 @@ from molmoact_ros.remote.policy import RobotSide
 from molmoact_ros.serve.access import tls_context
 
 LARGE = np.zeros((2000, 2000, 3), np.uint8)  # more than the buffers of both sockets take
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Return the files of a certificate for localhost and of its key."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
-         "-out", str(certificate)], check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
 
 
 @contextlib.contextmanager

@@ -131,7 +131,8 @@ def test_one_is_destroyed_with_a_request_that_waits_and_the_others_go_on(server:
     gone = next(each for each in services if each.service.srv_name.endswith("/set_parameters"))
     server.request(ParameterValue())
     server.client.spin(0.2)
-    gone.destroy()
+    server.node.remove_waitable(gone)
+    server.node.destroy_service(gone.service)
     assert gone not in list(server.node.waitables)
     assert gone.service not in list(server.node.services)
     assert gone.take_data() is None

@@ -4,7 +4,6 @@
 
 import asyncio
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,15 +89,3 @@ def seen() -> Observation:
     picture = np.full((252, 252, 3), 127, np.uint8)
     picture[100:150, 60:160] = (200, 30, 30)
     return Observation({"primary": picture}, "reach the red block", stamp=0.0)
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Return the files of a certificate for localhost and of its key."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
-         "-out", str(certificate)], check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
