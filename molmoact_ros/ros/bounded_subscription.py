@@ -77,7 +77,7 @@ class Refused(ValueError):
 
 
 class FixedBuffer:
-    """Takes serialized messages that fit; the others are dropped without a copy.
+    """Memory for serialized messages that fit; the others are dropped without a copy.
 
     Attributes:
         capacity: Bytes.
@@ -93,31 +93,7 @@ class FixedBuffer:
             _Reallocate(self._reallocate),
             _ZeroAllocate(lambda count, size, _: None),
         )
-        rcl = ctypes.CDLL("librcl.so")  # the one that rclpy has loaded
-        self._take = rcl.rcl_take_serialized_message
-        self._take.argtypes = [
-            ctypes.c_void_p, ctypes.POINTER(SerializedMessage), ctypes.c_void_p, ctypes.c_void_p
-        ]  # fmt: skip
         self.reset_error = ctypes.CDLL("librcutils.so").rcutils_reset_error
-
-    def take(self, subscription: Subscription) -> Taken | None:
-        """Take the next message without holding Python's lock.
-
-        Returns:
-            The message; None: there is none.
-
-        Raises:
-            Refused: It is larger than the buffer, or cannot be taken; it is gone.
-        """
-        info = _MessageInfo()
-
-        def take(message: Any) -> int:
-            with subscription.handle:
-                pointer = subscription.handle.pointer
-                return int(self._take(pointer, message, ctypes.byref(info), None))
-
-        data = self.fill(take)
-        return None if data is None else Taken(data, bytes(info.publisher))
 
     def fill(self, write: Callable[[Any], int]) -> bytes | None:
         """Return the bytes that a function of rcl or rmw writes.
@@ -184,6 +160,10 @@ class BoundedSubscription(Waitable):
         self._callback = callback
         self._refused = refused
         self._buffer = FixedBuffer(capacity)
+        self._take = ctypes.CDLL("librcl.so").rcl_take_serialized_message  # rclpy has loaded it
+        self._take.argtypes = [
+            ctypes.c_void_p, ctypes.POINTER(SerializedMessage), ctypes.c_void_p, ctypes.c_void_p
+        ]  # fmt: skip
         self.source = b""
         self._index = -1
         self._subscription = node.create_subscription(
@@ -219,9 +199,17 @@ class BoundedSubscription(Waitable):
         return bool(wait_set.is_ready("subscription", self._index))
 
     def take_data(self) -> Taken | Refused | None:
-        """Take a message, or the reason why it is refused."""
+        """Take a message, or the reason why it is refused; None: there is none."""
+        info = _MessageInfo()
+
+        def take(message: Any) -> int:
+            with self._subscription.handle:
+                pointer = self._subscription.handle.pointer
+                return int(self._take(pointer, message, ctypes.byref(info), None))
+
         try:
-            return self._buffer.take(self._subscription)
+            data = self._buffer.fill(take)
+            return None if data is None else Taken(data, bytes(info.publisher))
         except InvalidHandle:
             return None  # destroyed by the callback before
         except Refused as reason:
