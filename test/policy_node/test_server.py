@@ -113,8 +113,9 @@ def test_nodes_run_without_torch_and_wait_for_the_server(
     shown = values(model)
     assert shown["checkpoint"] == "table" and shown["profile"] == "tabletop"
     assert shown["device"] == "cpu" and shown["connections"] == "1"
-    age = values(robot.statuses("inference")[-1])["age of its picture when it came [s]"]
-    assert float(age) >= 0.0
+    key = "age of its picture when it came [s]"
+    robot.client.wait_for(lambda: key in values(robot.statuses("inference")[-1]), key)
+    assert float(values(robot.statuses("inference")[-1])[key]) >= 0.0
     nodes.check()
     for name in NAMES:
         mapped = Path(f"/proc/{nodes.process(name).pid}/maps").read_text()
