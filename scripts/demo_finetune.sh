@@ -6,7 +6,7 @@
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-"$root/scripts/setup.sh" --no-tests
+"$root/scripts/setup.sh" --no-tests --own-robot
 source "$root/scripts/environment.sh"
 cd "$root"
 exec python -m benchmarks.finetune "$@"

@@ -13,7 +13,8 @@ Installs everything into .venv in the repository's root and builds the package:
 Done once; a second call only builds what has changed.
 
   --cuda       torch with CUDA instead of the CPU build
-  --no-tests   without what only tests, bags, data sets and plots need
+  --no-tests   without what only tests, bags, data sets, training and plots need
+  --own-robot  all the same with bags, data sets, training and plots (docs/own_robot.md)
 Environment:
   MOLMOACT_WHEELS=1      use the wheels although there is a ROS
   MOLMOACT_ROS_DISTRO    distribution of the wheels: kilted (default), or jazzy, which goes into
@@ -25,10 +26,12 @@ TEXT
 
 cuda=""
 tests=1
+own_robot=""
 for argument in "$@"; do
   case "$argument" in
     --cuda) cuda=1 ;;
     --no-tests) tests="" ;;
+    --own-robot) own_robot=1 ;;
     --help | -h) usage; exit 0 ;;
     *) echo "error: unknown argument '$argument'; see --help" >&2; exit 2 ;;
   esac
@@ -146,6 +149,11 @@ install_dependencies() {
   pip_install --no-deps -r "$requirements/assets.txt"
 }
 
+install_own_robot() {
+  say "bags, data sets, training"
+  pip_install -r "$requirements/python.txt" -r "$requirements/own_robot.txt"
+}
+
 install_test_dependencies() {
   say "what the tests need"
   pip_install -r "$requirements/python.txt" -r "$requirements/test.txt"
@@ -229,8 +237,12 @@ else
 fi
 [ -f "$venv/.molmoact_dependencies" ] || [ "$distro" != kilted ] || install_system_packages
 once dependencies "$(dependencies_digest)" "$install"
+if [ -n "$own_robot" ] && [ "$distro" = kilted ]; then
+  once own_robot "$({ dependencies_digest; cat "$requirements/own_robot.txt"; } | digest)" \
+    install_own_robot
+fi
 if [ -n "$tests" ] && [ "$distro" = kilted ]; then
-  once tests "$({ dependencies_digest; cat "$requirements"/{test,lerobot}.txt; } | digest)" \
+  once tests "$({ dependencies_digest; cat "$requirements"/{own_robot,test,lerobot}.txt; } | digest)" \
     install_test_dependencies
 fi
 once package "$(sources_digest) $(dependencies_digest)" build_package

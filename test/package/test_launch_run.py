@@ -45,7 +45,9 @@ def generate_launch_description():
     return LaunchDescription([driver, ours])
 """
 RUN = """
-import sys
+import signal, sys
+# Tests that run in the background of a shell inherit that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -78,8 +80,6 @@ def launched(ros_environment: Any) -> Iterator[Callable[..., subprocess.Popen[st
             text=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             start_new_session=True,
-            # Tests that run in the background of a shell inherit that SIGINT is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         running.append(process)
         return process

@@ -48,6 +48,21 @@ def test_every_ros_package_that_is_imported_is_declared() -> None:
     assert used <= dependencies()
 
 
+def test_what_the_demonstration_of_an_own_robot_installs_is_what_its_extras_need() -> None:
+    script = (ROOT / "scripts" / "demo_finetune.sh").read_text()
+    assert 'setup.sh" --no-tests --own-robot\n' in script
+    lines = (ROOT / "scripts" / "requirements" / "own_robot.txt").read_text().splitlines()
+    installed = {re.split(r"[<>= ]", line)[0] for line in lines if not line.startswith("#")}
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    (extras,) = (
+        ast.literal_eval(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "extras_require"
+    )
+    needed = [*extras["replay"], *extras["dataset"], *extras["finetune"]]
+    assert {re.split(r"[<>=]", package)[0] for package in needed} == installed
+
+
 def test_package_xml_names_build_type_and_licence() -> None:
     root = ElementTree.parse(ROOT / "package.xml").getroot()
     assert root.get("format") == "3"
