@@ -32,12 +32,11 @@ _FAULT = 1
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit codes as of the nodes: 0 after a signal or q, 1 fault, 78 settings."""
     options = _parse(argv)
-    try:
-        import rosbags  # noqa: F401
-    except ImportError:
-        print("error: writing bags needs: pip install 'rosbags>=0.11,<0.12'", file=sys.stderr)
+    if not _can_write_bags():
         return _FAULT
     try:
+        from rclpy.clock import Clock, ClockType
+
         from molmoact_ros.record.node import RecorderNode
         from molmoact_ros.ros.running import run_node
     except ImportError as error:
@@ -47,13 +46,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     def create() -> RecorderNode:
         node = RecorderNode()
         node.create_timer(_LINE_PERIOD, lambda: _show(node.line()))
-        is_terminal = terminal.enter_context(_single_keys())
-        print(f"keys: {_KEYS}", flush=True)
-        threading.Thread(target=_keyboard, args=(node, is_terminal), daemon=True).start()
+
+        def listen() -> None:
+            # While the node spins: before, a signal ends the process without restoring a terminal.
+            once.cancel()
+            is_terminal = terminal.enter_context(_single_keys())
+            print(f"keys: {_KEYS}", flush=True)
+            threading.Thread(target=_keyboard, args=(node, is_terminal), daemon=True).start()
+
+        once = node.create_timer(0.0, listen, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return node
 
     with contextlib.ExitStack() as terminal:
         return run_node(create, _ros_arguments(options))
+
+
+def run_recorder(args: Sequence[str] | None = None) -> int:
+    """Run the node alone, as executable recorder_node."""
+    from molmoact_ros.ros.running import CONFIGURATION_ERROR, run_node
+
+    if not _can_write_bags():
+        return CONFIGURATION_ERROR
+    from molmoact_ros.record.node import RecorderNode
+
+    return run_node(RecorderNode, args)
+
+
+def _can_write_bags() -> bool:
+    try:
+        import rosbags  # noqa: F401
+    except ImportError:
+        print("error: writing bags needs: pip install 'rosbags>=0.11,<0.12'", file=sys.stderr)
+        return False
+    return True
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from molmoact_ros.ros import qos
 from molmoact_ros.ros.diagnostics import Diagnosis, Diagnostics, Level
 from molmoact_ros.ros.node_thread import CallbackThread
 from molmoact_ros.ros.parameters import declare_parameters, parameter
-from molmoact_ros.ros.running import ClosableNode, StartError, StartFault, run_node
+from molmoact_ros.ros.running import ClosableNode, StartError, StartFault
 from molmoact_ros.yaml_config import ProfileError, read_yaml
 
 from .episodes import RECORDING, EpisodeError, Episodes
@@ -288,8 +288,3 @@ def _answering(act: Callable[[], str]) -> Callable[[Any, Any], Any]:
         return response
 
     return answer
-
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run_node(RecorderNode, args)

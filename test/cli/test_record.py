@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -76,3 +78,19 @@ def test_keys_that_came_together_are_all_done_at_once(
         finally:
             acts.has_failed = True
             thread.join()
+
+
+@pytest.mark.parametrize(
+    ("run", "code"),
+    [(lambda: record.main(["cell.yaml"]), 1), (lambda: record.run_recorder([]), 78)],
+    ids=["molmoact-record", "recorder_node"],
+)
+def test_without_rosbags_it_names_what_to_install(
+    run: Callable[[], int],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "rosbags", None)
+    assert run() == code
+    assert "pip install 'rosbags" in capsys.readouterr().err
