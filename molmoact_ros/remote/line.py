@@ -80,6 +80,7 @@ class Request:
         sequence: Its number.
         ended: Set when there is an outcome, or when there will be none.
         outcome: What the server answered; None: the line was lost.
+        problem: Why it was.
     """
 
     def __init__(self, sequence: int) -> None:
@@ -87,10 +88,11 @@ class Request:
         self.sequence = sequence
         self.ended = threading.Event()
         self.outcome: Answer | Error | None = None
+        self.problem = ""
 
-    def end(self, outcome: Answer | Error | None) -> None:
+    def end(self, outcome: Answer | Error | None, problem: str = "") -> None:
         """Note the outcome."""
-        self.outcome = outcome
+        self.outcome, self.problem = outcome, problem
         self.ended.set()
 
 
@@ -169,7 +171,8 @@ class Line:
             _cut(connection)  # the thread sees it and does the rest
             raise RemotePolicyError(f"{self._url}: cannot send: {_words(error)}") from error
         if self._connection is not connection:
-            request.end(None)  # lost meanwhile, perhaps before the request was noted
+            # Lost meanwhile, perhaps before the request was noted.
+            request.end(None, self._state.problem or "it was lost")
         return request
 
     def cancel(self, request: Request) -> None:
@@ -282,7 +285,7 @@ class Line:
         self._note(replace(self._state, welcome=None, problem=problem, lasting=lasting))
         request, self._request = self._request, None
         if request is not None:
-            request.end(None)
+            request.end(None, problem)
 
     def _note(self, state: LineState) -> None:
         with self._changed:

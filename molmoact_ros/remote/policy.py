@@ -280,7 +280,7 @@ class RemotePolicy:
                 )
         outcome = request.outcome
         if outcome is None:
-            raise RemotePolicyError(f"{self._url}: {self._line.state.problem or 'it was lost'}")
+            raise RemotePolicyError(f"{self._url}: {request.problem}")
         if isinstance(outcome, Error):
             raise _fault(outcome, self._url)
         return outcome

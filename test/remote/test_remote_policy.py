@@ -30,7 +30,7 @@ from molmoact_ros.remote.wire import SessionSettings
 from molmoact_ros.sim import Tabletop
 
 TOKEN = "a-token-of-a-test"
-RAW = RobotSide("arm", images="raw")
+RAW = RobotSide("arm", images="raw", timeout=60.0)
 # A few tokens, which are no answer: for tests of the line.
 SHORT = dataclasses.replace(RAW, settings=SessionSettings(max_new_tokens=4))
 GREY = np.full((48, 64, 3), 90, np.uint8)
