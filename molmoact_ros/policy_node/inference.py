@@ -157,11 +157,12 @@ class Inference:
             raise  # the thread reports it and goes on
 
     def _note_missing(self, missing: NoMatch, task: PolicyTask, now: float) -> None:
+        if not missing.waiting:
+            self._owed = now  # nothing is: the cameras' status reports what is missing
         self.waiting_for = missing.reason
         self._desk.note_frames(task, now, missing.reason)
         if missing.waiting:
             return
-        self._owed = now  # nothing is: the cameras' status reports what is missing
         if not 0.0 <= now - self._began < GRACE:
             self._node.get_logger().warning(
                 f"no inference: {missing.reason}", throttle_duration_sec=5.0

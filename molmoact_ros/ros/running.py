@@ -95,6 +95,8 @@ class ClosableNode(Node):
 
         For a fault that the node cannot go on from; a supervisor can start it again.
         """
+        if self.has_failed:
+            return
         try:
             self.get_logger().fatal(reason)
         finally:  # last, or the process could end before the reason is written

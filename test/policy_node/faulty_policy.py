@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy node on a device whose graphs and rows are wrong, and lost at the third answer."""
+"""The policy node on a device whose graphs and rows are wrong, and lost when it is told so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from molmoact_ros.policy import MolmoActPolicy
 from molmoact_ros.policy_node.node import main
 
 infer = MolmoActPolicy.infer
-asked = 0
 
 
 class SlotDependent(FixedPass):
@@ -53,13 +52,11 @@ class Capturing(pass_set.PassSet):
         super().__init__(model, cache, graphs=True, **settings)
 
 
-def infer_twice(self: MolmoActPolicy, *arguments: Any) -> Any:
-    """Fail for good after two answers."""
-    global asked
-    asked += 1
-    if asked > 2:
+def infer_until_lost(self: MolmoActPolicy, observation: Any, *rest: Any) -> Any:
+    """Fail for good from a certain instruction on."""
+    if observation.instruction == "lose the device":
         raise DeviceLostError("cuda:0 has failed and every further call fails")
-    return infer(self, *arguments)
+    return infer(self, observation, *rest)
 
 
 for owner, name, stand_in in (
@@ -67,7 +64,7 @@ for owner, name, stand_in in (
     (pass_set, "GraphPass", Stale),
     (pass_set, "GraphStream", lambda device: None),
     (engine, "PassSet", Capturing),
-    (MolmoActPolicy, "infer", infer_twice),
+    (MolmoActPolicy, "infer", infer_until_lost),
 ):
     setattr(owner, name, stand_in)
 sys.exit(main())

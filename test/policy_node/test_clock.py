@@ -69,7 +69,9 @@ def test_old_pictures_of_simulated_time_are_not(robot: Any, simulation: Simulati
         simulation.tick(behind=2.0)
 
     assert robot.answers_while(old) <= 1  # one may have been begun before
-    assert "s old" in robot.statuses("cameras")[-1].message
+    robot.client.wait_for(
+        lambda: "s old" in robot.statuses("cameras")[-1].message, "the reason", old
+    )
     robot.next_answer(simulation.tick)
 
 

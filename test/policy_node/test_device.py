@@ -44,6 +44,7 @@ def test_a_bad_device_is_reported_and_a_lost_one_ends_the_node(
         values = {v.key: v.value for v in status.values}
         assert values["repeatable"] == "True" and values["CUDA graphs"] == "False"
         assert 0.0 < float(values["seconds check"])
+        robot.instruct("lose the device")
         robot.client.wait_for(
             lambda: process.poll() is not None,
             "the node's end",

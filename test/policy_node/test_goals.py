@@ -180,6 +180,7 @@ def test_a_new_goal_and_a_topic_pre_empt(operator: Operator) -> None:
         lambda: operator.reasonings[-1].instruction == "reach the red block", "the topic's task"
     )
     operator.instruction.publish(String(data=""))
+    operator.until(operator.is_idle, "the end of the topic's task")  # it would pre-empt a goal
 
 
 def test_bad_goals_are_rejected(operator: Operator) -> None:

@@ -62,6 +62,8 @@ def test_a_slow_stage_is_logged_again_and_again(monkeypatch: pytest.MonkeyPatch)
     seen: list[str] = []
 
     def load_slowly(parameters: PolicyParameters, progress: Any, warn: Any) -> Any:
+        until(lambda: bool(log.lines))
+
         def read(step: Any) -> None:
             progress(step)
             until(lambda: log.count(stages[0]) >= 2)
@@ -78,9 +80,10 @@ def test_a_slow_stage_is_logged_again_and_again(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(policy_loading, "load_node_policy", load_slowly)
     monkeypatch.setattr(policy_loading, "_LOG_PERIOD", 0.0)
     loader.load(PARAMETERS)
-    assert log.lines[0] == "loading torch and checking the checkpoint: 0 s so far"
+    assert log.lines[0].startswith("loading torch and checking the checkpoint: ")
+    assert log.lines[0].endswith(" s so far")
     read = [line for line in log.lines if line.startswith(stages[0])]
     assert len(read) >= 2 and all(" of 1.8 MB" in line for line in read), read
     assert seen[0].startswith("warming up: ") and seen[0].endswith(" s so far")
-    assert log.lines[-1].startswith("warmed up in ")
+    assert log.count("warmed up in ") == 1
     assert loader.progress == ""

@@ -93,6 +93,7 @@ def server(robot: Any, port: int) -> Iterator[ServerProcess]:
     patch = pytest.MonkeyPatch()
     patch.delenv("PYTHONPATH")  # the server has torch
     with ServerProcess(default_checkpoint(), "--name", "table", port=port) as process:
+        process.wait()
         yield process
     patch.undo()
 

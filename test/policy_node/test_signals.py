@@ -40,11 +40,29 @@ def test_sigterm(
 
 
 def test_sigterm_while_the_policy_is_configured(
-    start: Any, supervise: Any, client: Any, golden_parameters: Any
+    start: Any,
+    supervise: Any,
+    client: Any,
+    golden_parameters: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """An import waits until the state has been seen; then a real load goes on."""
+    seen = tmp_path / "seen"
+    library = f"""
+import pathlib, sys, time
+while not pathlib.Path({str(seen)!r}).exists():
+    time.sleep(0.01)
+sys.path.remove({str(tmp_path)!r})
+del sys.modules["transformers"]
+import transformers
+"""
+    (tmp_path / "transformers.py").write_text(library)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     nodes = start(NodeSpec("policy_node", "configuring", parameters={**golden_parameters}))
     states = supervise("configuring")
     client.wait_for(lambda: states.state == State.TRANSITION_STATE_CONFIGURING, "configuring")
+    seen.touch()
     ended(nodes.process("configuring"))
 
 

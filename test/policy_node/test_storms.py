@@ -31,10 +31,12 @@ def robot(surround: Any, supervise: Any, node: Any) -> Any:
     client = made.client
     asked = client.node.create_client(ChangeState, f"{NAME}/change_state")
     client.wait_for(asked.service_is_ready, "the node")
+    supervisor = supervise(NAME)
+    # Takes as long as the node needs to know this client too; before that it could not answer.
+    assert supervisor.state == State.PRIMARY_STATE_UNCONFIGURED
     answers = [asked.call_async(CONFIGURE) for _ in range(2)]
     client.wait_for(lambda: all(a.done() for a in answers), "both answers")
     assert sorted(a.result().success for a in answers) == [False, True]
-    supervisor = supervise(NAME)
     assert supervisor.state == State.PRIMARY_STATE_INACTIVE
     assert supervisor.change(Transition.TRANSITION_ACTIVATE)
     made.instruct("close the box")
