@@ -129,7 +129,7 @@ class Recorder:
 
     def _links(self) -> dict[str, Any]:
         """Return the least number of publishers of a topic, and whether commands come."""
-        last = [samples.received[-1] for samples in self.record.commands.values()]
+        last = [samples.received[-1] for samples in list(self.record.commands.values())]
         receives = bool(last) and time.monotonic() - max(last) < 0.2
         return {
             "links": min(self._node.count_publishers(topic) for topic in self._topics),
@@ -139,7 +139,7 @@ class Recorder:
     def _speed(self) -> float:
         """Return the largest present speed of all groups as a share of its limit."""
         shares = [0.0]
-        for (kind, _), samples in self.record.commands.items():
+        for (kind, _), samples in list(self.record.commands.items()):
             if kind == "gripper" or len(samples.received) < 2:
                 continue
             if time.monotonic() - samples.received[-1] > 0.2:
@@ -151,7 +151,7 @@ class Recorder:
             for group in self._limits.groups:
                 part = velocity[group.part]
                 shares.append(float(np.linalg.norm(part)) / group.speed)
-        for previews in self.record.previews.values():
+        for previews in list(self.record.previews.values()):
             speeds = np.abs(previews[-1].velocities[0])
             shares += [float(v) / g.speed for v, g in zip(speeds, self._limits.groups, strict=True)]
         return max(shares)
@@ -161,7 +161,7 @@ class Recorder:
 
         The first rest is the one that no motion follows before the next call; None: there is none.
         """
-        (samples,) = (s for (kind, _), s in self.record.commands.items() if kind == "twist")
+        (samples,) = (s for (kind, _), s in list(self.record.commands.items()) if kind == "twist")
         series, ends = samples.series(), [*calls[1:], np.inf]
         moving: np.ndarray = (series.values != 0.0).any(axis=1)
         stops: list[list[float | None]] = []
@@ -184,7 +184,7 @@ class Recorder:
     def _gaps(self, since: float, until: float) -> dict[str, float]:
         """Return the longest times between two commands, s, and their number per s."""
         longest = {"received": 0.0, "stamps": 0.0, "rate": 0.0}
-        for (kind, _), samples in self.record.commands.items():
+        for (kind, _), samples in list(self.record.commands.items()):
             if kind == "gripper":
                 continue
             begin = bisect.bisect_left(samples.received, since)

@@ -26,8 +26,8 @@ from molmoact_ros.ros.conversions import trajectory_to_message
 
 from .graph import EXECUTOR, POLICY, SIMULATOR
 
-_ANSWER = 10.0  # s that a service may take
-_HEALTHY = 5.0  # s that the executor may find something unhealthy
+_ANSWER = 30.0  # s that a service may take
+_HEALTHY = 15.0  # s that the executor may find something unhealthy
 _SPIN = 0.05  # s
 _ACQUAINTED = 0.5  # s from when a client sees a server to when the server sees the client, amply
 _SETTLE = 0.3  # s after a reset until what is still on its way from the old scene has come

@@ -315,6 +315,7 @@ def test_the_recorder_judges_what_comes_over_dds(
     import rclpy
     from geometry_msgs.msg import TwistStamped
     from molmoact_ros.msg import ExecutorStatus
+    from std_msgs.msg import Float64MultiArray
 
     from benchmarks.fault_drill.pipes import Peer
 
@@ -326,10 +327,15 @@ def test_the_recorder_judges_what_comes_over_dds(
     node = rclpy.create_node("planted", context=context)
     twists = node.create_publisher(TwistStamped, "~/twist", 100)
     states = node.create_publisher(ExecutorStatus, "~/status", 10)
+    gripper = node.create_publisher(Float64MultiArray, "~/gripper", 10)
     try:
         recorder.answer()
         deadline = time.monotonic() + 60.0
-        while not (twists.get_subscription_count() and states.get_subscription_count()):
+        publishers = (twists, states, gripper)
+        while not (
+            all(publisher.get_subscription_count() for publisher in publishers)
+            and recorder.ask(do="links")["links"]
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         states.publish(ExecutorStatus(state=EXECUTING))
