@@ -23,9 +23,9 @@ from twist_arm import PERIOD, check_limits
 
 
 @pytest.fixture(scope="module")
-def lab(new_domain: Callable[[], int]) -> Iterator[Lab]:
-    """One executor for all tests of a file that leave it alive."""
-    lab = Lab(new_domain())
+def lab(request: pytest.FixtureRequest, new_domain: Callable[[], int]) -> Iterator[Lab]:
+    """One executor, with the file's PARAMETERS, for all its tests that leave it alive."""
+    lab = Lab(new_domain(), **getattr(request.module, "PARAMETERS", {}))
     yield lab
     lab.close()
 

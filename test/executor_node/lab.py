@@ -23,6 +23,7 @@ import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TwistStamped
+from lifecycle_msgs.srv import GetState
 from molmoact_ros.msg import ActionChunk, ExecutorStatus
 from rcl_interfaces.msg import Log
 from rclpy.executors import SingleThreadedExecutor
@@ -250,9 +251,13 @@ class Lab:
         self.until(refused, "the refusal")
 
     def create_client(self, kind: type, name: str) -> Any:
-        """Return a client of one of the node's services, once that is there."""
+        """Return a client of one of the node's services, once each knows the other."""
         client = self._node.create_client(kind, f"{NODE}/{name}")
         self.until(client.service_is_ready, f"~/{name}")
+        # The node sees clients in their order: it knows this one when it answers a later one.
+        later = self._node.create_client(GetState, f"{NODE}/get_state")
+        self.until(later.service_is_ready, "~/get_state")
+        self._answer(lambda: later.call_async(GetState.Request()), "~/get_state")
         return client
 
     def enable(self, on: bool = True, wait: bool = True) -> Any:
@@ -318,17 +323,17 @@ class Lab:
         """Wait for a speed that a stop takes a while from."""
         self.until(lambda: self.speed > 0.15, "motion")
 
-    def drive(self, values: np.ndarray) -> None:
-        """Send a chunk and wait for its motion.
+    def drive(self, values: np.ndarray, speed: float = 0.15, **changes: Any) -> None:
+        """Send a chunk and wait for its motion, faster than `speed`, m/s.
 
         On a machine so busy that the poses of this process come too late, the executor stops, as
         it should: then all begins anew.
         """
         for _ in range(5):
-            self.chunk(values)
+            self.chunk(values, **changes)
             deadline = time.monotonic() + 2.0
             while time.monotonic() < deadline:
-                if self.speed > 0.15:
+                if self.speed > speed:
                     return
                 time.sleep(0.005)
             assert self.count("halted_internal") == 0

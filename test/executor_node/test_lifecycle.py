@@ -37,6 +37,7 @@ def test_deactivated_in_motion_it_ramps_down_and_is_silent(new_lab: Any, steps: 
         State.PRIMARY_STATE_INACTIVE
     )
     lab.until(lambda: lab.speed == 0.0, "rest")
+    lab.until_state(DISABLED)  # the last status
     published = len(lab.twists), len(lab.statuses)
     lab.chunk(steps())
     answer = lab.enable()

@@ -14,7 +14,7 @@ from molmoact_ros.msg import ExecutorStatus
 from std_msgs.msg import Empty
 
 DISABLED = ExecutorStatus.STATE_DISABLED
-TIMEOUT = 0.5  # s
+TIMEOUT = 2.0  # s; this process may have to wait for a core meanwhile
 TOPIC = "operator_heartbeat"
 
 
@@ -62,12 +62,12 @@ def test_motion_ends_with_the_heartbeat_and_does_not_come_back_with_it(
     operator.beats.clear()
     lab.until_state(DISABLED)
     measured("last heartbeat -> rest", lab.until_rest() - operator.last)
-    assert "no ~/operator_heartbeat for 0.5 s" in lab.status.reason
+    assert "no ~/operator_heartbeat for 2 s" in lab.status.reason
     assert lab.count("stopped_operator") == 1
     # It is back, and nothing moves before somebody has enabled motion.
     received = len(lab.twists)
     operator.beats.set()
-    time.sleep(3 * TIMEOUT)
+    time.sleep(1.5)
     assert len(lab.twists) == received and lab.status.state == DISABLED
     lab.until(lambda: lab.enable().success, "motion")
     lab.until_moving()

@@ -35,8 +35,7 @@ def test_the_scale_changes_from_the_next_chunk_on(robot: Any, steps: Any) -> Non
         assert change(robot, action_scale=0.25).successful
         robot.until_rest()
         start = len(robot.twists)
-        robot.chunk(steps(x=0.02))
-        robot.until(lambda: robot.speed > 0.049, "motion")
+        robot.drive(steps(x=0.02), speed=0.049)
         robot.until_rest()
         fastest = max(abs(velocity[0]) for _, _, velocity in robot.twists[start:])
         assert fastest == pytest.approx(0.05)
@@ -50,8 +49,7 @@ def test_the_least_confidence_changes_from_the_next_chunk_on(robot: Any, steps: 
         refused = robot.count("refused_confidence")
         robot.chunk(steps(), confidence=0.4)
         robot.until(lambda: robot.count("refused_confidence") == refused + 1, "the refusal")
-        robot.chunk(steps(), confidence=0.6)
-        robot.until_moving()
+        robot.drive(steps(), confidence=0.6)
     finally:
         assert change(robot, min_confidence=0.0).successful
 

@@ -19,11 +19,16 @@ def test_stopped_killed_and_restarted(robot: Any, measured: Callable[[str, float
     """Each time the last chunk ends, the ramp follows, and the next chunk is followed again."""
     policy = robot.policy()
     robot.until_moving()
-    policy.send_signal(signal.SIGSTOP)
-    robot.until_rest()
-    robot.until(lambda: "no newer one came" in robot.status.reason, "the reason")
-    policy.send_signal(signal.SIGCONT)
-    robot.until_moving()
+    for _ in range(5):
+        policy.send_signal(signal.SIGSTOP)
+        robot.until_rest()
+        robot.until(lambda: robot.status.reason.startswith("at rest"), "rest")
+        reason = robot.status.reason
+        policy.send_signal(signal.SIGCONT)
+        robot.until_moving()
+        if "ee_pose" not in reason:  # on a busy machine the pose may have come too late
+            break
+    assert "no newer one came" in reason
 
     policy.kill()
     killed = time.monotonic()
@@ -39,10 +44,12 @@ def test_stopped_killed_and_restarted(robot: Any, measured: Callable[[str, float
 def test_silence_ends_the_motion_after_the_last_valid_step(
     robot: Any, steps: Any, measured: Callable[[str, float], None]
 ) -> None:
-    before = len(robot.twists)
     robot.drive(steps())
     robot.until_rest()
-    stamps = [stamp for _, stamp, velocity in robot.twists[before:] if velocity.any()]
+    twists = list(robot.twists)
+    last = max(stamp for _, stamp, velocity in twists if velocity.any())
+    rest = max(stamp for _, stamp, velocity in twists if stamp < last and not velocity.any())
+    stamps = [stamp for _, stamp, velocity in twists if stamp > rest and velocity.any()]
     end = stamps[0] + 0.8
     late = sum(max(0.0, gap - 0.01) for gap in np.diff([s for s in stamps if s > end - 0.01]))
     measured("end of the last step -> rest", stamps[-1] + 0.01 - end)
@@ -68,6 +75,11 @@ def test_two_at_once_stop_the_arm_and_one_alone_is_followed(robot: Any) -> None:
 def test_new_instruction_mid_chunk_is_followed_without_a_jump(robot: Any, steps: Any) -> None:
     """A changed instruction reaches the executor as a newer chunk."""
     robot.drive(steps())
-    robot.chunk(steps(x=-0.02))
-    robot.until(lambda: robot.twists[-1][2][0] < -0.15, "the new direction")
+
+    def followed() -> bool:  # sent again, as by a policy: on a busy machine the pose may be late
+        robot.chunk(steps(x=-0.02))
+        time.sleep(0.3)
+        return bool(robot.twists[-1][2][0] < -0.15)
+
+    robot.until(followed, "the new direction")
     robot.until_rest()

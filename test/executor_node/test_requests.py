@@ -15,6 +15,8 @@ DISABLED, HALTED = ExecutorStatus.STATE_DISABLED, ExecutorStatus.STATE_HALTED
 
 def silence_after(robot: Any, state: Any) -> None:
     robot.until_state(state)
+    seen = len(robot.statuses)  # the next but one is of after the last twist
+    robot.until(lambda: len(robot.statuses) > seen + 1, "statuses")
     robot.until_rest()
     received = len(robot.twists)
     time.sleep(0.3)
@@ -43,7 +45,8 @@ def test_halt_is_latched(robot: Any, steps: Any, measured: Callable[[str, float]
     silence_after(robot, HALTED)
     answer = robot.enable()
     assert not answer.success and "clear" in answer.message
-    assert robot.call("clear").success and robot.enable().success
+    assert robot.call("clear").success
+    robot.until(lambda: robot.enable().success, "motion")
 
 
 def test_enable_toggled_at_50_hz(robot: Any, steps: Any) -> None:

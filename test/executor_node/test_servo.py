@@ -126,8 +126,9 @@ def test_halts_stop_the_arm_and_slow_downs_are_logged(
         servo.report(code, words)
         since = time.monotonic()
         measured("Servo's halt -> rest", lab.until_rest() - since)
-        lab.until_state(READY)
-        assert lab.status.reason == f"at rest: MoveIt Servo: {words}"
+        at_rest = f"at rest: MoveIt Servo: {words}"
+        lab.until(lambda reason=at_rest: lab.status.reason == reason, "the reason")
+        assert lab.status.state == READY
         assert lab.count("stopped_fault") == stopped + 1
         lab.until(lambda n=refused: lab.count("refused_unhealthy") > n, "the refusal")
         assert lab.speed == 0.0

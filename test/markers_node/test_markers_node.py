@@ -105,7 +105,7 @@ class Scene:
     def stop(self) -> int:
         """Return the exit code after SIGTERM."""
         self.process.terminate()
-        return self.process.wait(20.0)
+        return self.process.wait(60.0)
 
 
 @pytest.fixture
@@ -119,8 +119,7 @@ def scene(client: Any) -> Iterator[Callable[..., Scene]]:
     yield start
     for one in running:
         if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+            one.stop()  # killed, it would count as a subscriber for a while longer
 
 
 def places(marker: Marker) -> np.ndarray:

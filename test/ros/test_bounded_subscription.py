@@ -140,8 +140,10 @@ def test_other_threads_run_while_a_large_message_is_taken(receiver: Receiver) ->
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        for _ in range(5):
+        for _ in range(50):  # on a busy machine the other thread may have no core
             assert "at most" in receiver.send(JointState(position=array("d", bytes(20_000_000))))
+            if max(progress) > 5:
+                break
     finally:
         ended.set()
         thread.join()

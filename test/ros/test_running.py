@@ -135,6 +135,6 @@ sys.exit(run_node(Node, threads=2))
 
 def test_what_a_transition_destroys_meanwhile_ends_nothing(ros_environment: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", VANISHING], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", VANISHING], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr

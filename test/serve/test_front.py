@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -71,11 +72,16 @@ def refused(url: str, robot: str = "arm", **fields: Any) -> Refusal:
     return refusal
 
 
-def test_a_robot_is_answered(serve: Start, seen: Observation) -> None:
+def test_a_robot_is_answered(
+    serve: Start, seen: Observation, slow_pictures: tuple[Any, Any]
+) -> None:
+    begun, go_on = slow_pictures
     with join(serve().url, "arm") as line:
         ask(line, seen, 7)
+        assert begun.wait(60.0)
         line.send(encode(Ping(3)))
         assert reply(line) == Pong(3)
+        go_on.set()
         answer = reply(line)
         assert isinstance(answer, Answer) and answer.sequence == 7 and len(answer.ids)
 
@@ -147,14 +153,17 @@ def test_a_second_node_with_a_robot_s_name_is_refused(serve: Start, seen: Observ
 
 
 def test_the_same_node_takes_the_place_of_its_old_connection(
-    serve: Start, seen: Observation
+    serve: Start, seen: Observation, slow_pictures: tuple[Any, Any]
 ) -> None:
+    begun, go_on = slow_pictures
     server = serve()
     old = join(server.url, "arm", session="same")
-    ask(old, seen)  # is being answered
+    ask(old, seen)
+    assert begun.wait(60.0)  # is being answered
     with join(server.url, "arm", session="same") as line:
         with pytest.raises(ConnectionClosed):
             old.recv(60.0)
+        go_on.set()
         ask(line, seen, 1)
         assert reply(line).sequence == 1
         assert server.front.robots == ["arm"]
@@ -195,11 +204,28 @@ def test_a_newer_request_ends_the_one_before(serve: Start, seen: Observation) ->
         assert isinstance(replies[0], Answer) or replies[0].kind == "stopped"
 
 
-def test_a_request_can_be_taken_back(serve: Start, seen: Observation) -> None:
+def test_a_request_can_be_taken_back(
+    serve: Start, seen: Observation, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    scheduler: Any = worker._scheduler
+    step, steps = scheduler.step, 0
+
+    def held() -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 3:  # in the middle of the answer
+            begun.set()
+            assert go_on.wait(60.0)
+        return step()
+
+    monkeypatch.setattr(scheduler, "step", held)
     with join(serve().url, "arm") as line:
         ask(line, seen, 0)
+        assert begun.wait(60.0)
         line.send(encode(Cancel(0)))
         found = reply(line)
+        go_on.set()
         assert isinstance(found, Error) and found.kind == "stopped"
 
 
@@ -253,16 +279,19 @@ def test_who_says_nothing_is_not_waited_for(serve: Start) -> None:
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as silent:
         silent.settimeout(60.0)
         assert silent.recv(100) == b""
+    server = serve(Limits(handshake=60.0))
+    object.__setattr__(server.front._limits, "handshake", 0.3)  # of the hello alone
     with connect(server.url) as stranger, pytest.raises(ConnectionClosed):
         stranger.recv(60.0)
 
 
 def test_connections_of_an_address_are_counted_from_their_first_byte(serve: Start) -> None:
-    server = serve(Limits(connections=2, sockets=3, handshake=2.0))
+    server = serve(Limits(connections=2, sockets=3, handshake=120.0))
     place = ("127.0.0.1", int(server.url.rpartition(":")[2]))
     with socket.create_connection(place), socket.create_connection(place):
         with pytest.raises(InvalidStatus, match="429"):
             connect(server.url)
+        wait_for(lambda: server.front._addresses["127.0.0.1"] == 2, 60.0)
         with socket.create_connection(place), socket.create_connection(place) as fourth:
             fourth.settimeout(60.0)
             with contextlib.suppress(ConnectionResetError):
@@ -306,13 +335,14 @@ def frame(message: Any) -> bytes:
 def test_who_does_not_read_is_ended_and_nobody_else(
     serve: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "molmoact-serve")
     monkeypatch.setattr(module, "_BUFFER", 4096)  # full after some hundred answers
     server = serve(Limits(send=0.2))
     host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
     with join(server.url, "arm") as line, socket.create_connection((host, port)) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.sendall(UPGRADE + frame(HELLO))
-        wait_for(lambda: "deaf" in server.front.robots, 60.0)
+        wait_for(lambda: "deaf connected" in caplog.text, 60.0)
         deaf.setblocking(False)
         asked = memoryview(frame(Ping(1)) * 500_000)
 
@@ -385,9 +415,10 @@ def states_at(server: int, client: int) -> list[str]:
 
 
 def test_nothing_is_left_of_who_never_reads(
-    serve: Start, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    serve: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The welcome does not fit the buffers: the system would keep it for minutes after the end."""
+    caplog.set_level(logging.INFO, "molmoact-serve")
     monkeypatch.setattr(module, "_BUFFER", 4096)
     texts = tuple(f"{number:0200}" for number in range(500))
     monkeypatch.setattr(worker_module, "_reserved", lambda checkpoint: texts)
@@ -396,7 +427,7 @@ def test_nothing_is_left_of_who_never_reads(
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", server.port))
         deaf.sendall(UPGRADE + frame(HELLO))
-        wait_for(lambda: "deaf" in server.front.robots, 60.0)
+        wait_for(lambda: "deaf connected" in caplog.text, 60.0)
         wait_for(lambda: not server.front.robots, 60.0)
         wait_for(lambda: not states_at(server.port, deaf.getsockname()[1]), 10.0)
 
@@ -466,7 +497,7 @@ def test_the_time_for_an_answer_is_bounded(
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    server = serve(Limits(answer=5.0))
+    server = serve(Limits(answer=60.0))
     with join(server.url, "arm") as line:
         monkeypatch.setattr(worker, "infer", never)
         object.__setattr__(server.front._limits, "answer", 0.1)

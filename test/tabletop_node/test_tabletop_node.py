@@ -91,16 +91,14 @@ def cell(client: Any, start: Any) -> Cell:
 
 def test_pictures_and_camera_info_belong_together(cell: Cell) -> None:
     def triples() -> list[tuple[Image, CompressedImage, CameraInfo]]:
-        return [
-            (image, jpeg, info)
-            for image in cell.images
-            for jpeg in cell.jpegs
-            for info in cell.infos
-            if image.header == jpeg.header == info.header
-        ]
+        jpegs = {seconds(jpeg.header.stamp): jpeg for jpeg in cell.jpegs}
+        infos = {seconds(info.header.stamp): info for info in cell.infos}
+        found = [(image, seconds(image.header.stamp)) for image in cell.images]
+        return [(image, jpegs[t], infos[t]) for image, t in found if t in jpegs and t in infos]
 
     image, jpeg, info = cell.client.wait_for(triples, "a picture on all topics")[0]
     rgb = rgb_from_image(image, "camera")
+    assert image.header == jpeg.header == info.header
     assert image.header.frame_id == "camera_optical"
     assert rgb.shape == (info.height, info.width, 3) == (252, 252, 3)
     assert np.abs(rgb.astype(int) - rgb_from_compressed(jpeg, "camera")).mean() < 5
@@ -158,7 +156,11 @@ def reset(cell: Cell, seed: int, variation: str = "easy") -> np.ndarray:
     assert change(cell, "variation", variation).successful
     answer = cell.client.call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
     assert (answer.success, answer.message) == (True, f"reset with seed {seed}, {variation}")
-    cell.after(0.5)
+    due = cell.now() + 0.5
+    topics = (cell.blocks, cell.images)
+    cell.client.wait_for(
+        lambda: all(seconds(topic[-1].header.stamp) >= due for topic in topics), "the new scene"
+    )
     return np.array([[p.position.x, p.position.y] for p in cell.blocks[-1].poses])
 
 
