@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from demo_topics import DemoTopics
 from molmoact_ros.msg import ExecutorStatus, Trajectory2D
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from molmoact_ros.demo.graph import (
@@ -25,6 +26,8 @@ from molmoact_ros.demo.graph import (
     demo_graph,
 )
 from molmoact_ros.ros import qos
+from molmoact_ros.ros.conversions import clock_seconds
+from molmoact_ros.ros.conversions import seconds as stamp_seconds
 
 from .conftest import free_port
 
@@ -85,6 +88,7 @@ class Graph(DemoTopics):
         self.nodes = start(*demo_graph(str(default_checkpoint()), seed=3), console)
         self.consoles = self.executors = self.nodes  # those that run now
         self.hints = client.listen(Trajectory2D, f"{POLICY}/trajectory_hint", qos.RESULT)
+        self.instructions = client.listen(String, f"{POLICY}/instruction", qos.RESULT)
 
     def stop_executors(self) -> None:
         """End the executor, to start another."""
@@ -101,6 +105,14 @@ class Graph(DemoTopics):
         for old in (self.poses, self.blocks, self.twists, self.reasonings, self.hints):
             old.clear()
         self.client.wait_for(lambda: self.blocks and self.poses, "the new scene")
+
+    def pass_time(self, seconds: float) -> None:
+        """Spin until the executor reports a time that is so much after now."""
+        end = clock_seconds(self.client.node) + seconds
+        self.client.wait_for(
+            lambda: self.states and stamp_seconds(self.states[-1].header.stamp) >= end,
+            f"{seconds} s",
+        )
 
 
 class Page:
@@ -144,28 +156,67 @@ class Page:
             self.page.click("#take")
         self.wait_for_text("holder", "You are in control")
 
+    def press(self, act: Callable[[], None], done: Callable[[], Any], what: str) -> None:
+        """Act as the page in control, and again each second until it is done.
+
+        On a busy machine the console refuses what was on its way for too long, and who is in
+        control can lose it.
+        """
+        pressed = 0.0
+
+        def is_done() -> bool:
+            nonlocal pressed
+            if done():
+                return True
+            if time.monotonic() - pressed > 1.0:
+                try:
+                    if self.text("holder") != "You are in control":
+                        self.page.click("#take", timeout=2000)
+                    act()
+                except playwright.TimeoutError:  # it cannot be pressed yet
+                    pass
+                pressed = time.monotonic()
+            return False
+
+        self.wait(is_done, what)
+
+    def click(self, selector: str, done: Callable[[], Any]) -> None:
+        """Press a button until it is done."""
+        self.press(lambda: self.page.click(selector, timeout=2000), done, selector)
+
+    def click_instruction(self, selector: str, text: str) -> None:
+        """Press a button that sends an instruction."""
+        self.graph.instructions.clear()
+        self.click(selector, lambda: [m for m in self.graph.instructions if m.data == text])
+
     def instruct(self, text: str) -> None:
         """Type an instruction."""
-        self.page.fill("input[aria-label=instruction]", text)
-        self.page.keyboard.press("Enter")
+        field = "input[aria-label=instruction]"
+        self.graph.instructions.clear()
+        self.page.fill(field, text)
+        self.press(
+            lambda: self.page.press(field, "Enter", timeout=2000),
+            lambda: [message for message in self.graph.instructions if message.data == text],
+            "the instruction",
+        )
         self.page.evaluate("document.activeElement.blur()")
 
     def enable(self) -> None:
         """Press Enable until the executor agrees: a busy machine may be late with the pose."""
-
-        def press() -> bool:
-            if self.graph.state() in (ExecutorStatus.STATE_READY, ExecutorStatus.STATE_EXECUTING):
-                return True
-            self.page.click("#enable")
-            return False
-
-        self.wait(press, "motion")
+        moving = (ExecutorStatus.STATE_READY, ExecutorStatus.STATE_EXECUTING)
+        self.click("#enable", lambda: self.graph.state() in moving)
 
     def go_on(self) -> None:
         """End a halt: on a busy machine the simulator falls behind its commands."""
         if self.graph.state() == ExecutorStatus.STATE_HALTED:
             assert "max_following_error" in self.graph.states[-1].reason
-            self.page.click("#clear")
+            self.click("#clear", lambda: self.graph.state() != ExecutorStatus.STATE_HALTED)
+            self.enable()
+
+    def keep_on(self) -> None:
+        """As `go_on`, and enable again: on a busy machine the page's beats are late."""
+        self.go_on()
+        if self.graph.state() == ExecutorStatus.STATE_DISABLED:
             self.enable()
 
     def shot(self, name: str, size: dict[str, int] = DESKTOP, live: bool = True) -> Path:

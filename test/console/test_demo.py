@@ -44,6 +44,8 @@ def test_the_demonstration_is_left_to_the_page_until_ctrl_c(
         env=os.environ | ros_environment,
         stdout=subprocess.PIPE,
         text=True,
+        # Tests that run in the background of a shell inherit that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         until(lambda: status() == 200, "the page")

@@ -138,9 +138,9 @@ def test_it_subscribes_to_what_is_documented_while_a_page_is_open_and_to_nothing
     subscribed = {f"/{name}" for name, direction in rows if direction == "subscribes"}
     published = {f"/{name}" for name, direction in rows if direction == "publishes"}
     robot = rig.robot(image_topics=("camera/image",))
-    rig.spin(0.2)
+    expected = published - {"/diagnostics"}  # that is the node's
+    rig.until(lambda: rig.publishers() == expected, "publishers")
     assert rig.subscriptions() == set()
-    assert rig.publishers() == published - {"/diagnostics"}  # that is the node's
     for _ in range(3):
         robot.watch(True)
         rig.until(lambda: rig.subscriptions() == subscribed | {"/camera/image"}, "subscriptions")
@@ -183,6 +183,13 @@ def test_what_comes_is_known_and_what_is_asked_for_arrives(
 
     rig.until(is_known, "everything")
     rig.until(lambda: is_known() and robot.snapshot().graph.executors == 1, "the graph")
+    names = ("/enable", "/halt", "/clear", "/approve")
+    clients = [client for client in rig.node.clients if client.srv_name.endswith(names)]
+    rig.until(lambda: all(client.service_is_ready() for client in clients), "services")
+    topics = ("molmoact_policy/instruction", "molmoact_policy/trajectory_hint")
+    ends = [p for p in rig.node.publishers if p.topic_name.endswith(topics)]
+    assert (len(clients), len(ends)) == (4, 2)
+    rig.until(lambda: all(end.get_subscription_count() for end in ends), "subscriptions")
     robot.enable(True)
     for name in ("clear", "approve", "halt"):
         robot.trigger(name)
@@ -193,8 +200,12 @@ def test_what_comes_is_known_and_what_is_asked_for_arrives(
     assert [(r.request, r.message) for r in refused] == [("approve", "approve was called")]
     robot.instruct("reach the red block")
     robot.steer([(1.0, 2.0), (30.0, 4.0)], (252, 252))
-    robot.beat()
-    rig.until(lambda: all(rig.received.values()), "instruction, line and beat")
+
+    def has_arrived() -> bool:
+        robot.beat()  # best effort: one alone can be lost
+        return all(rig.received.values())
+
+    rig.until(has_arrived, "instruction, line and beat")
     assert rig.received["instruction"][0].data == "reach the red block"
     line = rig.received["trajectory_hint"][0]
     assert (list(line.x), line.source) == ([1.0, 30.0], Trajectory2D.SOURCE_USER)
@@ -219,9 +230,9 @@ def test_a_flood_of_requests_is_cut_off(rig: Rig) -> None:
     robot = rig.robot()
     for _ in range(10_000):
         robot.trigger("halt")
+    rig.until(lambda: any(r.request == "halt" for r in robot.snapshot().replies), "a refusal")
     rig.spin(0.3)
     assert len(robot.snapshot().replies) <= 9
-    assert any(reply.request == "halt" for reply in robot.snapshot().replies)
 
 
 def test_the_only_camera_of_the_policy_is_found_and_of_several_none(rig: Rig) -> None:

@@ -8,7 +8,6 @@ import contextlib
 import re
 import resource
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect  # noqa: E402
 
 from molmoact_ros.console.access import MAX_SOCKETS  # noqa: E402
 
-from .conftest import until  # noqa: E402
+from .conftest import PATIENCE, until  # noqa: E402
 
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 
@@ -30,6 +29,7 @@ SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 def websocket(console: Any, **options: Any) -> ClientConnection:
     """Return an open websocket, as a page of the console opens it."""
     options.setdefault("origin", f"http://127.0.0.1:{console.port}")
+    options.setdefault("open_timeout", PATIENCE)
     return connect(f"ws://127.0.0.1:{console.port}{SOCKET}", **options)
 
 
@@ -68,7 +68,7 @@ def test_foreign_hosts_and_origins_are_refused(local: Any) -> None:
 
 
 def test_only_get_is_served(local: Any) -> None:
-    with socket.create_connection(("127.0.0.1", local.port), 10) as raw:
+    with socket.create_connection(("127.0.0.1", local.port), PATIENCE) as raw:
         head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\nContent-Length: 99999999"
         raw.sendall(f"{head}\r\n\r\n".encode())
         assert raw.recv(100).startswith(b"HTTP/1.1 405")
@@ -131,16 +131,14 @@ def many_files() -> Iterator[None]:
 def test_200_connections_leave_the_console_usable(local: Any, many_files: None) -> None:
     with contextlib.ExitStack() as opened:
         for _ in range(100):
-            opened.enter_context(socket.create_connection(("127.0.0.1", local.port), 10))
+            opened.enter_context(socket.create_connection(("127.0.0.1", local.port), PATIENCE))
         accepted = 0
         for _ in range(100):
             with contextlib.suppress(InvalidStatus):
                 opened.enter_context(websocket(local))
                 accepted += 1
         assert 0 < accepted <= MAX_SOCKETS
-        begin = time.monotonic()
-        assert local.get("/").status == 200
-        assert time.monotonic() - begin < 10.0
+        assert local.get("/").status == 200  # within PATIENCE
     assert local.process.poll() is None
 
 
@@ -153,6 +151,7 @@ def test_more_pages_than_anybody_opens_are_refused(local: Any) -> None:
 def test_a_port_that_is_taken_is_a_wrong_setting(console: Callable[..., Any], local: Any) -> None:
     second = console(port=local.port)
     assert second.process.wait(60) == 78
+    second.end()  # all of its output has been read
     assert "another console or program" in second.output
 
 

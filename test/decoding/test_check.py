@@ -3,6 +3,7 @@
 """The decoder's check of its own passes, with passes that are wrong on purpose."""
 
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -77,11 +78,13 @@ def capturing(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_good_passes_are_kept(random_model: Any, capturing: Any, repeatable: bool) -> None:
     decoder = capturing(random_model(2), _Captured, repeatable=repeatable)
+    begin = time.perf_counter()
     report = decoder.check()
+    took = time.perf_counter() - begin
     assert report.captured and report.warnings == ()
     assert report.difference == 0.0
     assert report.unequal_slots == (() if repeatable else None)
-    assert 0.0 < report.seconds < 3.0
+    assert 0.0 < report.seconds <= took
     before = _Captured.asked
     assert decoder.generate(BATCH, 20).ids
     assert _Captured.asked > before

@@ -38,7 +38,7 @@ def evaluate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "molmoact_ros.cli.evaluate", *words],
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))},
-        capture_output=True, text=True, timeout=150,
+        capture_output=True, text=True, timeout=170,
     )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_an_arm_that_a_server_moves_moves_as_by_the_checkpoint(
 
 def test_a_server_is_measured_in_the_graph(tmp_path: Path, server: ServerProcess) -> None:
     """An arm that moves by a server's answers: simulator, policy node and executor."""
-    done = evaluate(tmp_path, "--seconds", "30", "--server", server.url)
+    done = evaluate(tmp_path, "--seconds", "100", "--server", server.url)
     assert done.returncode == 0, done.stderr
     report = measured(tmp_path)
     assert report["success"] is True, report

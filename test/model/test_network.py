@@ -182,6 +182,7 @@ def test_kinds_of_qk_norm_differ_only_by_their_span(models: Any, qk_norm_type: s
     """qwen3 normalises each head, olmo the whole vector (format.md 7)."""
     content = models["olmo_clip"].config.to_dict()
     content["llm_config"]["qk_norm_type"] = qk_norm_type
+    torch.manual_seed(0)
     network = MolmoActForActionReasoning(type(models["olmo_clip"].config).from_dict(content))
     transformer: Any = network.model.transformer
     attention = transformer.blocks[0].self_attn
