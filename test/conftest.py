@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from golden_files import GOLDEN
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # s; the machine may be busy
@@ -23,6 +24,13 @@ LOST = 1.0  # s after which a question is asked again
 # What `--fast` leaves out; pyproject.toml explains the markers.
 SLOW = ("graph", "process", "network", "long")
 LEFT_OUT = pytest.StashKey[Counter[tuple[str, str]]]()
+
+
+# The same examples in each run, however slow the machine is.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from molmoact_ros.control import Pose
 from molmoact_ros.control.rotation import from_rotation_vector, multiply, rotate
 
-SETTINGS = settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TINY = 1e-7
 
 

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from molmoact_ros.control import Pose, rotation
 from molmoact_ros.control.pose import moved_on
 
-SETTINGS = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # s between two calls of a loop of 100 Hz: the ordinary jitter, the grid's shift, a busy machine.
 INTERVALS = st.lists(
     st.one_of(

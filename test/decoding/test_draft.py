@@ -139,12 +139,7 @@ def test_a_draft_without_any_knowledge_proposes_nothing(reader: Any) -> None:
     draft.observe([1, 2, 3])
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_answer_derails_it(
     reader: Any, new_draft: Any, write: Any, replay: Any, data: Any

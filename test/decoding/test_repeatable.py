@@ -17,7 +17,7 @@ from molmoact_ros.decoding import Decoder, TokenTree, generate
 from molmoact_ros.model import MolmoActForActionReasoning
 
 VOCABULARY, TOKENS = 48, 40
-RELAXED = settings(max_examples=12, deadline=None, derandomize=True)
+RELAXED = settings(max_examples=12)
 Make = Callable[[int, str, torch.dtype], MolmoActForActionReasoning]
 
 

@@ -152,7 +152,7 @@ def test_an_exception_of_opencv_is_an_error(declaring: Callable[[int, int], byte
         decode(declaring(65500, 65500), limit=65500**2)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from([JPEG, PNG, VARIANTS["progressive"], VARIANTS["turned"]]), st.data())
 def test_damage_is_an_error_or_a_picture_within_the_limit(
     data: bytes, choose: st.DataObject

@@ -74,22 +74,18 @@ class Surroundings:
         return self.client.wait_for(lambda: self._answers(before), "an answer", show)[-1]
 
     def answers_while(self, tick: Callable[[], None]) -> int:
-        """Let things settle, then ``tick`` until two more diagnostics; count answers about that."""
-        self._pass_diagnostics(2, None)
+        """``tick`` until two more diagnostics, and count answers about what it shows."""
         before = len(self._shown)
-        self._pass_diagnostics(2, tick)
+        end = len(self.statuses("cameras")) + 2
+        self.client.wait_for(
+            lambda: len(self.statuses("cameras")) >= end, f"diagnostics of {self.name}", tick
+        )
         return len(self._answers(before))
 
     def _answers(self, shown: int) -> list[Any]:
         """Return the answers about pictures that came after the first ``shown`` ones."""
         stamps = self._shown[shown:]
         return [answer for answer in self.reasonings if answer.header.stamp in stamps]
-
-    def _pass_diagnostics(self, number: int, tick: Callable[[], None] | None) -> None:
-        end = len(self.statuses("cameras")) + number
-        self.client.wait_for(
-            lambda: len(self.statuses("cameras")) >= end, f"diagnostics of {self.name}", tick
-        )
 
 
 class Supervisor:

@@ -43,7 +43,7 @@ def _device_path(image: Any, tiling: tuple[int, int], how: Any) -> Any:
     return cut_patches(normalize_(pixels, how.normalize_mode), how)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     height=st.integers(1, 200),
     width=st.integers(1, 200),

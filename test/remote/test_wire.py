@@ -282,7 +282,7 @@ def test_another_version_is_named_whatever_else_it_holds(kind: str) -> None:
         decode(msgpack.packb({"type": kind, "protocol": 2, "new": 1}), ALL, LIMIT)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     message=st.sampled_from(MESSAGES),
     changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=6),
@@ -300,7 +300,7 @@ def test_changed_bytes_are_a_message_or_refused(
         assert len(str(error)) < 1000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(WireError):

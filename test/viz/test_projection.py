@@ -32,7 +32,7 @@ def project(points: np.ndarray, matrix: np.ndarray = MATRIX) -> np.ndarray:
     return pixels[:, :2] / pixels[:, 2:]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(places)
 def test_points_of_a_plane_come_back(raw: list[tuple[float, float, float]]) -> None:
     points = np.array(raw)
