@@ -13,7 +13,7 @@ from benchmarks.report import markdown_table, write_results
 from molmoact_ros.demo.graph import default_checkpoint
 
 from .recording import RecordingError
-from .results import SIZES, TAKE_OVERS, passed, rows
+from .results import TAKE_OVERS, passed, rows
 from .stages import (
     CELLS,
     EVALUATED_SEEDS,
@@ -52,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    sizes = options.episodes if options.quick else SIZES
-    table = rows(work, sizes, options.take_overs or TAKE_OVERS)
+    table = rows(work, options.episodes, options.take_overs or TAKE_OVERS)
     print(f"\n{markdown_table(table)}")
     if options.write:
         _write({cell: options.work.expanduser() / cell for cell in CELLS}, options)
