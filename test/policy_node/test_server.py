@@ -110,7 +110,10 @@ def test_nodes_run_without_torch_and_wait_for_the_server(
     seconds = dict(zip(answer.stage_names, answer.stage_seconds, strict=True))
     assert {"image_age", "queue", "server", "round_trip", "total"} <= set(seconds)
     assert seconds["server"] < seconds["round_trip"] <= seconds["total"]
-    model = status(robot, "model", "loaded")
+    # As a whole: the first diagnostics read "not loaded".
+    (model,) = robot.client.wait_for(
+        lambda: [s for s in robot.statuses("model")[-1:] if s.message == "loaded"], "loaded"
+    )
     shown = values(model)
     assert shown["checkpoint"] == "table" and shown["profile"] == "tabletop"
     assert shown["device"] == "cpu" and shown["connections"] == "1"
