@@ -76,17 +76,15 @@ def judge(record: Record, limits: Limits, expect: Expectations | None = None) ->
         if finding.worst > 0.0:
             nearest[finding.rule] = max(nearest.get(finding.rule, 0.0), finding.worst)
     commands = sum(
-        len(samples.received)
-        for (kind, _), samples in list(record.commands.items())
-        if kind != "gripper"
-    ) + sum(len(previews) for previews in list(record.previews.values()))
+        len(samples.received) for (kind, _), samples in record.commands.items() if kind != "gripper"
+    ) + sum(len(previews) for previews in record.previews.values())
     violations = tuple(str(finding) for finding in _merged(findings) if finding.violations)
     return Verdict(violations, commands, {k: round(v, _DECIMALS) for k, v in nearest.items()})
 
 
 def _findings(record: Record, limits: Limits, expect: Expectations) -> Iterator[Finding]:
     measured, silent = record.measured.series(), record.silent_times()
-    for (kind, _), samples in list(record.commands.items()):
+    for (kind, _), samples in record.commands.items():
         stream = samples.series()
         yield judge_finite(stream)
         yield from judge_frames(samples.frames, limits, len(stream))
@@ -108,7 +106,7 @@ def _findings(record: Record, limits: Limits, expect: Expectations) -> Iterator[
                 by_stamp = kind in STAMPED and expect.stamps
                 places = judge_velocity_places if kind in VELOCITIES else judge_positions
                 yield from places(piece, _finite(measured), limits, by_stamp)
-    for previews in list(record.previews.values()):
+    for previews in record.previews.values():
         if expect.silence:
             stream = _received(previews)
             yield judge_silence(stream, silent)

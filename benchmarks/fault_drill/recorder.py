@@ -125,7 +125,10 @@ class Recorder:
         return questions[request.pop("do")](**request)
 
     def _judge(self, **expect: bool) -> Any:
-        return dataclasses.asdict(judge(self.record, self._limits, Expectations(**expect)))
+        record = dataclasses.replace(  # the node's thread adds to the other one
+            self.record, commands=dict(self.record.commands), previews=dict(self.record.previews)
+        )
+        return dataclasses.asdict(judge(record, self._limits, Expectations(**expect)))
 
     def _links(self) -> dict[str, Any]:
         """Return the least number of publishers of a topic, and whether commands come."""

@@ -46,7 +46,7 @@ class Graph(DemoTopics):
         self.client.wait_for(ready, what, check)
 
     def until_up(self) -> None:
-        """Wait until all nodes are heard, in the order in which they start to work."""
+        """Wait for all nodes, in the order in which they start to work."""
         self.until(lambda: self.blocks and self.poses, "the simulator")
         self.until(lambda: self.states, "the executor")
         self.until(self._instruction.get_subscription_count, "the policy")

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy node on a device whose graphs and rows are wrong, and lost when it is told so."""
+"""The policy node on a device whose graphs and rows are wrong, and lost at an instruction."""
 
 from __future__ import annotations
 
