@@ -63,8 +63,7 @@ class Executor:
         """Allow motion; refused with the reason while something is unhealthy."""
         if self._latched is not None:
             return Outcome(False, f"{self._latched}; call ~/clear first")
-        problem = self.problem(now)
-        if problem is not None:
+        if (problem := self.problem(now)) is not None:
             return Outcome(False, problem)
         if self._enabled:
             return Outcome(True, "already enabled")
@@ -205,6 +204,16 @@ class Executor:
     def rest(self, now: float) -> Command:
         """Return the command to rest at once, for a loop that cannot go on."""
         return self._commanded.rest(now)
+
+    def end(self, now: float) -> Command | None:
+        """Disable, be at rest at once, and return the command to it; None: it was the last one."""
+        self.disable()
+        if self.is_silent:
+            return None
+        self._motion.reset(self._commanded.sent.position)
+        self._settle()
+        self._final_due = False
+        return self.rest(now)
 
     def status(self, now: float) -> Status:
         """Return a snapshot."""
@@ -353,8 +362,7 @@ class Executor:
     def _check_state(self, now: float) -> None:
         if not self._enabled:
             raise Refusal("refused_not_enabled", "motion is not enabled")
-        problem = self.problem(now) or self.fault
-        if problem is not None:
+        if (problem := self.problem(now) or self.fault) is not None:
             raise Refusal("refused_unhealthy", problem)
 
     def _refused(self, chunk: ActionChunk, refusal: Refusal) -> str:

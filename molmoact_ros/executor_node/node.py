@@ -152,6 +152,10 @@ class ExecutorNode(ManagedNode):
         self._stopping.set()
         self._thread.join(1.0)
         self._thread = None
+        with self._lock:
+            last = self._core.end(self._now())
+        if last is not None:  # the loop could not run to the end of the ramp
+            self._publish(last)
         for output in self._outputs:
             output.flush(_FLUSH)
 

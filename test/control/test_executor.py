@@ -151,6 +151,30 @@ def test_disable_at_rest_commands_zero_once(twist_rig: Any) -> None:
     assert [c.final for _, c in rig.commands] == [False, False, True]
 
 
+def test_end_in_motion_is_rest_at_once(twist_rig: Any, steps: Any) -> None:
+    rig = twist_rig().enabled()
+    rig.send(steps(x=0.02))
+    rig.seconds(0.3)
+    last = rig.executor.end(rig.now)
+    assert not last.velocity.any() and last.final
+    assert rig.executor.state is State.DISABLED
+    count = len(rig.commands)
+    rig.tick(5)
+    assert len(rig.commands) == count, "nothing after it"
+    assert rig.executor.end(rig.now) is None, "the last command was zero"
+    rig.enabled().tick(2)
+    assert not rig.velocities[count:].any(), "nothing is left of the motion"
+
+
+def test_end_keeps_a_halt(twist_rig: Any, steps: Any) -> None:
+    rig = twist_rig().enabled()
+    rig.send(steps(x=0.02))
+    rig.seconds(0.3)
+    rig.executor.halt("by a person")
+    assert not rig.executor.end(rig.now).velocity.any()
+    assert rig.executor.state is State.HALTED
+
+
 def test_halt_is_latched_until_clear_and_enable(twist_rig: Any, steps: Any) -> None:
     rig = twist_rig().enabled()
     rig.send(steps(x=0.02))

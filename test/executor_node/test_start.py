@@ -16,6 +16,7 @@ from output_messages import ARM, ORDINARY, until
 from sensor_msgs.msg import JointState
 
 from molmoact_ros.control import Command, Executor, load_profile
+from molmoact_ros.executor_node.loop import Pacer
 from molmoact_ros.executor_node.node import ExecutorNode
 from molmoact_ros.ros.running import StartError
 
@@ -128,4 +129,40 @@ def test_loop_that_fails_publishes_zero_and_ends_the_process(
     until(node, lambda: twists[-1].twist.linear.x == 0.0, "zero as the last command")
     assert executor.exit_code == 1
     executor.close()
+    executor.destroy_node()
+
+
+def test_deactivated_while_the_loop_cannot_run_it_publishes_zero(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, released = threading.Event(), threading.Event()
+    moving = Command(1.0, np.full(6, 0.1), ARM.position)
+
+    def step(self: Executor, now: float) -> Command | None:
+        return None if released.is_set() else moving
+
+    def wait(self: Pacer, now: float) -> float:
+        if stuck.is_set():
+            released.wait()
+        return 0.01
+
+    monkeypatch.setattr(Executor, "step", step)
+    monkeypatch.setattr(Pacer, "wait", wait)
+    monkeypatch.setattr(Executor, "is_silent", property(lambda self: False))
+    monkeypatch.setattr("molmoact_ros.executor_node.node._longest_ramp", lambda profile: 0.1)
+    twists: list[TwistStamped] = []
+    node.create_subscription(TwistStamped, "/molmoact_executor/twist", twists.append, 10)
+    executor = ExecutorNode()
+    executor.trigger_configure()
+    executor.trigger_activate()
+    until(node, lambda: twists, "motion")
+    loop = executor._thread
+    assert loop is not None
+    stuck.set()
+    try:
+        executor.trigger_deactivate()
+        until(node, lambda: twists[-1].twist.linear.x == 0.0, "zero as the last command")
+    finally:
+        released.set()
+        loop.join()
     executor.destroy_node()
