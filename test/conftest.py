@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # s; the machine may be busy
-LOST = 1.0  # s after which a question is asked again
 
 # What `--fast` leaves out; pyproject.toml explains the markers.
 SLOW = ("graph", "process", "network", "long")
@@ -121,35 +120,18 @@ class Client:
 
     def call(self, kind: type, name: str, request: Any) -> Any:
         """Call a service and return its answer."""
+        from molmoact_ros.ros.discovery import wait_until_known
+
         client = self._clients.get(name)
         if client is None or not client.service_is_ready():
             client = self._clients.setdefault(name, client or self.node.create_client(kind, name))
             self.wait_for(client.service_is_ready, f"service {name}")
-            self._be_seen(name.rpartition("/")[0])
+            wait_until_known(
+                self.node, name.rpartition("/")[0], lambda what, ready: self.wait_for(ready, what)
+            )
         future = client.call_async(request)
         self.wait_for(future.done, f"the answer of {name}")
         return future.result()
-
-    def _be_seen(self, node: str) -> None:
-        """Wait until a node knows all clients here: before, their answers get lost.
-
-        It sees them in their order, so it knows them when it answers a later one.
-        """
-        from rcl_interfaces.srv import ListParameters
-
-        later = self.node.create_client(ListParameters, f"{node}/list_parameters")
-        self.wait_for(later.service_is_ready, f"service {node}/list_parameters")
-        futures: list[Any] = []
-        asked = 0.0
-
-        def ask() -> None:
-            nonlocal asked
-            if time.monotonic() > asked + LOST:
-                asked = time.monotonic()
-                futures.append(later.call_async(ListParameters.Request()))
-
-        self.wait_for(lambda: any(f.done() for f in futures), f"an answer of {node}", ask)
-        self.node.destroy_client(later)
 
     def stamp(self, offset: float = 0.0) -> Any:
         """Return now, plus an offset in s, as a message."""

@@ -34,6 +34,7 @@ from molmoact_ros.demo.graph import SIMULATOR, NodeSpec
 from molmoact_ros.demo.processes import NodeProcesses, private_environment
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import seconds
+from molmoact_ros.ros.discovery import wait_until_known
 from molmoact_ros.sim import Cell, draw_task, load_cell
 
 from .person import Moves, Person, Seen
@@ -238,14 +239,17 @@ class Seat:
         """Return the client of a service, as soon as both know each other."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, name)
-            self.wait_for(f"service {name}", self._clients[name].service_is_ready, _ANSWER)
-            self._pause(_ACQUAINTED)
+            self._wait_for_service(f"service {name}", self._clients[name].service_is_ready)
+            wait_until_known(self.node, name.rpartition("/")[0], self._wait_for_service)
         return self._clients[name]
 
     def _call(self, kind: type, name: str, request: Any) -> Any:
         future = self.client(kind, name).call_async(request)
-        self.wait_for(f"an answer of {name}", future.done, _ANSWER)
+        self._wait_for_service(f"an answer of {name}", future.done)
         return future.result()
+
+    def _wait_for_service(self, what: str, ready: Callable[[], bool]) -> None:
+        self.wait_for(what, ready, _ANSWER)
 
     def _pause(self, duration: float) -> None:
         end = time.monotonic() + duration

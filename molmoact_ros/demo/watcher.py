@@ -23,13 +23,13 @@ from molmoact_ros.msg import ActionReasoning, ExecutorStatus, Trajectory2D
 from molmoact_ros.policy.pixels import rgb_from_image
 from molmoact_ros.ros import qos
 from molmoact_ros.ros.conversions import trajectory_to_message
+from molmoact_ros.ros.discovery import wait_until_known
 
 from .graph import EXECUTOR, POLICY, SIMULATOR
 
 _ANSWER = 30.0  # s that a service may take
 _HEALTHY = 15.0  # s that the executor may find something unhealthy
 _SPIN = 0.05  # s
-_ACQUAINTED = 0.5  # s from when a client sees a server to when the server sees the client, amply
 _SETTLE = 0.3  # s after a reset until what is still on its way from the old scene has come
 
 
@@ -126,7 +126,9 @@ class Watcher:
             if not result.successful:
                 raise GraphError(f"{value.name} {value.value}: {result.reason}")
         self._call(Trigger, f"{SIMULATOR}/reset", Trigger.Request())
-        self._spin_for(_SETTLE)
+        settled = time.monotonic() + _SETTLE
+        while time.monotonic() < settled:
+            self.spin()
         self.gripper = self.blocks = self.fingers = None
         self.pictures.clear()
         self.wait_for(
@@ -174,18 +176,14 @@ class Watcher:
         client = self._clients.get(name) or self.node.create_client(kind, name)
         if name not in self._clients or not client.service_is_ready():
             self._clients[name] = client
-            self.wait_for(f"service {name}", client.service_is_ready, _ANSWER)
-            # An answer is lost while the server has not discovered the client, and nothing on
-            # this side shows when it has.
-            self._spin_for(_ACQUAINTED)
+            self._wait_for_service(f"service {name}", client.service_is_ready)
+            wait_until_known(self.node, name.rpartition("/")[0], self._wait_for_service)
         future = client.call_async(request)
-        self.wait_for(f"an answer of {name}", future.done, _ANSWER)
+        self._wait_for_service(f"an answer of {name}", future.done)
         return future.result()
 
-    def _spin_for(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.spin()
+    def _wait_for_service(self, what: str, ready: Callable[[], bool]) -> None:
+        self.wait_for(what, ready, _ANSWER)
 
     def _take_picture(self, message: Image) -> None:
         self.pictures.append(rgb_from_image(message, "camera"))
