@@ -22,3 +22,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(processor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List them, too."""
+    return [*globals(), *__all__]
