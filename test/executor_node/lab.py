@@ -240,7 +240,10 @@ class Lab:
         self._others[topic].publish(message)
 
     def until_refused(self, kind: type, topic: str, state: Any) -> None:
-        """Publish a measured state until it is refused: large ones get lost under best effort."""
+        """Publish a measured state until it is refused.
+
+        Best effort loses what does not fit into 512 KB of shared memory, on some machines always.
+        """
         before = self.count("state_unreadable")
 
         def refused() -> bool:

@@ -62,7 +62,7 @@ def test_pose_in_another_frame_is_not_used(robot: Any) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [PoseStamped(header=Header(frame_id="f" * 5_000_000)), b"\x00\x01\x00\x00\xff\xff\xff\xff"],
+    [PoseStamped(header=Header(frame_id="f" * 400_000)), b"\x00\x01\x00\x00\xff\xff\xff\xff"],
     ids=["large", "broken"],
 )
 def test_a_bad_pose_changes_nothing(robot: Any, steps: Any, message: Any) -> None:
