@@ -206,7 +206,7 @@ class Executor:
         return self._commanded.rest(now)
 
     def end(self, now: float) -> Command | None:
-        """Disable, be at rest at once, and return the command to it; None: it was the last one."""
+        """Disable, be at rest at once, return the last command; None: `step` has returned it."""
         self.disable()
         if self.is_silent:
             return None

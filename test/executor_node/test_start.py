@@ -107,6 +107,17 @@ def test_joint_states_with_other_names_are_reported(
         rclpy.shutdown()
 
 
+def in_motion(node: Any) -> tuple[ExecutorNode, list[TwistStamped]]:
+    """Start the executor, and return it and what it publishes once there is motion."""
+    twists: list[TwistStamped] = []
+    node.create_subscription(TwistStamped, "/molmoact_executor/twist", twists.append, 10)
+    executor = ExecutorNode()
+    executor.trigger_configure()
+    executor.trigger_activate()
+    until(node, lambda: twists, "motion")
+    return executor, twists
+
+
 def test_loop_that_fails_publishes_zero_and_ends_the_process(
     node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,12 +129,7 @@ def test_loop_that_fails_publishes_zero_and_ends_the_process(
         return moving
 
     monkeypatch.setattr(Executor, "step", step)
-    twists: list[TwistStamped] = []
-    node.create_subscription(TwistStamped, "/molmoact_executor/twist", twists.append, 10)
-    executor = ExecutorNode()
-    executor.trigger_configure()
-    executor.trigger_activate()
-    until(node, lambda: twists, "motion")
+    executor, twists = in_motion(node)
     broken.set()
     until(node, lambda: executor.has_failed, "the failure")
     until(node, lambda: twists[-1].twist.linear.x == 0.0, "zero as the last command")
@@ -150,12 +156,7 @@ def test_deactivated_while_the_loop_cannot_run_it_publishes_zero(
     monkeypatch.setattr(Pacer, "wait", wait)
     monkeypatch.setattr(Executor, "is_silent", property(lambda self: False))
     monkeypatch.setattr("molmoact_ros.executor_node.node._longest_ramp", lambda profile: 0.1)
-    twists: list[TwistStamped] = []
-    node.create_subscription(TwistStamped, "/molmoact_executor/twist", twists.append, 10)
-    executor = ExecutorNode()
-    executor.trigger_configure()
-    executor.trigger_activate()
-    until(node, lambda: twists, "motion")
+    executor, twists = in_motion(node)
     loop = executor._thread
     assert loop is not None
     stuck.set()
