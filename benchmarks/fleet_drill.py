@@ -4,7 +4,7 @@
 
     python -m benchmarks.fleet_drill [--robots 4] [--only NAME] [--soak MINUTES]
 
-Server and robots are processes and threads of their own and talk as in the field: robots are the
+Server and robots are processes and threads of their own and connect as in the field: robots are the
 policy node's client (`RemotePolicy`) and ask again 0.3 s after an answer. For each fault there are
 the robots that it concerns, and the others, which must not notice it. Needs no ROS.
 """

@@ -23,7 +23,7 @@ PARTS = ("template", "depth", "trajectory", "actions")
 
 
 class ScriptedModel:
-    """Says its script after any prompt, and token 0 after any other text."""
+    """Answers its script to any prompt, and token 0 after any other text."""
 
     def __init__(
         self, vocab_size: int, eos_id: int, device: str | torch.device = "cpu", length: int = 2048

@@ -39,7 +39,7 @@ molmoact_use_environment() {
     [ -f "$molmoact_root/install/setup.bash" ] && source "$molmoact_root/install/setup.bash"
     [ -n "${strict:-}" ] && set -u
   else
-    # Two distributions in one path do not go together, and the wheels do not say which they are.
+    # Two distributions in one path do not go together, and the wheels do not name their own.
     others="$(tr ':' '\n' <<<"${AMENT_PREFIX_PATH:-}" | grep -v "^$molmoact_root/\.venv" |
       paste -sd : || true)"
     export AMENT_PREFIX_PATH="$VIRTUAL_ENV${others:+:$others}"

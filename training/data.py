@@ -175,7 +175,7 @@ def _on_the_way(rng: np.random.Generator, goal: np.ndarray) -> np.ndarray:
 
 
 def _collides(point: np.ndarray, blocks: np.ndarray) -> bool:
-    """Tell whether a finger, 5 to 7 cm beside the grip point in y, is inside a block."""
+    """Return whether a finger, 5 to 7 cm beside the grip point in y, is inside a block."""
     away = np.abs(point - blocks)
     low = point[2] - _FINGER_TIP < blocks[:, 2] + 0.02
     return bool(np.any(low & (away[:, 0] < 0.04) & (away[:, 1] > 0.024) & (away[:, 1] < 0.092)))

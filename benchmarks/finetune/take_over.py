@@ -32,7 +32,7 @@ _PATIENCE = 3.0  # s without progress after which the person takes over
 _PROGRESS = 0.01  # m nearer to the block than ever before
 _THERE = 0.03  # m from the place where the fingers are around the block
 _SLOW = 0.05  # m/s wanted: 1.5 cm are left
-_HOLDING = 0.05  # s between two commands while the recorder is told to keep the episode
+_HOLDING = 0.05  # s between two commands while the recorder is asked to keep the episode
 _SCENES = 200  # that are tried for one take-over
 
 

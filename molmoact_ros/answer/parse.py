@@ -5,8 +5,8 @@
 Two modes:
 
 * `strict` is for robots: only the list after the last "action ... is" counts, so that no bracket
-  elsewhere in the text (an echo of the instruction, say) can move the robot, and everything unusual
-  is listed in `problems`. An answer with problems must not be executed.
+  elsewhere in the text (such as an echo of the instruction) can move the robot, and everything
+  unusual is listed in `problems`. An answer with problems must not be executed.
 * `compatible` gives exactly what the reference gives, with its quirks: brackets anywhere in the
   text count, malformed rows vanish, wrong strings turn into extreme values.
 """

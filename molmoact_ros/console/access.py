@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who may talk to the page: hosts, origins, the token, and how many at once.
+"""Who may use the page: hosts, origins, the token, and how many at once.
 
 Stands before the whole application, so that nothing behind it sees a request that is refused.
 """

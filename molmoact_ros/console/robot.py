@@ -169,7 +169,7 @@ class Robot:
         self._post(lambda: self._publish("line", self._hint, message))
 
     def beat(self) -> None:
-        """Tell the executor that an operator looks on."""
+        """Publish that an operator is present."""
         self._beats.publish(Empty())
 
     # In the node's thread.

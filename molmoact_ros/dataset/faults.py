@@ -11,7 +11,7 @@ class DataError(ValueError):
     """A recording cannot be used."""
 
     def __init__(self, path: Path, problem: str, time: float | None = None) -> None:
-        """Say what is wrong.
+        """Name what is wrong.
 
         Args:
             path: The bag.

@@ -4,7 +4,7 @@
 
 A pass runs over a block of slots. Slot 0 holds the root: the last emitted token, whose successor is
 not known yet. Node i of the tree sits in slot i + 1. Every slot sees the whole cache, its ancestors
-and itself, so that its argmax is what plain decoding would say after that very sequence.
+and itself, so that its argmax is that of plain decoding after that very sequence.
 """
 
 from __future__ import annotations

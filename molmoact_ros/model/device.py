@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong on a device while it computes, in words that say what to do about it."""
+"""What goes wrong on a device while it computes, as errors that name the remedy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REQUEST = re.compile(r"Tried to allocate ([\d.]+ \w+)")
 def device_faults(
     model: MolmoActForActionReasoning, device: torch.device, context_length: int = CONTEXT_LENGTH
 ) -> Iterator[None]:
-    """Replace torch's errors of a failing GPU by errors that say what to do.
+    """Replace torch's errors of a failing GPU by errors that name the remedy.
 
     Args:
         model: The network, perhaps only in part on the device.

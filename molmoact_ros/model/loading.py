@@ -52,7 +52,7 @@ class LoadProgress:
 
     @property
     def seconds_left(self) -> float:
-        """Estimate from the mean speed so far; infinite while too little is read to tell."""
+        """Estimate from the mean speed so far; infinite while too little is read for one."""
         if self.bytes_done == self.bytes_total:
             return 0.0
         if self.seconds < _SURE_SECONDS or self.bytes_done < _SURE_SHARE * self.bytes_total:

@@ -30,7 +30,7 @@ _FP8_CAPABILITY = (8, 9)
 
 
 def is_quantized(name: str) -> bool:
-    """Say whether a quantisation mode changes the tensor `name`."""
+    """Return whether a quantisation mode changes the tensor `name`."""
     return _QUANTIZED.fullmatch(name) is not None
 
 

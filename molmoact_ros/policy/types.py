@@ -29,7 +29,7 @@ class Observation:
         stamp: s on any steady clock, when the images were taken. Only the time between two
             observations counts: it gives how far the robot has followed the last answer, which
             makes the drafts of the next one better. None: not known.
-        seconds_left: Until the robot has done what it was last told, s; where several robots ask,
+        seconds_left: Until the robot has done what it was last sent, s; where several robots ask,
             the one whose time is up first is answered first. None: nothing is being done.
     """
 

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy node's parameters, and what they say of cameras and actions."""
+"""The policy node's parameters, and what follows from them for cameras and actions."""
 
 from __future__ import annotations
 

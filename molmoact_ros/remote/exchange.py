@@ -189,7 +189,7 @@ def differences(hello: Hello, own: CheckpointProfile, stats: ActionStats) -> tup
 
     Args:
         hello: Of the robot.
-        own: Profile that the server has for its checkpoint; `GENERIC` says nothing about it.
+        own: Profile that the server has for its checkpoint; `GENERIC` describes none.
         stats: Entry of norm_stats that the robot's actions will be un-normalised with.
     """
     found = []

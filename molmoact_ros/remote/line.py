@@ -247,11 +247,11 @@ class Line:
         return message
 
     def _receive(self, connection: ClientConnection) -> None:
-        heard = next_ping = time.monotonic()
+        received = next_ping = time.monotonic()
         number = 0
         while not self._closing.is_set():
             now = time.monotonic()
-            if now > heard + _SILENCE:
+            if now > received + _SILENCE:
                 raise RemotePolicyError(f"nothing has arrived for {_SILENCE:.0f} s")
             if now >= next_ping:
                 next_ping, number = now + _PING, number + 1
@@ -261,7 +261,7 @@ class Line:
                 data = connection.recv(timeout=_POLL)
             except TimeoutError:
                 continue
-            heard = time.monotonic()
+            received = time.monotonic()
             self._take(decode(data, FROM_SERVER, MAX_SMALL_MESSAGE))
 
     def _take(self, message: Answer | Error | Pong) -> None:

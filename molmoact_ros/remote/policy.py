@@ -44,7 +44,7 @@ _DEPTH_ANSWERS = 3  # that bring the decoded depth after it was last asked for
 
 @dataclass(frozen=True)
 class RobotSide:
-    """What a robot tells a server of itself, and how it asks.
+    """What a robot sends a server about itself, and how it asks.
 
     Attributes:
         name: The robot's.
@@ -69,7 +69,7 @@ class RobotSide:
     def hello(self, token: str) -> Hello:
         """Return the first message of a connection; its session is a new one.
 
-        What a profile of the robot says, the robot is made for.
+        A profile given for the robot names what the robot is made for.
         """
         own = self.profile
         return Hello(
@@ -187,7 +187,7 @@ class RemotePolicy:
         Args:
             observation: Camera images and an instruction.
             should_stop: Asked while the answer is waited for; when it returns true, the server is
-                told not to compute it.
+                asked not to compute it.
 
         Raises:
             RemotePolicyError: No answer came: no connection, too late, or a fault of the server's.
@@ -246,7 +246,7 @@ class RemotePolicy:
         self._line.close()
 
     def _accept(self, welcome: Welcome) -> str:
-        """Take what the first server says of itself; refuse one that serves something else."""
+        """Take the first server's description of itself; refuse one that serves something else."""
         if self._first is not None:
             return differences(self._first, welcome)
         self.profile = profile_of(welcome.profile)

@@ -281,7 +281,7 @@ class Infer:
         hint: float64 [K, 2] (x, y), 0..255 of the first picture: a path to follow; None: none.
         stamp: s by the robot's clock, when the pictures were taken; only differences of two of them
             count. None: not known.
-        seconds_left: Until the robot has done what it was last told, s: the server answers first
+        seconds_left: Until the robot has done what it was last sent, s: the server answers first
             whose time is up first. None: nothing is being done.
         depth: Whether the decoded depth is wanted.
     """

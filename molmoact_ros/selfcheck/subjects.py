@@ -116,7 +116,7 @@ class RecordedDraft:
     """Knows the answer and proposes it, with a wrong guess every few tokens.
 
     Where it strays, the right token is on a side branch, so that all ways by which a decoder takes
-    tokens are used, whatever the weights say.
+    tokens are used, whatever the weights are.
     """
 
     def __init__(self, answer: Sequence[int], vocab_size: int) -> None:

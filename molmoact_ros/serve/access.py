@@ -29,7 +29,7 @@ class Limits:
         rate: Requests per second of one connection; one that sends more is not read for a while.
         burst: Requests that may come at once.
         connections: At once from one address; an address may be a whole lab behind a router.
-        sockets: At once from all of them, those included that have not said anything yet.
+        sockets: At once from all of them, those included that have not sent anything yet.
         handshake: s from the connection to a complete hello.
         silence: s without a sign of life (websocket pings) after which a connection is gone.
         send: s that a client may take to read an answer.

@@ -72,14 +72,14 @@ class _Line:
     task: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
-        """Give up the answer that is computed, and wait until that is said."""
+        """Give up the answer that is computed, and wait until that is sent."""
         if self.asked is not None and self.task is not None:
             self.asked.cancel()
             await asyncio.wait([self.task])
 
 
 class Front:
-    """Talks to the robots; everything in one event loop."""
+    """The connections to the robots; everything in one event loop."""
 
     def __init__(self, fleet: Fleet, access: Access, limits: Limits, max_sessions: int) -> None:
         """Prepare.

@@ -28,7 +28,7 @@ async def run_front(
 
     Args:
         fleet: Its replicas are ready.
-        front: Talks to the robots.
+        front: The connections to the robots.
         host: To listen on.
         port: 0: any that is free.
         tls: None: plain.

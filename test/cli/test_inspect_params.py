@@ -103,7 +103,7 @@ def test_neither_checkpoint_nor_file(capsys: pytest.CaptureFixture[str]) -> None
     assert stop.value.code == 2 and "give a checkpoint or --params" in capsys.readouterr().err
 
 
-# Tells the seconds of imports and of the command, its processor time and the memory of its peak.
+# Prints the seconds of imports and of the command, its processor time and the memory of its peak.
 TIMED = """
 import json, resource, sys, time
 begin = time.monotonic()

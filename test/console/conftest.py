@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Consoles as processes of their own, and what talks to them."""
+"""Consoles as processes of their own, and their clients."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_a_vocabulary_without_depth_tokens_is_read_by_their_parts() -> None:
 
 
 class _WithoutOffsets:
-    """A tokenizer of Python alone: it encodes and decodes, and refuses to tell any offsets."""
+    """A tokenizer of Python alone: it encodes and decodes, and gives no offsets."""
 
     is_fast = False
 

@@ -13,7 +13,7 @@ def _cache() -> StaticCache:
 
 
 def _entries(start: int, count: int) -> torch.Tensor:
-    """[1, 3, count, 4] whose entries tell their position."""
+    """[1, 3, count, 4] whose entries are their positions."""
     return torch.arange(start, start + count).float().view(1, 1, count, 1).expand(1, 3, count, 4)
 
 

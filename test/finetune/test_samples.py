@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Samples say what the data set says, in the prompts and pictures of inference."""
+"""Samples contain what the data set contains, in the prompts and pictures of inference."""
 
 from __future__ import annotations
 

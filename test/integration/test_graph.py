@@ -25,7 +25,7 @@ from molmoact_ros.sim.tasks import NEAR
 
 
 class Graph(DemoTopics):
-    """The running nodes and what they say."""
+    """The running nodes and what they publish."""
 
     def __init__(self, client: Any, start: Callable) -> None:
         super().__init__(client)
@@ -52,7 +52,7 @@ class Graph(DemoTopics):
         self.until(self._instruction.get_subscription_count, "the policy")
 
     def instruct(self, text: str) -> None:
-        """Say what to do."""
+        """Publish an instruction."""
         self._instruction.publish(String(data=text))
 
     def reset(self, seed: int) -> None:

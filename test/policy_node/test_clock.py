@@ -19,7 +19,7 @@ STEP = 0.01  # s of simulated time per tick
 
 
 class Simulation:
-    """Tells the time, which goes on with every tick, and shows pictures of that time."""
+    """Publishes the time, which goes on with every tick, and shows pictures of that time."""
 
     def __init__(self, robot: Any) -> None:
         self._robot = robot

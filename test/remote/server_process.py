@@ -78,7 +78,7 @@ class ServerProcess:
 class Network:
     """Forwards connections to a server, until it is cut: then nothing arrives any more.
 
-    Nobody is told of the cut, as when a cable is pulled or a Wi-Fi is left.
+    Neither end is notified of the cut, as when a cable is pulled or a Wi-Fi is left.
     """
 
     def __init__(self, port: int) -> None:

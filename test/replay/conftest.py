@@ -24,7 +24,7 @@ Change = Callable[[str, Any], Any]
 
 
 class ScriptedPolicy:
-    """Says the same about every picture; every third answer is not trusted."""
+    """Answers the same to every picture; every third answer is not trusted."""
 
     def __init__(self) -> None:
         vqvae = load_vqvae(DATA / "golden" / "vqvae" / "vqvae_tiny.safetensors")

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The scripted expert does every task in the simulator, and its roll-outs say what it does."""
+"""The scripted expert does every task in the simulator, and its roll-outs record what it does."""
 
 from collections.abc import Iterator
 from dataclasses import replace

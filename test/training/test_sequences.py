@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Labels and token sequences say the same as the frames they were made of."""
+"""Labels and token sequences agree with the frames they were made of."""
 
 from dataclasses import replace
 

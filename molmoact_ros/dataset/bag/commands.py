@@ -29,8 +29,8 @@ class Commands:
         track: By the times of recording, since drivers act when a message arrives. Twists
             ``[N, 6]``, m/s and rad/s; poses ``[N, 7]``; joints ``[N, J]``, rad or m, NaN where a
             message lacks one. Of a JointTrajectory: its points, until another one takes its place.
-        frame: Of the first header; empty: the messages do not say.
-        joints: Names of the columns; empty: the messages do not say.
+        frame: Of the first header; empty: not in the messages.
+        joints: Names of the columns; empty: not in the messages.
     """
 
     kind: str

@@ -68,7 +68,7 @@ class Recorded:
         pictures: By topic, of all cameras and depth cameras.
         infos: First CameraInfo by topic.
         pose: ``[N, 7]`` position and quaternion of the end effector; None: from TF.
-        pose_frame: In which it is given; empty: the messages do not say.
+        pose_frame: In which it is given; empty: not in the messages.
         joints: Of JointState, by joint name; `joint_names` are its columns.
         joint_names: Likewise.
         gripper: ``[N, 1]`` commands.

@@ -1,6 +1,6 @@
 # Copyright 2026 molmoact_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an answer may say next: its form, the answers before, the rows just decoded."""
+"""What may come next in an answer: its form, the answers before, the rows just decoded."""
 
 from molmoact_ros.decoding.drafts.draft import SOURCES, Draft
 
