@@ -5,7 +5,8 @@
     python -m benchmarks.flood_inputs [--seconds 60] [--runs 5]
 
 The executor runs as a process of its own and follows chunks, as in `benchmarks.executor_jitter`;
-another process sends the large messages, twice a second, to one of its inputs. Needs ROS.
+another process sends the large messages, twice a second, to one of its inputs. Both have the
+settings of Fast DDS that launch files choose, or yours. Needs ROS.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.executor_jitter import NODE, PERIOD, Bench
+from molmoact_ros.launching.dds import image_settings
 
 RATE = 2.0  # Hz
 CASES = (
@@ -127,6 +129,7 @@ def main() -> None:
     if arguments.flood:
         flood(arguments.flood[0], int(arguments.flood[1]))
     load = os.getloadavg()[0]
+    os.environ.update(image_settings())
     rows: list[dict[str, Any]] = []
     for number, (case, field, megabytes) in enumerate(CASES):
         runs = [
@@ -154,6 +157,10 @@ def main() -> None:
             "seconds per run": arguments.seconds,
             "runs": arguments.runs,
             "messages per second": RATE,
+            "settings of Fast DDS": ", ".join(
+                Path(path).name for name, path in os.environ.items() if "_PROFILES_FILE" in name
+            )
+            or "default",
             "load average of the machine before": round(load, 2),
         },
         "A gap is the time between the stamps of two commands; 10 ms is the period. Memory is the "
