@@ -46,7 +46,7 @@ from molmoact_ros.ros.parameters import declare_parameters, watch_parameters
 from molmoact_ros.ros.running import StartError, run_node
 
 from .log import ExecutorLog
-from .loop import LoopStatistics, Pacer, take_priority
+from .loop import LoopStatistics, Pacer, freeze_objects, take_priority
 from .outputs import create_outputs, robot_topic
 from .parameters import ExecutorParameters, adapted_profile, read_profile
 from .reports import Reports
@@ -101,6 +101,7 @@ class ExecutorNode(ManagedNode):
         self._published: tuple[State, str, bool, bool] | None = None  # of the last status
         self._next_status = 0.0
         self._stopping.clear()
+        freeze_objects()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
         self.get_logger().info(f"ready: robot {self.profile.robot}, motion is off")
