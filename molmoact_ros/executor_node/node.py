@@ -115,7 +115,7 @@ class ExecutorNode(ManagedNode):
             raise StartError(f"parameter 'robot': {error}") from error
         self._reports = Reports(self, self.profile.frame)
         TeleopInputs(self, self.profile, self._drive, self._grip, self._refuse_person)
-        self._subscribe(ActionChunk, "~/action_chunk", self._on_chunk, qos.RESULT, _LARGEST_CHUNK)
+        self._subscribe(ActionChunk, "~/action_chunk", self._on_chunk, qos.COMMAND, _LARGEST_CHUNK)
         if self.profile.action.cartesian:
             self._subscribe(PoseStamped, state, self._on_pose, qos.STATE, _LARGEST_STATE)
         else:
