@@ -43,8 +43,8 @@ PICTURE = _reliable(1)
 LATCHED = _reliable(1, DurabilityPolicy.TRANSIENT_LOCAL)
 # The same for a subscription that takes all that was kept.
 HISTORY = _reliable(10, DurabilityPolicy.TRANSIENT_LOCAL)
-# Only the newest command or chunk counts, and it must arrive. DDS keeps memory for one more than
-# the depth, each as large as the largest message that it has held.
+# Only the newest command or chunk counts, and it must arrive. The more messages are kept, the more
+# of the buffers that DDS reuses become as large as the largest message.
 COMMAND = _reliable(1)
 # Results of the policy and states: none is lost on the way.
 RESULT = _reliable(10)
