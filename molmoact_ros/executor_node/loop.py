@@ -91,9 +91,9 @@ def take_priority(priority: int, logger: RcutilsLogger) -> None:
 
 
 def freeze_objects() -> None:
-    """Leave all objects of now, those of the imported modules above all, to no later collection.
+    """Exclude all present objects, mostly those of imported modules, from garbage collections.
 
-    A full garbage collection of them holds the GIL for 12 to 33 ms, at any moment of a motion.
+    A full collection of them holds the GIL for 12 to 33 ms, at any moment of a motion.
     """
     gc.unfreeze()  # what an earlier call left may be garbage by now
     gc.collect()
